@@ -1,0 +1,20 @@
+"""Writes docs/config.md from the dataclasses: python scripts/document_options.py"""
+
+from pathlib import Path
+
+from yolo_tf.atomic import write_text
+from yolo_tf.config_reader import HYP_NAMES, options_table
+
+HEADER = """# Every option
+
+A config is a YAML file with the sections below; each key may also be given on the command line as `section.key=value`.
+Unknown keys, wrong types and values out of range are errors. `yolo-tf show config [--config FILE] [section.key=value ...]`
+prints the resolved configuration, and every run directory holds it as `config.yaml`. Written by
+`python scripts/document_options.py`.
+
+"""
+HYP = "\n\n## YOLOv5's hyperparameter names\n\nA `hyp:` section (a mapping, or the path of a file with one) accepts these names.\n\n| hyp | option |\n|---|---|\n"
+
+if __name__ == "__main__":
+    rows = "\n".join(f"| `{name}` | {f'`{place}`' if place else 'accepted when it changes nothing'} |" for name, place in HYP_NAMES.items())
+    write_text(Path(__file__).parents[1] / "docs" / "config.md", HEADER + options_table() + HYP + rows + "\n")

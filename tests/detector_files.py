@@ -1,0 +1,92 @@
+"""A small detector and its exports on disk, made once for all tests: a conversion costs seconds."""
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from yolo_tf.anchors import anchor_set
+from yolo_tf.config import DetectConfig
+from yolo_tf.detector_file import attach_spec, detector_spec
+from yolo_tf.export import export_detector
+from yolo_tf.export.generated_images import generated_images
+
+CLASS_NAMES = ("car", "bus", "tram")
+ANCHORS = anchor_set((8, 16, 32), [[(10, 14), (20, 12)], [(30, 40), (60, 30)], [(90, 70), (120, 150)]])
+IMAGE_SIZE = (96, 160)
+DETECT = DetectConfig(score_threshold=0.3, iou_threshold=0.5, max_detections=40, max_candidates=200)
+
+
+def build_network(filters=(8, 12, 16, 20, 24)):
+    """A detector of strided convolutions with trained-looking batch norms and scores all over 0..1; A = 2, C = 3."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    images = keras.Input((None, None, 3), name="images")
+    x = keras.layers.Rescaling(1 / 255)(images)
+    outputs = []
+    for index, width in enumerate(filters):
+        x = keras.layers.Conv2D(width, 3, 2, padding="same", use_bias=False)(x)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.Activation("silu")(x)
+        if index >= 2:
+            raw = keras.layers.Conv2D(2 * (5 + len(CLASS_NAMES)), 1)(x)
+            raw = keras.ops.stack(keras.ops.split(raw, 2, axis=-1), axis=3)
+            outputs.append(keras.layers.Activation("linear", dtype="float32")(raw))
+    network = keras.Model(images, outputs, name="tiny")
+    disturb_batch_norms(network, rng)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.use_bias:
+            layer.set_weights([layer.kernel * 6, rng.normal(0, 1, layer.bias.shape)])
+    return network
+
+
+def disturb_batch_norms(network, rng):
+    """Gives every batch norm weights under which a wrong fold shows."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            count = layer.moving_mean.shape[0]
+            gamma_beta = [rng.uniform(0.5, 1.5, count)] * layer.scale + [rng.normal(0, 0.3, count)] * layer.center
+            layer.set_weights([*gamma_beta, rng.normal(0, 0.3, count), rng.uniform(0.2, 1, count)])
+
+
+def write_detector(network, path):
+    """Saves a network as a detector file of the classes, anchors and size above."""
+    network.save(path)
+    attach_spec(path, detector_spec(class_names=CLASS_NAMES, image_size=IMAGE_SIZE, anchors=ANCHORS, name="tiny"))
+    return path
+
+
+@functools.cache
+def directory():
+    path = Path(tempfile.mkdtemp(prefix="yolo_tf_tests_"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+@functools.cache
+def keras_file():
+    return write_detector(build_network(), directory() / "tiny.keras")
+
+
+@functools.cache
+def saved_model():
+    path = directory() / "tiny_saved_model"
+    export_detector(keras_file(), "saved_model", path, detect=DETECT)
+    return path
+
+
+@functools.cache
+def tflite_file():
+    path = directory() / "tiny.tflite"
+    export_detector(keras_file(), "tflite", path, detect=DETECT)
+    return path
+
+
+@functools.cache
+def images():
+    """uint8 [3, 96, 160, 3]."""
+    return generated_images(IMAGE_SIZE, count=3, seed=5)

@@ -1,0 +1,164 @@
+import keras
+import numpy as np
+import pytest
+
+from yolo_tf.errors import InputError
+from yolo_tf.models.backbones import BACKBONES, build_backbone, feature_channels
+
+MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def efficientnet():
+    """keras.applications' EfficientNetB0 with its pixel scaling completed and lively statistics."""
+    network = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(None, None, 3))
+    [scaling] = [layer for layer in network.layers if isinstance(layer, keras.layers.Normalization)]
+    scaling.set_weights([MEAN, DEVIATION**2, np.array(0)])
+    scaling.finalize_state()
+    rng = np.random.default_rng(1)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.8, 1.2, weight.shape) for weight in layer.get_weights()])
+    return network
+
+
+def features_of(network, taps, images):
+    return keras.Model(network.input, [network.get_layer(tap).output for tap in taps])(images)
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_efficientnet_from_a_file_equals_keras_applications(efficientnet, images, tmp_path, suffix):
+    path = str(tmp_path / f"efficientnetb0_notop{suffix}")
+    efficientnet.save_weights(path) if suffix == ".weights.h5" else efficientnet.save(path)
+    expected = features_of(efficientnet, ("block3b_add", "block5c_add", "block7a_project_bn"), images)
+    for feature, reference in zip(build_backbone("efficientnetb0", weights=path)(images), expected, strict=True):
+        assert np.abs(reference).max() > 0.1
+        np.testing.assert_allclose(feature, reference, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_convnext_with_depthwise_layers_equals_keras_applications(images, tmp_path):
+    reference = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(None, None, 3))
+    for layer in reference.layers:
+        if layer.name.endswith("_layer_scale"):
+            layer.set_weights([np.full(layer.gamma.shape, 0.5)])  # at the initial 1e-6 the branches hardly count
+    path = str(tmp_path / "convnext_tiny_notop.weights.h5")
+    reference.save_weights(path)
+    ends = [reference.get_layer(f"convnext_tiny_downsampling_block_{index}").input for index in (1, 2)]
+    expected = keras.Model(reference.input, [*ends, reference.layers[-1].input])(images)
+    backbone = build_backbone("convnext_tiny", weights=path)
+    for feature, reference_feature in zip(backbone(images), expected, strict=True):
+        assert np.abs(reference_feature).max() > 0.1
+        np.testing.assert_allclose(feature, reference_feature, atol=1e-4)
+
+
+def test_convnext_has_no_grouped_convolution_and_no_nested_model():
+    backbone = build_backbone("convnext_tiny")
+    depthwise = [layer for layer in backbone.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
+    assert len(depthwise) == 3 + 3 + 9 + 3
+    assert depthwise[0].kernel.shape == (7, 7, 96, 1)
+    assert not [layer for layer in backbone.layers if getattr(layer, "groups", 1) > 1 or isinstance(layer, keras.Model)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("csp_darknet", [1.0, 0.2, 0.0]),
+        # (1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225
+        ("efficientnetb0", [2.2489, -1.1429, -1.8044]),
+        ("convnext_tiny", [2.2489, -1.1429, -1.8044]),
+    ],
+)
+def test_pixels_are_scaled_inside(name, expected):
+    backbone = build_backbone(name, width=0.25)
+    scaled = keras.Model(backbone.input, backbone.get_layer("pixel_scaling").output)
+    pixel = scaled(np.array([255, 51, 0], np.float32).reshape(1, 1, 1, 3))
+    np.testing.assert_allclose(np.ravel(pixel), expected, atol=1e-4)
+    # The scaling of keras.applications must not follow ours.
+    assert [layer.name for layer in backbone.layers[:2]] == ["images", "pixel_scaling"]
+    assert not [layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization)]
+
+
+def test_feature_channels_follow_the_width_of_a_scalable_backbone_only():
+    assert feature_channels(BACKBONES["csp_darknet"], width=0.25) == (64, 128, 256)
+    assert feature_channels(BACKBONES["efficientnetb0"], width=0.25) == (40, 112, 320)
+
+
+def test_backbone_starts_from_the_weights_of_a_detector_file(images, tmp_path):
+    first, second = (build_backbone("csp_darknet", depth=0.33, width=0.125) for _ in range(2))
+    detector = keras.Model(first.input, keras.layers.Conv2D(7, 1, name="head_p5")(first.outputs[-1]))
+    detector.save(tmp_path / "detector.keras")
+    loaded = build_backbone("csp_darknet", weights=str(tmp_path / "detector.keras"), depth=0.33, width=0.125)
+    for feature, expected, other in zip(loaded(images), first(images), second(images), strict=True):
+        np.testing.assert_allclose(feature, expected, atol=1e-6)
+        assert np.abs(feature - other).max() > 1e-3
+
+
+def test_unknown_backbone():
+    with pytest.raises(InputError, match="unknown backbone 'efficientnet_b0'. Did you mean 'efficientnetb0'"):
+        build_backbone("efficientnet_b0")
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "weights.h5"])
+def test_csp_darknet_has_no_published_weights(weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.h5").touch()
+    with pytest.raises(InputError, match=f"csp_darknet has no weights '{weights}'. Expected none or a .keras"):
+        build_backbone("csp_darknet", weights=weights)
+
+
+def test_missing_weights_file():
+    with pytest.raises(InputError, match=r"backbone_weights: no file 'absent.h5'. Expected imagenet, none or the path"):
+        build_backbone("efficientnetb0", weights="absent.h5")
+
+
+def test_misspelt_weights():
+    with pytest.raises(InputError, match="backbone_weights: got 'imagenett'. Expected imagenet, none"):
+        build_backbone("efficientnetb0", weights="imagenett")
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_unreadable_weights_file(suffix, tmp_path):
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(b"no weights")
+    with pytest.raises(InputError, match=rf"{path}: does not hold the weights of EfficientNetB0 without its top"):
+        build_backbone("efficientnetb0", weights=str(path))
+
+
+def test_weights_of_another_network(tmp_path):
+    path = str(tmp_path / "other.weights.h5")
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(path)
+    with pytest.raises(InputError, match=r"does not hold the weights of EfficientNetB0 .* Check config.model"):
+        build_backbone("efficientnetb0", weights=path)
+
+
+def test_detector_file_that_is_none(tmp_path):
+    path = tmp_path / "broken.keras"
+    path.write_bytes(b"no zip")
+    with pytest.raises(InputError, match=r"broken.keras: cannot be read as a Keras network"):
+        build_backbone("csp_darknet", weights=str(path))
+
+
+def test_detector_file_of_another_width_or_backbone(tmp_path):
+    path = str(tmp_path / "narrow.keras")
+    build_backbone("csp_darknet", depth=0.33, width=0.125).save(path)
+    with pytest.raises(InputError, match="layer 'backbone_stem_conv' has weights of shape .* Check config.model.width"):
+        build_backbone("csp_darknet", weights=path, depth=0.33, width=0.25)
+    with pytest.raises(InputError, match="has no layer 'stem_conv'. Expected a detector with the backbone efficientnetb0"):
+        build_backbone("efficientnetb0", weights=path)
+
+
+def test_imagenet_weights_without_a_network(monkeypatch):
+    def fail(*arguments, origin=None, **keywords):
+        raise Exception(f"URL fetch failure on {arguments[1]}: None -- [Errno -2] Name or service not known")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", fail)
+    with pytest.raises(InputError, match=r"'efficientnetb0_notop.h5' of keras.applications cannot be downloaded") as raised:
+        build_backbone("efficientnetb0", weights="imagenet")
+    assert "Expected it in ~/.keras/models. Put the file there" in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,81 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.models.layers import conv_block, csp_block, scaled_channels, scaled_repeats, spatial_pyramid_pool
+
+
+def model_of(block, channels, *arguments, **keywords):
+    x = keras.Input((None, None, channels))
+    return keras.Model(x, block(x, *arguments, name="block", **keywords))
+
+
+def trainable_params(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def test_channels_round_up_to_eights_and_repeats_to_the_nearest():
+    assert [scaled_channels(64, width) for width in (0.25, 0.5, 0.7, 1.0, 1.25)] == [16, 32, 48, 64, 80]
+    assert [scaled_repeats(9, depth) for depth in (0.01, 0.33, 0.67, 1.0, 1.33)] == [1, 3, 6, 9, 12]
+
+
+def test_strided_convolution_pads_both_sides_alike():
+    # Ones under a 3 x 3 kernel of ones, windows centred on pixels 0, 2, 4: the first misses a row or column.
+    model = model_of(conv_block, 1, 1, 3, 2)
+    model.get_layer("block_conv").set_weights([np.ones((3, 3, 1, 1))])
+    sums = keras.Model(model.input, model.get_layer("block_conv").output)(np.ones((1, 4, 6, 1)))
+    np.testing.assert_array_equal(sums[0, :, :, 0], [[4, 6, 6], [6, 9, 9]])
+
+
+def test_stem_convolution_pads_two_on_each_side():
+    # 6 wide windows from columns -2, 0, 2 of 6 see 4, 6, 4 of them; from rows -2, 0 of 4 see 4, 4.
+    model = model_of(conv_block, 1, 1, 6, 2)
+    model.get_layer("block_conv").set_weights([np.ones((6, 6, 1, 1))])
+    sums = keras.Model(model.input, model.get_layer("block_conv").output)(np.ones((1, 4, 6, 1)))
+    np.testing.assert_array_equal(sums[0, :, :, 0], [[16, 24, 16], [16, 24, 16]])
+
+
+def test_conv_block_is_normalised_silu():
+    # Kernel 2, batch norm mean 1, variance 4 - 1e-3, gamma 3, beta 0.5: x = 4 gives 3 * (8 - 1) / 2 + 0.5 = 11.
+    model = model_of(conv_block, 1, 1)
+    model.get_layer("block_conv").set_weights([np.full((1, 1, 1, 1), 2.0)])
+    model.get_layer("block_batch_norm").set_weights([np.array([value]) for value in (3.0, 0.5, 1.0, 4 - 1e-3)])
+    assert model(np.full((1, 2, 3, 1), 4.0))[0, 1, 2, 0] == pytest.approx(11 / (1 + np.exp(-11)), rel=1e-5)
+
+
+def test_kernels_start_within_the_bound_of_their_fan_in():
+    kernel = model_of(conv_block, 8, 64, 3).get_layer("block_conv").kernel.numpy()
+    bound = 1 / np.sqrt(8 * 9)
+    assert bound * 0.98 < np.abs(kernel).max() <= bound
+    assert kernel.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "repeats", "params"), [(32, 32, 1, 4_800), (64, 64, 2, 29_184), (256, 128, 1, 90_880)]
+)
+def test_csp_block_has_the_published_parameters(channels, filters, repeats, params):
+    assert trainable_params(model_of(csp_block, channels, filters, repeats=repeats, shortcut=True)) == params
+
+
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_bottleneck_adds_its_input_only_with_a_shortcut(shortcut):
+    model = model_of(csp_block, 8, 16, repeats=1, shortcut=shortcut)
+    last = model.get_layer("block_bottleneck0_3x3_batch_norm")
+    last.set_weights([np.zeros(8), np.zeros(8), np.zeros(8), np.ones(8)])  # the branch is silu(0) = 0
+    ends = [model.get_layer(name).output for name in ("block_main_silu", "block_concat")]
+    main, joined = keras.Model(model.input, ends)(np.random.default_rng(0).normal(size=(2, 3, 5, 8)))
+    np.testing.assert_allclose(joined[..., :8], main if shortcut else np.zeros_like(main))
+    assert np.abs(main).max() > 0.1
+
+
+def test_pyramid_pool_sees_neighbourhoods_of_5_9_and_13():
+    model = model_of(spatial_pyramid_pool, 8, 16)
+    ends = [model.get_layer(name).output for name in ("block_reduce_silu", "block_concat")]
+    x, joined = keras.Model(model.input, ends)(np.random.default_rng(0).normal(size=(2, 9, 14, 8)))
+    expected = [x] + [tf.nn.max_pool2d(x, side, 1, "SAME") for side in (5, 9, 13)]
+    np.testing.assert_array_equal(joined, np.concatenate(expected, -1))
+
+
+def test_pyramid_pool_has_the_published_parameters():
+    assert trainable_params(model_of(spatial_pyramid_pool, 256, 256)) == 164_608

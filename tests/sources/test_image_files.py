@@ -1,0 +1,85 @@
+"""Sizes from headers, and files that are no whole image."""
+
+from pathlib import Path, PurePath
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yolo_tf.errors import InputError
+from yolo_tf.sources.image_files import image_ids, list_images, read_image_size
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (120, 170, 3), np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".gif", ".webp"])
+def test_size_is_height_then_width(tmp_path, suffix):
+    Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}")
+    assert read_image_size(tmp_path / f"a{suffix}") == (120, 170)
+
+
+def test_stored_pixels_count_whatever_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", exif=exif)
+    assert read_image_size(tmp_path / "a.jpg") == (120, 170)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_bytes_after_the_end_are_tolerated(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(PIXELS).save(path)
+    path.write_bytes(path.read_bytes() + bytes(5000))
+    assert read_image_size(path) == (120, 170)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".gif", ".webp"])
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_file_cut_short_is_named(tmp_path, suffix, kept):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(PIXELS).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(InputError, match=rf"a\{suffix}: is (damaged or cut short|no image that can be read)") as caught:
+        read_image_size(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\xff\xd8\xff"])
+def test_what_is_no_image_is_named(tmp_path, data):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.jpg: is no image that can be read\. Expected JPEG, PNG, BMP, GIF or WebP"):
+        read_image_size(tmp_path / "a.jpg")
+
+
+def test_a_format_that_tensorflow_does_not_decode_is_refused(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif: is no image that can be read\. Expected JPEG, PNG"):
+        read_image_size(tmp_path / "a.tif")
+
+
+def test_a_missing_image(tmp_path):
+    with pytest.raises(InputError, match=r"a\.jpg: does not exist\. Expected an image"):
+        read_image_size(tmp_path / "a.jpg")
+
+
+def test_an_image_too_large_to_decode(tmp_path, monkeypatch):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(InputError, match=r"a\.png: is too large .* Expected under 179 million pixels"):
+        read_image_size(tmp_path / "a.png")
+
+
+def test_list_images_is_sorted_and_looks_below(tmp_path):
+    for name in ("b.jpg", "a/z.PNG", "a/notes.txt", ".hidden.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)] == ["a/z.PNG", "b.jpg"]
+
+
+def test_image_ids_are_unique():
+    root = Path("/data")
+    assert image_ids([root / "train/a.jpg", root / "train/b.jpg"], root) == ["a", "b"]
+    assert image_ids([root / "x/a.jpg", root / "y/a.jpg", root / "y/b.jpg", PurePath("/else/a.jpg")], root) == [
+        "x/a.jpg", "y/a.jpg", "b", "/else/a.jpg",
+    ]

@@ -1,0 +1,41 @@
+"""Files are whole or absent."""
+
+import json
+
+import pytest
+
+from yolo_tf.atomic import atomic_path, write_json, write_text
+
+
+def test_a_file_appears_whole_and_keeps_its_suffix(tmp_path):
+    with atomic_path(tmp_path / "new" / "a.keras") as temporary:
+        assert temporary.suffix == ".keras"
+        temporary.write_text("half")
+        assert not (tmp_path / "new" / "a.keras").exists()
+    assert (tmp_path / "new" / "a.keras").read_text() == "half"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.keras"]
+
+
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_directory_replaces_a_full_directory(tmp_path):
+    for text in ("old", "new"):
+        with atomic_path(tmp_path / "d") as temporary:
+            temporary.mkdir()
+            (temporary / text).write_text(text)
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["new"]
+
+
+def test_json_that_is_not_json_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+    write_json(tmp_path / "a.json", {"x": 1.5})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1.5}

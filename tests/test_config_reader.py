@@ -1,0 +1,148 @@
+"""Strict reading: what is right comes back whole, what is wrong is named."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config
+from yolo_tf.config_reader import HYP_NAMES, options_table, read_config, write_config
+from yolo_tf.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_no_file_gives_the_defaults():
+    assert read_config() == Config()
+
+
+def test_file_then_overrides(tmp_path):
+    path = write(tmp_path / "a.yaml", "train: {epochs: 7, learning_rate: 1}\ndata: {image_size: [96, 160], classes: [a, b]}\n")
+    config = read_config(path, ["train.epochs=3", "augment.photometric={Grayscale: 0.5}", "train.xla=true"])
+    assert config.train.epochs == 3
+    assert config.train.learning_rate == 1.0 and isinstance(config.train.learning_rate, float)
+    assert config.data.image_size == (96, 160) and config.data.classes == ("a", "b")
+    assert config.augment.photometric == {"Grayscale": 0.5} and config.train.xla == "true"
+    assert read_config(None, ["data.image_size=64"]).data.image_size == (64, 64)
+
+
+def test_paths_are_relative_to_the_file_that_states_them(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    path = write(tmp_path / "sub" / "a.yaml", "data: {dataset: d.yaml}\n")
+    monkeypatch.chdir(tmp_path)
+    assert read_config(path).data.dataset == str(tmp_path / "sub" / "d.yaml")
+    assert read_config(path, ["data.dataset=e.yaml"]).data.dataset == str(tmp_path / "e.yaml")
+
+
+def test_the_resolved_config_reads_back_equal(tmp_path):
+    config = read_config(None, ["augment.level=med", "model.anchors=[[[1, 2], [3, 4]], [[5, 6], [7, 8.5]]]", "data.classes=[x]"])
+    write_config(config, tmp_path / "c.yaml")
+    assert read_config(tmp_path / "c.yaml") == config
+
+
+def test_an_augmentation_level_is_a_start_not_a_lock():
+    config = read_config(None, ["augment.level=med", "augment.mixup=0.25"])
+    assert (config.augment.scale, config.augment.mixup, config.augment.fliplr) == (0.9, 0.25, 0.5)
+    neutral = read_config(None, ["augment.level=none"]).augment
+    assert (neutral.mosaic, neutral.hsv_s, neutral.scale, neutral.fliplr) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_hyp_of_yolov5_is_translated(tmp_path):
+    write(tmp_path / "hyp.yaml", "lr0: 0.02\nlrf: 0.1\nbox: 0.07\ncls: 0.3\nobj: 0.7\nhsv_h: 0.1\nmosaic: 0.5\niou_t: 0.2\ncopy_paste: 0.0\n")
+    config = read_config(write(tmp_path / "a.yaml", "hyp: hyp.yaml\nloss: {box: 0.08}\n"))
+    assert (config.train.learning_rate, config.train.final_learning_rate_fraction) == (0.02, 0.1)
+    assert (config.loss.classification, config.loss.objectness) == (0.3, 0.7)
+    assert config.loss.box == 0.08, "a section of the file wins over its hyp"
+    assert (config.augment.hsv_h, config.augment.mosaic) == (0.1, 0.5)
+
+
+def test_every_hyp_name_points_to_an_option():
+    for place in filter(None, HYP_NAMES.values()):
+        section, key = place.split(".")
+        assert key in {field.name for field in dataclasses.fields(SECTIONS[section])}, place
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.epoch=3", "config.train: unknown key 'epoch'. Did you mean 'epochs'?"),
+        ("trian.epochs=3", "unknown config section 'trian'. Did you mean 'train'?"),
+        ("train.learning_rate=1e-3", "config.train.learning_rate: expected float, got '1e-3' (str). YAML needs a dot"),
+        ("train.epochs=2.5", "config.train.epochs: expected int, got 2.5 (float)"),
+        ("train.epochs=true", "config.train.epochs: expected int, got True (bool)"),
+        ("train.epochs=0", "config.train.epochs: expected a whole number above 0, got 0"),
+        ("train.xla=tru", "config.train.xla: got 'tru'. Did you mean 'true'?"),
+        ("train.optimizer=adam", "Did you mean 'adamw'?"),
+        ("train.momentum=1.5", "expected 0 <= momentum < 1, got 1.5"),
+        ("train.learning_rate=0.0", "expected a number above 0"),
+        ("data.image_size=100", "100 is no positive multiple of 32. Expected multiples of the coarsest stride. Use 96."),
+        ("data.image_size=[64, 64, 64]", "expected 2 values"),
+        ("data.image_size=big", "expected list, got 'big'"),
+        ("data.classes=[a, a]", "names repeat"),
+        ("data.max_boxes=0", "config.data.max_boxes: expected a number above 0"),
+        ("augment.level=medium", "config.augment.level: got 'medium'. Did you mean 'med'?"),
+        ("augment.mosaic=2.0", "config.augment.mosaic: expected a probability 0..1, got 2.0"),
+        ("augment.scale=1.0", "expected 0 <= scale < 1"),
+        ("augment.perspective=0.1", "expected 0..0.001"),
+        ("augment.photometric={Grayscale: 3.0}", "config.augment.photometric.Grayscale: expected a probability"),
+        ("augment.photometric=Grayscale", "expected mapping"),
+        ("model.anchors=[[a]]", "expected nested list of numbers"),
+        ("model.depth=0.0", "config.model.depth: expected a number above 0"),
+        ("loss.anchor_ratio_limit=1.0", "expected above 1"),
+        ("loss.label_smoothing=1.0", "config.loss.label_smoothing: expected 0..1"),
+        ("detect.iou_threshold=1.5", "config.detect.iou_threshold: expected 0..1"),
+        ("detect.max_detections=0", "config.detect.max_detections: expected a whole number above 0"),
+        ("epochs=3", "Expected section.key=value"),
+        ("train.epochs", "Expected section.key=value"),
+        ("train.epochs=[", "is not a YAML value"),
+    ],
+)
+def test_a_wrong_override_is_named(override, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_config(None, [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tarin: {epochs: 3}", "unknown section 'tarin'. Did you mean 'train'?"),
+        ("train: 3", "config.train: expected a mapping"),
+        ("- a\n- b", "holds a list. Expected a mapping"),
+        ("train: {epochs: 3", ":1: is not valid YAML"),
+        ("hyp: {lr: 0.1}", "unknown hyperparameter"),
+        ("hyp: {copy_paste: 0.5}", "copy_paste: 0.5 is not supported. Expected 0.0"),
+        ("hyp: 3", "expected a mapping or the path of one"),
+        ("hyp: nowhere.yaml", "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, text, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_config(write(tmp_path / "a.yaml", text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="none.yaml: cannot be read"):
+        read_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")) + sorted(ROOT.glob("configs/models/*.yaml")), ids=lambda p: p.stem)
+def test_every_config_in_the_repository_reads(path):
+    config = read_config(path)
+    assert config.model.name
+    assert path.read_text(encoding="utf-8").startswith("#"), "the header says the command, the cost and the result"
+
+
+def test_levels_only_name_options():
+    known = {field.name for field in dataclasses.fields(SECTIONS["augment"])}
+    assert all(set(changes) <= known for changes in AUGMENT_LEVELS.values())
+
+
+def test_the_table_of_options_in_the_docs_is_the_dataclasses():
+    text = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    assert options_table() in text, "write it anew: python scripts/document_options.py"

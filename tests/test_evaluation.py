@@ -1,0 +1,159 @@
+"""A detector that knows the answer, through letterbox, suppression and back to original pixels."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yolo_tf.atomic import write_json
+from yolo_tf.errors import InputError
+from yolo_tf.evaluation import evaluate, format_table, measure
+from yolo_tf.structures import DetectionDataset, ImageRecord
+
+IMAGE_SIZE = (96, 160)
+NAMES = ("cat", "dog", "owl")
+SIZES = ((60, 200), (300, 120), (97, 61), (48, 80), (333, 500))  # (height, width): wide, tall, odd, enlarged, shrunk
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Five images of five shapes; the fourth has no boxes."""
+    rng, records = np.random.default_rng(0), []
+    for index, (height, width) in enumerate(SIZES):
+        path = tmp_path / f"{index}.png"
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(path)
+        fractions = np.array([[0.1, 0.2, 0.4, 0.5], [0.5, 0.1, 0.95, 0.9], [0.0, 0.6, 0.3, 1.0]])[: 0 if index == 3 else 3]
+        records.append(ImageRecord(
+            image_id=str(index), path=str(path), height=height, width=width,
+            boxes=(fractions * [width, height, width, height]).astype(np.float32),
+            class_ids=np.array([0, 1, 0])[: len(fractions)].astype(np.int32), is_crowd=np.zeros(len(fractions), bool),
+        ))
+    return DetectionDataset(class_names=NAMES, records=tuple(records))
+
+
+def to_input(boxes, height, width):
+    """The letterbox by hand: scaled to fit, centred, the free pixel on the right and below."""
+    scale = min(IMAGE_SIZE[0] / height, IMAGE_SIZE[1] / width)
+    offset_x = (IMAGE_SIZE[1] - round(width * scale)) // 2
+    offset_y = (IMAGE_SIZE[0] - round(height * scale)) // 2
+    return boxes * scale + [offset_x, offset_y, offset_x, offset_y]
+
+
+def perfect_candidates(dataset, *, score=0.9, first_call_seconds=0.0):
+    """Candidates that are the boxes of the next records, of which it is told nothing but how many images come."""
+    records = iter(dataset.records)
+    calls = []
+
+    def candidates(images):
+        assert images.shape[1:] == (*IMAGE_SIZE, 3)
+        if not calls:
+            time.sleep(first_call_seconds)
+        calls.append(len(images))
+        boxes = np.zeros((len(images), 7, 4), np.float32)
+        scores = np.zeros((len(images), 7, len(dataset.class_names)), np.float32)
+        for row, record in zip(range(len(images)), records):
+            count = len(record.boxes)
+            boxes[row, :count] = to_input(record.boxes, record.height, record.width)
+            scores[row, np.arange(count), record.class_ids] = score
+        return boxes, scores
+
+    return candidates
+
+
+def test_perfect_candidates_give_1_on_images_of_every_shape(dataset):
+    result = evaluate(perfect_candidates(dataset), dataset, image_size=IMAGE_SIZE, batch_size=2)
+    metrics = result.metrics
+    assert metrics["AP"] == metrics["AP50"] == metrics["AR100"] == 1.0
+    assert metrics["precision"] == metrics["recall"] == metrics["f1"] == 1.0
+    assert metrics["per_class"] == {
+        "cat": {"AP": 1.0, "AP50": 1.0, "precision": 1.0, "recall": 1.0},
+        "dog": {"AP": 1.0, "AP50": 1.0, "precision": 1.0, "recall": 1.0},
+        "owl": {"AP": None, "AP50": None, "precision": None, "recall": None},
+    }
+    assert (metrics["images"], metrics["boxes"]) == (5, 12)
+    assert result.confusion.tolist() == [[8, 0, 0, 0], [0, 4, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    for record, (boxes, scores, class_ids) in zip(dataset.records, result.detections, strict=True):
+        order, expected = np.lexsort(boxes.T), np.lexsort(record.boxes.T)
+        assert boxes[order] == pytest.approx(record.boxes[expected], abs=2e-3)  # original px
+        assert class_ids[order].tolist() == record.class_ids[expected].tolist()
+        assert scores == pytest.approx(np.full(len(record.boxes), 0.9))
+
+
+def test_metrics_have_the_names_of_the_contract_and_are_json(dataset, tmp_path):
+    result = evaluate(perfect_candidates(dataset), dataset, image_size=IMAGE_SIZE)
+    assert list(result.metrics) == [
+        "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl", "per_class",
+        "precision", "recall", "f1", "best_threshold", "images", "boxes", "images_per_second",
+    ]  # fmt: skip
+    write_json(tmp_path / "metrics.json", result.metrics)
+
+
+def test_shifted_candidates_lose_ap_but_not_ap50(dataset):
+    perfect = perfect_candidates(dataset)
+
+    def shifted(images):
+        boxes, scores = perfect(images)
+        size = boxes[..., 2:] - boxes[..., :2]
+        return boxes + 0.08 * np.concatenate([size, size], axis=-1), scores  # IoU 0.92^2 / (2 - 0.92^2) = 0.733
+
+    metrics = evaluate(shifted, dataset, image_size=IMAGE_SIZE, batch_size=3).metrics
+    assert metrics["AP50"] == 1.0
+    assert metrics["AP75"] < 0.5
+    assert 0.5 <= metrics["AP"] < 0.8
+
+
+def test_silent_candidates_give_0(dataset):
+    metrics = evaluate(perfect_candidates(dataset, score=0.0), dataset, image_size=IMAGE_SIZE).metrics
+    assert metrics["AP"] == metrics["precision"] == metrics["recall"] == metrics["f1"] == 0.0
+    assert metrics["images_per_second"] > 0
+
+
+def test_a_split_without_boxes_gives_none(dataset):
+    background = dataclasses.replace(dataset, records=dataset.records[3:4])
+    result = evaluate(perfect_candidates(background), background, image_size=IMAGE_SIZE)
+    assert result.metrics["AP"] is result.metrics["f1"] is result.metrics["best_threshold"] is None
+    assert "-" in format_table(result)
+
+
+def test_progress_counts_images(dataset):
+    calls = []
+    evaluate(
+        perfect_candidates(dataset), dataset, image_size=IMAGE_SIZE, batch_size=2, progress=lambda *call: calls.append(call)
+    )
+    assert calls == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_speed_leaves_out_the_first_batch_where_there_are_more(dataset):
+    slow_start = perfect_candidates(dataset, first_call_seconds=0.5)
+    assert evaluate(slow_start, dataset, image_size=IMAGE_SIZE, batch_size=2).metrics["images_per_second"] > 10
+    slow_start = perfect_candidates(dataset, first_call_seconds=0.5)
+    assert 0 < evaluate(slow_start, dataset, image_size=IMAGE_SIZE, batch_size=5).metrics["images_per_second"] < 10
+
+
+def test_another_number_of_classes_is_refused(dataset):
+    other = dataclasses.replace(dataset, class_names=(*NAMES, "emu"))
+    with pytest.raises(InputError, match="detector has 4 classes, the data set 3.*'owl'.*same order.*trained on"):
+        evaluate(perfect_candidates(other), dataset, image_size=IMAGE_SIZE)
+
+
+def test_table_of_a_worked_example():
+    record = ImageRecord(
+        image_id="0", path="", height=100, width=200, boxes=np.array([[0, 0, 40, 40], [50, 0, 90, 40]], np.float32),
+        class_ids=np.array([1, 1], np.int32), is_crowd=np.zeros(2, bool),
+    )
+    dataset = DetectionDataset(class_names=("cat", "blackbird"), records=(record,))
+    found = (record.boxes[:1], np.array([0.5], np.float32), np.array([1], np.int32))
+    assert format_table(measure(dataset, [found], images_per_second=12.34)).splitlines() == [
+        "class        boxes         AP       AP50  precision     recall",
+        "all              2      0.505      0.505      1.000      0.500",
+        "cat              0          -          -          -          -",
+        "blackbird        2      0.505      0.505      1.000      0.500",
+        "",
+        "   AP 0.505    AP50 0.505    AP75 0.505     APs     -     APm 0.505     APl     -",
+        "  AR1 0.500    AR10 0.500   AR100 0.500     ARs     -     ARm 0.500     ARl     -",
+        "",
+        "precision and recall at score >= 0.000, where F1 is 0.667",
+        "1 images, 2 boxes, 12.3 images per second",
+    ]

@@ -1,0 +1,72 @@
+"""The house rules of docs/architecture.md, held against the source."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "yolo_tf"
+# A part may import parts on earlier rows only; parts on one row never import each other.
+ORDER = [
+    {"errors", "structures", "atomic", "palette"},
+    {"lookup", "config"},
+    {"config_reader", "sources", "boxes", "anchors", "run_directory"},
+    {"detector_file", "data", "models", "losses", "decode", "suppression", "metrics", "drawing", "plots"},
+    {"trainer", "schedules", "evaluation", "runtime"},
+    {"optimizers", "prediction", "callbacks", "export"},
+    {"training"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+]
+RANK = {part: rank for rank, row in enumerate(ORDER) for part in row}
+TENSORFLOW_FREE = ORDER[0] | ORDER[1] | {"config_reader", "sources", "anchors", "run_directory", "detector_file", "commands", "cli", "__main__", "__init__"}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def part_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def module_scope_imports(path):
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "absolute imports only"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_file_keeps_the_house_rules(path):
+    part = part_of(path)
+    assert len(path.read_text().splitlines()) <= 300, "over 300 lines: split it by job"
+    assert path.stem not in {"utils", "common", "helpers", "misc", "base"}, "name the file after its job"
+    for name in module_scope_imports(path):
+        package, *rest = name.split(".")
+        if package in {"tensorflow", "keras", "keras_cv", "tensorflow_datasets"}:
+            assert part not in TENSORFLOW_FREE, f"{part} may import {package} inside functions only"
+            assert package not in {"keras_cv", "tensorflow_datasets"}, f"{package} is imported where it is used"
+        if package == "yolo_tf" and rest and rest[0] not in {part, "__version__"}:
+            assert RANK[rest[0]] < RANK[part], f"{part} may not import {rest[0]}"
+
+
+def test_every_part_has_a_row():
+    assert {part_of(path) for path in FILES} - {"__init__"} == set(RANK)
+
+
+def test_help_needs_no_tensorflow_and_answers_at_once():
+    code = "import sys; from yolo_tf import cli; cli.build_parser(); assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("verb", ["demo", "train", "evaluate", "predict", "export", "show"])
+def test_help_of_every_command(verb):
+    started = time.perf_counter()
+    result = subprocess.run([sys.executable, "-m", "yolo_tf", verb, "--help"], capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    assert result.returncode == 0 and f"yolo-tf {verb}" in result.stdout
+    assert seconds < 2.0, f"{seconds:.2f} s: something heavy is imported at module scope"

@@ -1,0 +1,19 @@
+"""Names become objects, or a message with the name that would have worked."""
+
+import pytest
+
+from yolo_tf.errors import InputError
+from yolo_tf.lookup import did_you_mean, look_up
+
+
+def test_a_known_name_gives_its_object():
+    assert look_up({"a": 1}, "a", kind="thing") == 1
+
+
+def test_an_unknown_name_gives_the_nearest_and_all():
+    with pytest.raises(InputError, match="unknown backbone 'resnet5'. Did you mean 'resnet50'. Expected one of: densenet, resnet50."):
+        look_up({"resnet50": 0, "densenet": 1}, "resnet5", kind="backbone")
+
+
+def test_nothing_near_gives_no_hint():
+    assert did_you_mean("zzz", ["resnet50"]) == ""

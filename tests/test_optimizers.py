@@ -1,0 +1,139 @@
+"""The optimizers against plain NumPy, and the counters that make a run resumable."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.config import TrainConfig
+from yolo_tf.optimizers import DetectorAdamW, DetectorSGD, build_optimizer
+
+
+def make_variables():
+    """A kernel, a bias and a scale with the names Keras gives them."""
+    layer = keras.layers.Conv2D(3, 1, name="conv")
+    norm = keras.layers.BatchNormalization(name="norm")
+    model = keras.Sequential([keras.Input((4, 5, 2)), layer, norm])
+    layer.bias.assign([0.3, -0.2, 0.1])
+    return model, model.trainable_variables
+
+
+def run(optimizer, variables, gradients):
+    for step in gradients:
+        optimizer.apply([tf.constant(gradient) for gradient in step], variables)
+
+
+def draw_gradients(variables, steps, seed=0):
+    rng = np.random.default_rng(seed)
+    return [[rng.normal(size=tuple(v.shape)).astype(np.float32) * 0.01 for v in variables] for _ in range(steps)]
+
+
+def sgd_by_hand(values, gradients, train, *, warmup_steps, accumulation):
+    """The documented recipe, one scalar decision at a time."""
+    values = {path: value.copy() for path, value in values.items()}
+    buffers = {path: np.zeros_like(value) for path, value in values.items()}
+    averages = {path: value.copy() for path, value in values.items()}
+    sums, pending, updates = {path: 0.0 for path in values}, 0, 0
+    decay = train.weight_decay * train.batch_size * accumulation / train.nominal_batch_size
+    for step, batch in enumerate(gradients):
+        warmth = min(step / warmup_steps, 1)
+        for path, gradient in zip(values, batch, strict=True):
+            sums[path] = sums[path] + gradient * train.batch_size
+        pending += 1
+        if pending < round(1 + warmth * (accumulation - 1)):
+            continue
+        norm = np.sqrt(sum((total**2).sum() for total in sums.values()))
+        shrink = min(1.0, train.clip_norm / norm)
+        momentum = train.momentum * warmth + train.warmup_momentum * (1 - warmth)
+        for path in values:
+            is_bias = path.endswith(("bias", "beta"))
+            rate = train.learning_rate * warmth + (train.warmup_bias_learning_rate * (1 - warmth) if is_bias else 0)
+            gradient = sums[path] * shrink + (decay * values[path] if path.endswith("kernel") else 0)
+            buffers[path] = momentum * buffers[path] + gradient
+            values[path] = values[path] - rate * (gradient + momentum * buffers[path])
+        updates += 1
+        keep = train.ema_decay * (1 - np.exp(-updates / train.ema_ramp))
+        averages = {path: averages[path] * keep + values[path] * (1 - keep) for path in values}
+        sums, pending = {path: 0.0 for path in values}, 0
+    return values, averages, updates
+
+
+@pytest.mark.parametrize("nominal_batch_size", [5, 20])
+def test_sgd_equals_the_recipe_written_by_hand(nominal_batch_size):
+    train = TrainConfig(batch_size=5, nominal_batch_size=nominal_batch_size, clip_norm=1.0, ema_ramp=7.0, weight_decay=0.05)
+    _, variables = make_variables()
+    before = {v.path: v.numpy().astype(np.float64) for v in variables}
+    gradients = draw_gradients(variables, 23)
+    optimizer = DetectorSGD(train.learning_rate, train=train, warmup_steps=11)
+    run(optimizer, variables, gradients)
+    values, averages, updates = sgd_by_hand(before, gradients, train, warmup_steps=11, accumulation=nominal_batch_size // 5)
+    assert int(optimizer.updates.numpy()) == updates
+    assert int(optimizer.iterations.numpy()) == 23
+    for variable in variables:
+        np.testing.assert_allclose(variable.numpy(), values[variable.path], atol=3e-7)
+    optimizer.swap_averages()
+    for variable in variables:
+        np.testing.assert_allclose(variable.numpy(), averages[variable.path], atol=3e-7)
+    optimizer.swap_averages()
+    for variable in variables:
+        np.testing.assert_allclose(variable.numpy(), values[variable.path], atol=3e-7)
+
+
+def test_adamw_equals_keras_adamw_on_kernels():
+    train = TrainConfig(batch_size=1, nominal_batch_size=1, momentum=0.9, weight_decay=0.05, clip_norm=0.0, ema_decay=0.0)
+    _, ours = make_variables()
+    _, theirs = make_variables()
+    for left, right in zip(ours, theirs, strict=True):
+        right.assign(left)
+    gradients = draw_gradients(ours, 9)
+    run(DetectorAdamW(0.01, train=train), ours, gradients)
+    reference = keras.optimizers.AdamW(0.01, beta_1=0.9, weight_decay=0.05, epsilon=1e-8)
+    reference.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    run(reference, theirs, gradients)
+    for left, right in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(left.numpy(), right.numpy(), atol=1e-5)  # Keras adds epsilon before bias correction
+
+
+def test_graph_mode_equals_eager_mode():
+    train = TrainConfig(batch_size=4, nominal_batch_size=12)
+    results = []
+    for wrap in (lambda f: f, tf.function):
+        _, variables = make_variables()
+        for index, variable in enumerate(variables):
+            variable.assign(tf.fill(variable.shape, 0.1 * (index + 1)))
+        optimizer = DetectorSGD(0.01, train=train, warmup_steps=5)
+        optimizer.build(variables)
+        apply = wrap(lambda *step: optimizer.apply(step, variables))  # noqa: B023 (called in this turn only)
+        for step in draw_gradients(variables, 8):
+            apply(*[tf.constant(gradient) for gradient in step])
+        results.append([variable.numpy() for variable in variables])
+    for eager, graph in zip(*results, strict=True):
+        np.testing.assert_allclose(eager, graph, atol=1e-7)
+
+
+def test_decay_touches_kernels_only():
+    train = TrainConfig(batch_size=1, nominal_batch_size=1, weight_decay=0.1, warmup_epochs=0)
+    _, variables = make_variables()
+    before = {v.path: v.numpy() for v in variables}
+    run(DetectorSGD(0.1, train=train), variables, [[np.zeros(tuple(v.shape), np.float32) for v in variables]])
+    for variable in variables:
+        changed = not np.array_equal(variable.numpy(), before[variable.path])
+        assert changed == variable.path.endswith("kernel"), variable.path
+
+
+def test_the_average_covers_batch_norm_statistics():
+    model, _ = make_variables()
+    optimizer = build_optimizer(TrainConfig(), model, steps_per_epoch=3)
+    averaged = {variable.path.rsplit("/", 1)[-1] for variable in optimizer.averaged}
+    assert averaged == {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"}
+
+
+def test_the_average_can_be_off():
+    model, variables = make_variables()
+    optimizer = build_optimizer(dataclasses.replace(TrainConfig(), ema_decay=0.0), model, steps_per_epoch=3)
+    run(optimizer, variables, draw_gradients(variables, 2))
+    before = [variable.numpy() for variable in variables]
+    optimizer.swap_averages()
+    assert all(np.array_equal(variable.numpy(), value) for variable, value in zip(variables, before, strict=True))

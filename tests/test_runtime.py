@@ -1,0 +1,135 @@
+import warnings
+import zipfile
+
+import detector_files
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.detector_file import read_spec
+from yolo_tf.errors import InputError
+from yolo_tf.runtime import choose_image_size, detect_images, network_candidates, open_detector
+
+KINDS = {"keras": detector_files.keras_file, "saved_model": detector_files.saved_model, "tflite": detector_files.tflite_file}
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """Candidates of the network in memory, written once and never saved."""
+    return network_candidates(detector_files.build_network(), detector_files.ANCHORS)(detector_files.images())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_candidates_of_the_network(kind, expected):
+    detector = open_detector(str(KINDS[kind]()))
+    assert detector.kind == kind
+    assert detector.spec.class_names == detector_files.CLASS_NAMES and detector.spec.image_size == detector_files.IMAGE_SIZE
+    images = detector_files.images()
+    for batch in (images, images[:1], images.astype(np.float32), tf.constant(images)):
+        boxes, scores = detector.candidates(batch)
+        # 12 x 20 + 6 x 10 + 3 x 5 cells, 2 anchors each
+        assert boxes.shape == (len(batch), 630, 4) and scores.shape == (len(batch), 630, 3)
+        np.testing.assert_allclose(boxes, expected[0][: len(batch)], atol=5e-3)
+        np.testing.assert_allclose(scores, expected[1][: len(batch)], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_same_detections(kind):
+    found = detect_images(open_detector(KINDS[kind]()), detector_files.images(), detector_files.DETECT)
+    reference = detect_images(open_detector(detector_files.keras_file()), detector_files.images(), detector_files.DETECT)
+    assert found.boxes.shape == (3, 40, 4) and tf.reduce_min(found.num_valid) > 3
+    np.testing.assert_array_equal(found.num_valid, reference.num_valid)
+    np.testing.assert_array_equal(found.class_ids, reference.class_ids)
+    np.testing.assert_allclose(found.boxes, reference.boxes, atol=5e-3)
+    np.testing.assert_allclose(found.scores, reference.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["keras", "saved_model"])
+def test_other_sizes_than_that_of_training(kind):
+    images = np.zeros([2, 64, 128, 3], np.uint8)
+    boxes, scores = open_detector(KINDS[kind]()).candidates(images)
+    assert boxes.shape == (2, (8 * 16 + 4 * 8 + 2 * 4) * 2, 4) and scores.shape == (2, 336, 3)
+
+
+def test_float_images_are_rounded_for_a_saved_model():
+    detector = open_detector(detector_files.saved_model())
+    images = detector_files.images()[:1]
+    boxes, _ = detector.candidates(images.clip(1, 254) + np.float32(0.4))
+    np.testing.assert_array_equal(boxes, detector.candidates(images.clip(1, 254))[0])
+
+
+def test_tflite_takes_one_size_only():
+    detector = open_detector(detector_files.tflite_file())
+    assert detector.fixed_image_size == (96, 160)
+    with pytest.raises(InputError, match=r"got images of 64 x 160 px .*Expected 96 x 160, the size inside the file"):
+        detector.candidates(np.zeros([1, 64, 160, 3], np.uint8))
+
+
+def test_image_size():
+    free, fixed = open_detector(detector_files.keras_file()), open_detector(detector_files.tflite_file())
+    assert choose_image_size(free) == choose_image_size(fixed) == choose_image_size(fixed, (96, 160)) == (96, 160)
+    assert choose_image_size(free, (64, 320)) == (64, 320)
+    assert choose_image_size(free, 64) == (64, 64)
+    with pytest.raises(InputError, match="100 is no positive multiple of 32.* Use 96"):
+        choose_image_size(free, (320, 100))
+    with pytest.raises(InputError, match="Expected 96 x 160, the size inside the file"):
+        choose_image_size(fixed, (96, 96))
+
+
+def test_a_keras_network_of_one_size_says_so(tmp_path):
+    images = keras.Input((64, 96, 3))
+    raws = [keras.layers.Conv2D(16, 1, strides=stride)(images) for stride in (8, 16, 32)]
+    network = keras.Model(images, [keras.layers.Reshape((*raw.shape[1:3], 2, 8))(raw) for raw in raws])
+    detector = open_detector(detector_files.write_detector(network, tmp_path / "fixed.keras"))
+    assert detector.fixed_image_size == (64, 96)
+    assert detector.candidates(np.zeros([2, 64, 96, 3], np.uint8))[0].shape == (2, 252, 4)
+
+
+def test_opening_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_detector(detector_files.tflite_file())
+
+
+def test_missing_path(tmp_path):
+    with pytest.raises(InputError, match="none.keras: no such file or directory. Expected a .keras or .tflite file"):
+        open_detector(tmp_path / "none.keras")
+
+
+def test_wrong_suffix(tmp_path):
+    (tmp_path / "weights.h5").write_bytes(b"")
+    with pytest.raises(InputError, match="'.h5' is no format of a detector. Expected a .keras or .tflite"):
+        open_detector(tmp_path / "weights.h5")
+
+
+@pytest.mark.parametrize("kind", ["keras", "tflite"])
+def test_truncated_file(kind, tmp_path):
+    content = KINDS[kind]().read_bytes()
+    (tmp_path / f"short.{kind}").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=f"short.{kind}: carries no readable detector.json .*Expected a file written by"):
+        open_detector(tmp_path / f"short.{kind}")
+
+
+def test_file_of_someone_else(tmp_path):
+    detector_files.build_network().save(tmp_path / "plain.keras")
+    with pytest.raises(InputError, match="carries no readable detector.json"):
+        open_detector(tmp_path / "plain.keras")
+    with pytest.raises(InputError, match="carries no readable detector.json"):
+        open_detector(tmp_path)  # a directory that is no SavedModel
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_inside(kind, tmp_path):
+    """detector.json is there, the network is not."""
+    path = tmp_path / "bad" if kind == "saved_model" else tmp_path / f"bad.{kind}"
+    spec = read_spec(KINDS[kind]())
+    if kind == "saved_model":
+        path.mkdir()
+        (path / "saved_model.pb").write_bytes(b"no graph")
+    else:
+        zipfile.ZipFile(path, "w").close()
+    detector_files.attach_spec(path, spec)
+    with pytest.raises(InputError, match=r"cannot be opened \(.*Train or export it again") as raised:
+        open_detector(path)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,46 @@
+"""Files that are either whole or absent: written under a temporary name, then renamed."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yields a temporary path beside `path`; moves it onto `path` on success, removes it on failure.
+
+    The block may create a file or a directory at the temporary path, which keeps the suffix of `path`
+    (Keras and Pillow choose the format by suffix). An existing file or directory at `path` is replaced;
+    it stays untouched when the block raises.
+
+    Args:
+        path: the final place; its parent directory is created.
+
+    Raises:
+        OSError: the parent cannot be created or written, or the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = scratch / path.name
+    try:
+        yield temporary
+        if path.is_dir() and not path.is_symlink():
+            os.replace(path, scratch / "replaced")  # a directory cannot be renamed onto a full one
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path, text):
+    """Writes `text` (UTF-8) to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value):
+    """Writes `value` as indented JSON to `path`, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

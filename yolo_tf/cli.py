@@ -1,0 +1,71 @@
+"""The command line: a table of verbs. Imports no TensorFlow, so that `--help` answers at once."""
+
+import argparse
+import importlib
+import os
+import sys
+
+from yolo_tf import __version__
+from yolo_tf.errors import InputError
+from yolo_tf.lookup import did_you_mean
+
+# verb -> (module of yolo_tf.commands, one line of help)
+COMMANDS = {
+    "demo": ("demo", "generated data set -> training -> evaluation -> pictures -> SavedModel and TFLite, checked"),
+    "train": ("train", "train a detector from a config file"),
+    "evaluate": ("evaluate", "COCO numbers of a .keras file, a SavedModel or a .tflite file"),
+    "predict": ("predict", "detect objects in images; pictures, JSON, txt"),
+    "export": ("export", "write a SavedModel or a TFLite file and check it against the network"),
+    "show": ("show", "tables: backbones, one network's cost, the resolved config"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """One line instead of the usage text: bad arguments are bad input like any other."""
+        print(f"{self.prog}: {message}. See `{self.prog} --help`.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def build_parser(verb=None):
+    """Builds the parser; only the module of `verb` is imported (all of them when None)."""
+    parser = _Parser(prog="yolo-tf", description="YOLOv5-style object detection on any Keras backbone.")
+    parser.add_argument("--version", action="version", version=f"yolo_tf {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        child = verbs.add_parser(name, help=summary, description=summary)
+        if verb in (None, name):
+            command = importlib.import_module(f"yolo_tf.commands.{module}")
+            command.add_arguments(child)
+            child.add_argument("--json", metavar="FILE", help="write the result there too")
+            child.set_defaults(execute=command.run)
+    return parser
+
+
+def main(argv=None):
+    """Runs one command and returns its exit code: 0 success, 2 bad input, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    verb = next((word for word in argv if not word.startswith("-")), None)
+    if verb is not None and verb not in COMMANDS:
+        print(f"yolo-tf: unknown command '{verb}'.{did_you_mean(verb, COMMANDS)} Expected one of: {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
+    # TensorFlow reads this once, when it is imported: its start-up notices are no news to a user.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = build_parser(verb if verb else "").parse_args(argv)
+    try:
+        result = arguments.execute(arguments)
+        if arguments.json:
+            from yolo_tf.atomic import write_json
+
+            write_json(arguments.json, result if result is not None else {})
+    except InputError as error:
+        print(f"yolo-tf {arguments.verb}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, an unwritable directory, a file that vanished
+        place = error.filename or "output"
+        print(f"yolo-tf {arguments.verb}: {place}: {error.strerror or error}. Expected a path that can be read and written.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"yolo-tf {arguments.verb}: interrupted.", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,66 @@
+"""`yolo-tf evaluate`: a network file and a data set -> COCO numbers."""
+
+from pathlib import Path
+
+
+def add_arguments(parser):
+    """Declares the arguments."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file, a SavedModel directory or a .tflite file")
+    parser.add_argument("--data", type=Path, required=True, metavar="DATASET.yaml", help="data set YAML")
+    parser.add_argument("--path", default="", metavar="DIR", help="root of the data, instead of the YAML's path")
+    parser.add_argument("--split", default="val", help="split to evaluate on (default val)")
+    parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; default: as trained")
+    parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="images at a time (default 16)")
+    parser.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="keep only these classes of the data set")
+    parser.add_argument("--single-class", action="store_true", help="treat every object as one class")
+    parser.add_argument("--lenient", action="store_true", help="leave bad labels out and count them instead of stopping")
+    parser.add_argument("--score-threshold", type=float, default=0.001, metavar="X", help="least score that takes part (default 0.001)")
+    parser.add_argument("--iou-threshold", type=float, default=0.6, metavar="X", help="IoU of suppression (default 0.6)")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision-recall, F1 and confusion plots there")
+
+
+def run(arguments):
+    """Evaluates; prints the table and returns the numbers."""
+    import dataclasses
+
+    from yolo_tf.config import EVALUATION_DETECT
+    from yolo_tf.errors import InputError
+    from yolo_tf.sources import read_dataset, read_source
+
+    if arguments.batch_size < 1:
+        raise InputError(f"--batch-size: got {arguments.batch_size}. Expected a whole number above 0.")
+    dataset = read_dataset(
+        read_source(arguments.data, path=arguments.path),
+        arguments.split,
+        classes=tuple(arguments.classes),
+        single_class=arguments.single_class,
+        strict=not arguments.lenient,
+    )
+    if dataset.problems:
+        print(f"{len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+
+    from yolo_tf.evaluation import evaluate, format_table
+    from yolo_tf.plots import plot_evaluation
+    from yolo_tf.runtime import choose_image_size, open_detector
+
+    detector = open_detector(arguments.model)
+    result = evaluate(
+        detector.candidates,
+        dataset,
+        image_size=choose_image_size(detector, arguments.image_size),
+        batch_size=arguments.batch_size,
+        detect=dataclasses.replace(
+            EVALUATION_DETECT, score_threshold=arguments.score_threshold, iou_threshold=arguments.iou_threshold
+        ),
+        progress=show_progress,
+    )
+    print(format_table(result))
+    if arguments.plots:
+        plot_evaluation(result.curves, result.confusion, dataset.class_names, arguments.plots)
+        print(f"plots: {arguments.plots}")
+    return result.metrics
+
+
+def show_progress(done, total):
+    """Rewrites one line with the number of images done; ends it after the last."""
+    print(f"\r{done}/{total} images", end="\n" if done == total else "", flush=True)

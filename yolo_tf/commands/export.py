@@ -1,0 +1,76 @@
+"""`yolo-tf export`: a network file -> SavedModel or TFLite, checked against the network."""
+
+from pathlib import Path
+
+MOST_IMAGES = 16  # compared; more take time and say little
+
+
+def add_arguments(parser):
+    """Declares the arguments."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file of `yolo-tf train`")
+    overrides = parser.add_argument(
+        "overrides", nargs="+", default=[], metavar="detect.key=value", help="thresholds, of a SavedModel for good (`yolo-tf show config`)"
+    )
+    # not `nargs="*"`: argparse would take that as given, and empty, as soon as an option follows MODEL
+    overrides.required = False
+    parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model or tflite")
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory of the SavedModel, or .tflite file")
+    parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px, of a TFLite file for good; default: as trained")
+    parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
+    parser.add_argument("--data", type=Path, metavar="DATASET.yaml", help="data set whose val images to compare on")
+
+
+def run(arguments):
+    """Exports; prints what was compared and returns it."""
+    from yolo_tf.config_reader import read_config
+    from yolo_tf.errors import InputError
+
+    for override in arguments.overrides:
+        if not override.startswith("detect."):
+            raise InputError(f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3.")
+    detect = read_config(overrides=arguments.overrides).detect
+
+    import dataclasses
+
+    from yolo_tf.export import export_detector
+    from yolo_tf.export.parity import ParityError
+
+    images, origin = _read_images(arguments)
+    try:
+        report = export_detector(
+            arguments.model, arguments.format, arguments.out, detect=detect, image_size=arguments.image_size, images=images
+        )
+    except ParityError as error:
+        raise InputError(str(error)) from error
+    size = _size_on_disk(arguments.out)
+    print(f"{arguments.out}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {report.num_images} {origin}:")
+    print(f"  {report.num_candidates} candidates and {report.num_detections} detections agree,")
+    print(f"  within {report.box_difference:.2g} px and {report.score_difference:.2g} in score.")
+    return {"path": str(arguments.out), "format": arguments.format, "bytes": size, "compared_on": origin, **dataclasses.asdict(report)}
+
+
+def _read_images(arguments):
+    """Returns (images or None for generated ones, words for where they come from)."""
+    from yolo_tf.errors import InputError
+
+    if arguments.images and arguments.data:
+        raise InputError("--images and --data: both are given. Expected one of them. Leave one out.")
+    if not arguments.images and not arguments.data:
+        return None, "generated images (--images or --data compares on real ones)"
+
+    from yolo_tf.data.images import read_image
+    from yolo_tf.prediction import list_images
+    from yolo_tf.sources import read_dataset, read_source
+
+    if arguments.images:
+        paths, origin = list_images(arguments.images), "given images"
+    else:
+        dataset = read_dataset(read_source(arguments.data), "val", strict=False)  # the labels do not matter here
+        paths, origin = [record.path for record in dataset.records], f"val images of {arguments.data}"
+    step = -(-len(paths) // MOST_IMAGES)  # evenly from the whole list
+    return [read_image(path) for path in paths[::step]], origin
+
+
+def _size_on_disk(path):
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

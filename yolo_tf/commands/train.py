@@ -1,0 +1,36 @@
+"""`yolo-tf train`: config file -> run directory."""
+
+from pathlib import Path
+
+
+def add_arguments(parser):
+    """Declares the arguments."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML with sections data, augment, model, loss, train, detect, hyp")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="run directory; default runs/<config name>, numbered if taken")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run from its last finished epoch")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="options that replace those of the file")
+
+
+def run(arguments):
+    """Trains; returns the metrics of the best network."""
+    from yolo_tf.config_reader import read_config
+    from yolo_tf.errors import InputError
+    from yolo_tf.run_directory import RunDirectory, next_free_directory
+
+    root, config_file = arguments.run, arguments.config
+    if arguments.resume:
+        if root is None:
+            raise InputError("--resume: which run is not said. Expected --run DIR of the run to go on with.")
+        saved = RunDirectory(root).config
+        if not saved.exists():
+            raise InputError(f"{root}: holds no run (no config.yaml). Expected a directory written by `yolo-tf train`.")
+        config = read_config(config_file or saved, arguments.overrides)
+    else:
+        if config_file is None and not arguments.overrides:
+            raise InputError("--config: no config is given. Expected --config FILE or data.dataset=FILE. See configs/.")
+        config = read_config(config_file, arguments.overrides)
+        root = root or next_free_directory("runs", config_file.stem if config_file else config.model.name)
+
+    from yolo_tf.training import train
+
+    return train(config, root, resume=arguments.resume)

@@ -1,0 +1,101 @@
+"""`detector.json`: what a network file must carry to be used alone.
+
+A `.keras` file and a `.tflite` file hold it as a ZIP member (both formats allow further members), a
+SavedModel directory under `assets.extra/`. So class names, anchors and image size travel with the
+weights, and no config is needed to predict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+
+from yolo_tf.anchors import AnchorSet, anchor_set
+from yolo_tf.errors import InputError
+
+MEMBER = "detector.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DetectorSpec:
+    """Everything about a detector that is not in its graph."""
+
+    class_names: tuple[str, ...]
+    image_size: tuple[int, int]  # (height, width) px it was trained at
+    strides: tuple[int, ...]
+    anchor_sizes: tuple  # [L][A][2] (width, height) px
+    name: str = "detector"  # a short name of the network, for tables
+
+    @property
+    def anchors(self) -> AnchorSet:
+        """The anchors as arrays."""
+        return anchor_set(self.strides, self.anchor_sizes)
+
+
+def detector_spec(*, class_names, image_size, anchors, name="detector"):
+    """Builds a DetectorSpec from an AnchorSet."""
+    return DetectorSpec(
+        class_names=tuple(class_names),
+        image_size=(int(image_size[0]), int(image_size[1])),
+        strides=anchors.strides,
+        anchor_sizes=tuple(tuple(tuple(float(side) for side in size) for size in level) for level in anchors.sizes),
+        name=name,
+    )
+
+
+def spec_to_json(spec):
+    """Returns the text of `detector.json`."""
+    return json.dumps({"format_version": 1, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
+
+
+def attach_spec(path, spec):
+    """Writes `spec` into an artefact that was just written.
+
+    Args:
+        path: a `.keras` or `.tflite` file, or a SavedModel directory.
+        spec: DetectorSpec.
+    """
+    path = Path(path)
+    if path.is_dir():
+        (path / "assets.extra").mkdir(exist_ok=True)
+        (path / "assets.extra" / MEMBER).write_text(spec_to_json(spec), encoding="utf-8")
+        return
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(MEMBER, spec_to_json(spec))
+
+
+def read_spec(path):
+    """Reads the DetectorSpec of an artefact.
+
+    Raises:
+        InputError: nothing is there, or it carries no `detector.json`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or directory. Expected a .keras or .tflite file or a SavedModel directory.")
+    try:
+        if path.is_dir():
+            text = (path / "assets.extra" / MEMBER).read_text(encoding="utf-8")
+        else:
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read(MEMBER).decode("utf-8")
+        fields = json.loads(text)
+        version = fields.pop("format_version")
+        if version != 1:
+            raise InputError(f"{path}: {MEMBER} has format version {version!r}. Expected 1. Use the yolo_tf that wrote it.")
+        return DetectorSpec(
+            class_names=tuple(fields["class_names"]),
+            image_size=tuple(fields["image_size"]),
+            strides=tuple(fields["strides"]),
+            anchor_sizes=tuple(tuple(tuple(size) for size in level) for level in fields["anchor_sizes"]),
+            name=fields["name"],
+        )
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}: carries no readable {MEMBER} ({type(error).__name__}). Expected a file written by"
+            " `yolo-tf train` or `yolo-tf export`."
+        ) from error

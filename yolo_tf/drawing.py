@@ -1,0 +1,118 @@
+"""Pictures of boxes."""
+
+import functools
+import math
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from yolo_tf.palette import class_colors, text_color
+
+# Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.
+FONT_PATH = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
+
+
+def draw_boxes(image, boxes, class_ids, class_names, scores=None):
+    """Draws boxes with their labels onto a copy of an image.
+
+    Lines and letters grow with the image. The best boxes come last, so they lie on top, and labels lie
+    on top of all boxes. A label stands above its box, or at the top inside it where the image ends.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        boxes: [N, 4] xyxy, px of `image`; what lies outside of it is cut off.
+        class_ids: int [N]; rows below 0 are padding and left out.
+        class_names: C names.
+        scores: [N], 0..1, written behind the names; None = names alone, boxes in the given order.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    canvas = ImageDraw.Draw(picture)
+    short_side = min(picture.size)
+    line = max(1, round(short_side / 140))
+    font = _font(max(11, round(short_side / 38)))
+    colors = [tuple(color) for color in class_colors(len(class_names)).tolist()]
+
+    class_ids = np.asarray(class_ids, np.int64)
+    order = np.arange(len(class_ids)) if scores is None else np.argsort(scores, kind="stable")
+    order = order[class_ids[order] >= 0]
+    corners = _corners(boxes, picture.size)
+    for index in order:
+        canvas.rectangle(corners[index], outline=colors[class_ids[index]], width=line)
+    for index in order:
+        class_id = class_ids[index]
+        text = class_names[class_id] if scores is None else f"{class_names[class_id]} {scores[index]:.2f}"
+        _draw_label(canvas, text, corners[index][:2], font, colors[class_id])
+    return np.array(picture)
+
+
+def draw_grid(pictures, *, columns=None, cell_size=None, gap=6):
+    """Puts pictures side by side on white, row by row.
+
+    Args:
+        pictures: uint8 [h, w, 3] each, at least one, of any sizes.
+        columns: pictures in one row; None = as many as rows, or one more.
+        cell_size: (height, width) of a cell, px; larger pictures are shrunk to fit, smaller ones centred.
+            None = the largest height and the largest width.
+        gap: white px between cells and around them.
+
+    Returns:
+        uint8 [rows * (height + gap) + gap, columns * (width + gap) + gap, 3].
+    """
+    columns = columns or math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    height, width = cell_size or np.max([picture.shape[:2] for picture in pictures], axis=0)
+    grid = Image.new("RGB", (int(columns * (width + gap) + gap), int(rows * (height + gap) + gap)), "white")
+    for index, picture in enumerate(pictures):
+        cell = Image.fromarray(np.ascontiguousarray(picture))
+        cell.thumbnail((int(width), int(height)), Image.Resampling.LANCZOS)
+        row, column = divmod(index, columns)
+        left = gap + column * (width + gap) + (width - cell.width) // 2
+        top = gap + row * (height + gap) + (height - cell.height) // 2
+        grid.paste(cell, (int(left), int(top)))
+    return np.array(grid)
+
+
+@functools.lru_cache(maxsize=32)
+def _font(size):
+    """Returns the label font at `size` px."""
+    return ImageFont.truetype(str(FONT_PATH), size)
+
+
+def _corners(boxes, size_wh):
+    """Returns, per box, its first and last pixel inside an image of `size_wh`: int (x1, y1, x2, y2), x2 >= x1."""
+    width, height = size_wh
+    edges = np.round(np.asarray(boxes, np.float64).reshape(-1, 4)).astype(np.int64)
+    edges[:, 2:] -= 1  # Pillow includes the last pixel, xyxy does not
+    first = np.clip(edges[:, :2], 0, (width - 1, height - 1))
+    last = np.clip(edges[:, 2:], first, (width - 1, height - 1))
+    return [tuple(row) for row in np.concatenate([first, last], axis=1).tolist()]
+
+
+def _draw_label(canvas, text, box_corner, font, color):
+    """Draws `text` on a filled rectangle above `box_corner` (x, y), moved as far as needed to stay inside the image."""
+    image_width, image_height = canvas.im.size
+    margin = max(2, round(font.size / 4))
+    text = _shorten(text, font, image_width - 2 * margin)
+    ascent, descent = font.getmetrics()
+    width = math.ceil(font.getlength(text)) + 2 * margin
+    height = ascent + descent + 2
+    x, y = box_corner
+    left = max(0, min(x, image_width - width))
+    top = y - height if y >= height else max(0, min(y, image_height - height))
+    canvas.rectangle((left, top, left + width - 1, top + height - 1), fill=color)
+    canvas.text((left + margin, top + 1), text, fill=text_color(color), font=font)
+
+
+def _shorten(text, font, width):
+    """Returns `text`, its end replaced by an ellipsis when it is wider than `width` px."""
+    if font.getlength(text) <= width:
+        return text
+    kept = len(text) - 1
+    while kept > 1 and font.getlength(text[:kept] + "…") > width:
+        kept -= 1
+    return text[:kept] + "…"

@@ -1,0 +1,135 @@
+"""Candidates of a network or an exported file + data set -> the numbers, in original-image pixels."""
+
+import dataclasses
+import time
+
+import numpy as np
+
+from yolo_tf.config import EVALUATION_DETECT
+from yolo_tf.data.letterbox import to_original
+from yolo_tf.data.pipeline import make_eval_dataset
+from yolo_tf.errors import InputError
+from yolo_tf.metrics.coco import COCO_NAMES, coco_numbers
+from yolo_tf.metrics.curves import Curves, best_numbers, detection_curves
+from yolo_tf.metrics.matching import confusion_matrix
+from yolo_tf.suppression import suppress
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationResult:
+    """What was measured, and what it was measured on."""
+
+    metrics: dict  # the numbers, ready for JSON; fractions 0..1, None where there is no box to find
+    curves: Curves  # precision, recall and F1 over the score threshold
+    confusion: np.ndarray  # int64 [C + 1, C + 1]: [true class, detected class], C = background
+    detections: list  # per record: (boxes float32 [n, 4] xyxy original px, scores float32 [n], class_ids int32 [n])
+
+
+def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATION_DETECT, progress=None):
+    """Runs a detector over a data set and measures it.
+
+    Args:
+        candidates: images [b, H, W, 3], RGB 0..255 -> (boxes [b, D, 4] xyxy input px, scores [b, D, C]).
+        dataset: DetectionDataset.
+        image_size: (height, width) of the network input, px.
+        batch_size: images in one call of `candidates`; the last call may have fewer.
+        detect: DetectConfig; the default is what COCO numbers are computed at.
+        progress: called with (images done, images in all) after every batch; None = not called.
+
+    Returns:
+        EvaluationResult; its metrics are the names in COCO_NAMES, "precision", "recall", "f1",
+        "best_threshold", "per_class", "images", "boxes" (crowds included) and "images_per_second": network,
+        decode and suppression, without reading and resizing; the first batch, which builds the graph, is left
+        out where there is more than one.
+
+    Raises:
+        InputError: the detector has another number of classes than the data set.
+    """
+    detections = [None] * len(dataset.records)
+    seconds, sizes = [], []
+    for images, letterbox, indices in make_eval_dataset(dataset, image_size=image_size, batch_size=batch_size):
+        start = time.perf_counter()
+        boxes, scores = candidates(images)
+        _check_classes(scores.shape[-1], dataset.class_names)
+        found = suppress(boxes, scores, detect)
+        num_valid = found.num_valid.numpy()  # waits for the device
+        seconds.append(time.perf_counter() - start)
+        sizes.append(len(indices))
+        original_boxes = to_original(found.boxes, letterbox).numpy()
+        found_scores, class_ids = found.scores.numpy(), found.class_ids.numpy()
+        for row, index in enumerate(indices.numpy()):
+            kept = slice(num_valid[row])
+            detections[index] = (original_boxes[row, kept], found_scores[row, kept], class_ids[row, kept])
+        if progress is not None:
+            progress(sum(sizes), len(dataset.records))
+    first = min(1, len(sizes) - 1)
+    return measure(dataset, detections, images_per_second=sum(sizes[first:]) / sum(seconds[first:]))
+
+
+def measure(dataset, detections, *, images_per_second):
+    """Computes every number of an evaluation from its detections.
+
+    Args:
+        dataset: DetectionDataset.
+        detections: per record, in record order: (boxes [n, 4] xyxy original px, scores [n], class_ids [n]).
+        images_per_second: what to report as speed.
+
+    Returns:
+        EvaluationResult.
+    """
+    coco = coco_numbers(dataset, detections)
+    curves = detection_curves(dataset, detections)
+    best = best_numbers(curves)
+    metrics = {
+        **coco,
+        **best,
+        "per_class": {name: coco["per_class"][name] | best["per_class"][name] for name in dataset.class_names},
+        "images": len(dataset.records),
+        "boxes": dataset.num_boxes,
+        "images_per_second": images_per_second,
+    }
+    return EvaluationResult(
+        metrics=metrics, curves=curves, confusion=confusion_matrix(dataset, detections), detections=detections
+    )
+
+
+def format_table(result):
+    """Writes the summary that a person reads: one row for all classes, one per class, and the COCO numbers.
+
+    Args:
+        result: EvaluationResult.
+
+    Returns:
+        str of several lines, without a final newline; "-" stands where there is no box to find.
+    """
+    metrics, curves = result.metrics, result.curves
+    columns = ("AP", "AP50", "precision", "recall")
+    rows = [("all", int(curves.num_truths.sum()), metrics)]
+    rows += [
+        (name, int(count), metrics["per_class"][name])
+        for name, count in zip(curves.class_names, curves.num_truths, strict=True)
+    ]
+    width = max(len("class"), *(len(name) for name, _, _ in rows))
+    lines = [f"{'class':<{width}}  {'boxes':>7}" + "".join(f"  {name:>9}" for name in columns)]
+    for name, count, numbers in rows:
+        lines.append(f"{name:<{width}}  {count:>7}" + "".join(f"  {_number(numbers[key]):>9}" for key in columns))
+    lines.append("")
+    for start in range(0, len(COCO_NAMES), 6):
+        lines.append("   ".join(f"{key:>5} {_number(metrics[key]):>5}" for key in COCO_NAMES[start:start + 6]))
+    lines.append("")
+    lines.append(f"precision and recall at score >= {_number(metrics['best_threshold'])}, where F1 is {_number(metrics['f1'])}")
+    lines.append(f"{metrics['images']} images, {metrics['boxes']} boxes, {metrics['images_per_second']:.1f} images per second")
+    return "\n".join(lines)
+
+
+def _number(value):
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _check_classes(num_classes, class_names):
+    """Raises InputError unless the detector answers for every class of the data set."""
+    if num_classes != len(class_names):
+        raise InputError(
+            f"evaluate: the detector has {num_classes} classes, the data set {len(class_names)} {list(class_names)}."
+            " Expected the same classes in the same order. Use the data set it was trained on, or train on this one."
+        )

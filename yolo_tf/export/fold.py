@@ -1,0 +1,102 @@
+"""Batch norm behind a convolution becomes part of the convolution: the same numbers, fewer operations."""
+
+import collections
+
+import keras
+import numpy as np
+
+FOLDABLE_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def float32_copy(network):
+    """Copies a functional network, weights included, to float32 arithmetic whatever policy it was trained with."""
+    return _rebuild(network, find_folds=lambda network: {})
+
+
+def fold_batch_norm(network):
+    """Copies a functional network for inference, every batch norm that can be folded into its convolution.
+
+    In inference a batch norm is y = x * factor + shift per channel, with factor = gamma / sqrt(variance + epsilon)
+    and shift = beta - mean * factor, so a convolution with kernel * factor and bias * factor + shift gives the same.
+    That holds where the batch norm alone reads the convolution and nothing stands between them; other batch norms
+    stay as they are. Networks used as layers are folded inside.
+
+    Args:
+        network: functional keras.Model of built-in layers, channels last. It is not changed.
+
+    Returns:
+        keras.Model in float32 with the same input, outputs and layer names.
+
+    Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 3.2.
+    """
+    return _rebuild(network, find_folds=_find_folds)
+
+
+def _rebuild(network, find_folds):
+    """Clones `network` in float32; `find_folds(network)` maps names of convolutions to the batch norms to fold in."""
+    if isinstance(network, keras.Sequential):
+        network = keras.Model(network.inputs, network.outputs, name=network.name)
+    folds = find_folds(network)
+    batch_norms = {layer.name for layer in folds.values()}
+    clones = {}
+
+    def clone(layer):
+        if isinstance(layer, keras.Model):
+            return _rebuild(layer, find_folds)  # with its weights, so it needs no entry in `clones`
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.Layer):
+            config["dtype"] = "float32"
+        if layer.name in folds:
+            config["use_bias"] = True
+        clones[layer.name] = layer.__class__.from_config(config)
+        return clones[layer.name]
+
+    def call(layer, *args, **kwargs):
+        return args[0] if layer.name in batch_norms else layer(*args, **kwargs)
+
+    copy = keras.models.clone_model(network, clone_function=clone, call_function=call)
+    for layer in network.layers:
+        if layer.name in folds:
+            clones[layer.name].set_weights(_folded_weights(layer, folds[layer.name]))
+        elif layer.name in clones and layer.name not in batch_norms:
+            clones[layer.name].set_weights(layer.get_weights())
+            if isinstance(layer, keras.layers.Normalization):
+                clones[layer.name].finalize_state()  # it computes with copies of its weights, made here
+    return copy
+
+
+def _find_folds(network):
+    """Returns {name of a convolution: the batch norm that alone reads it}."""
+    # Only the nodes of this network: its layers may stand in other networks too, as taps of a larger one do.
+    nodes = [node for level in network._nodes_by_depth.values() for node in level]
+    uses = collections.Counter(node.operation.name for node in nodes)
+    readers = collections.Counter(tensor._keras_history.operation.name for node in nodes for tensor in node.input_tensors)
+    readers.update(tensor._keras_history.operation.name for tensor in network.outputs)
+    folds = {}
+    for node in nodes:
+        if type(node.operation) is not keras.layers.BatchNormalization or node.operation.axis not in (-1, 3):
+            continue
+        source = node.input_tensors[0]._keras_history.operation
+        if (
+            type(source) in FOLDABLE_CONVOLUTIONS
+            and source.activation is keras.activations.linear
+            and source.data_format == "channels_last"
+            and readers[source.name] == uses[source.name] == uses[node.operation.name] == 1
+        ):
+            folds[source.name] = node.operation
+    return folds
+
+
+def _folded_weights(convolution, batch_norm):
+    """Returns [kernel, bias] of the convolution that does the work of both; float64 inside, where it costs nothing."""
+
+    def read(variable, default):
+        return default if variable is None else np.asarray(variable, np.float64)
+
+    mean, variance = read(batch_norm.moving_mean, 0), read(batch_norm.moving_variance, 1)
+    factor = read(batch_norm.gamma, 1) / np.sqrt(variance + batch_norm.epsilon)
+    kernel = read(convolution.kernel, 0)
+    # a depthwise kernel is [height, width, channels, multiplier], its outputs counted channel by channel
+    depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+    scaled = kernel * (factor.reshape(kernel.shape[2:]) if depthwise else factor)
+    return [scaled, (read(convolution.bias, 0) - mean) * factor + read(batch_norm.beta, 0)]

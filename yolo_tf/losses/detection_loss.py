@@ -1,0 +1,107 @@
+"""The three parts of the detection loss: box, objectness, class."""
+
+import tensorflow as tf
+
+from yolo_tf.boxes import complete_iou
+from yolo_tf.losses.matching import match_level
+
+REFERENCE_LEVELS, REFERENCE_CLASSES, REFERENCE_SIZE = 3, 80, 640  # what YOLOv5's gains were tuned for
+
+
+def detection_loss(targets, predictions, anchors, *, loss):
+    """Computes the loss of a batch.
+
+    Args:
+        targets: Targets, boxes [B, M, 4] in input px.
+        predictions: L tensors [B, Y, X, A, 5 + C], logits of any float type; Y, X static.
+        anchors: AnchorSet with L levels.
+        loss: LossConfig.
+
+    Returns:
+        dict of float32 scalars `box`, `objectness`, `class`: weighted by their gains, means over the batch. Their
+        sum times B is what YOLOv5 minimises. Finite when nothing matches.
+
+    Gains are rescaled as YOLOv5 does: all by 3 / L, class by C / 80, objectness by image area / 640^2.
+
+    Source: YOLOv5 v6/v7 as documented; CIoU arXiv:1911.08287; focal loss arXiv:1708.02002, section 3.
+    """
+    num_classes = predictions[0].shape[-1] - 5
+    pixels = predictions[0].shape[1] * predictions[0].shape[2] * anchors.strides[0] ** 2
+    parts = {"box": 0.0, "objectness": 0.0, "class": 0.0}
+    for level, raw in enumerate(predictions):
+        match = match_level(
+            targets,
+            anchors.sizes[level],
+            stride=anchors.strides[level],
+            grid_size=raw.shape[1:3],
+            ratio_limit=loss.anchor_ratio_limit,
+        )
+        box, objectness, classification = level_loss(match, raw, loss=loss)
+        parts["box"] += box
+        parts["objectness"] += objectness * loss.level_balance[level]
+        parts["class"] += classification
+    per_level = REFERENCE_LEVELS / len(predictions)
+    return {
+        "box": parts["box"] * (loss.box * per_level),
+        "objectness": parts["objectness"] * (loss.objectness * per_level * pixels / REFERENCE_SIZE**2),
+        "class": parts["class"] * (loss.classification * per_level * num_classes / REFERENCE_CLASSES),
+    }
+
+
+def level_loss(match, raw, *, loss):
+    """Computes the unweighted box, objectness and class loss of one level.
+
+    Args:
+        match: Match of this level.
+        raw: [B, Y, X, A, 5 + C] logits.
+        loss: LossConfig.
+
+    Returns:
+        Three float32 scalars. The class loss is 0 for one class.
+    """
+    batch = tf.shape(raw)[0]
+    cells = raw.shape[1] * raw.shape[2] * raw.shape[3]
+    num_classes = raw.shape[-1] - 5
+    flat = tf.reshape(raw, [batch, cells, raw.shape[-1]])
+    chosen = tf.cast(tf.gather(flat, match.cell, batch_dims=1), tf.float32)  # [B, P, 5 + C]
+    counted = tf.cast(match.mask, tf.float32)  # [B, P]
+    num_matches = tf.reduce_sum(counted)
+
+    # Rows that do not count get a harmless target: their loss is masked, but a NaN gradient would not be.
+    target = tf.where(match.mask[..., None], match.boxes_grid, tf.constant([0.5, 0.5, 1.0, 1.0]))
+    predicted_xy = tf.sigmoid(chosen[..., 0:2]) * 2 - 0.5
+    predicted_wh = tf.square(tf.sigmoid(chosen[..., 2:4]) * 2) * match.anchors_grid
+    iou = complete_iou(tf.concat([predicted_xy, predicted_wh], -1), target)  # [B, P]
+    box = tf.math.divide_no_nan(tf.reduce_sum((1 - iou) * counted), num_matches)
+
+    # Two boxes may meet in one cell and anchor. The better overlap wins: deterministic, unlike the last write.
+    quality = tf.stop_gradient(tf.nn.relu(iou)) * counted
+    slot = match.cell + tf.range(batch)[:, None] * cells
+    objectness_target = tf.math.unsorted_segment_max(tf.reshape(quality, [-1]), tf.reshape(slot, [-1]), batch * cells)
+    objectness_target = tf.maximum(objectness_target, 0.0)  # empty segments hold the lowest float
+    objectness_logits = tf.cast(tf.reshape(flat[..., 4], [-1]), tf.float32)
+    objectness = tf.reduce_mean(
+        cross_entropy(objectness_target, objectness_logits, loss.objectness_positive_weight, loss.focal_gamma)
+    )
+
+    if num_classes == 1:
+        return box, objectness, tf.constant(0.0)
+    smooth = loss.label_smoothing / 2
+    class_target = tf.one_hot(match.class_ids, num_classes, 1 - smooth, smooth)
+    per_class = cross_entropy(class_target, chosen[..., 5:], loss.class_positive_weight, loss.focal_gamma)
+    per_match = tf.reduce_mean(per_class, -1) * counted
+    return box, objectness, tf.math.divide_no_nan(tf.reduce_sum(per_match), num_matches)
+
+
+def cross_entropy(targets, logits, positive_weight=1.0, focal_gamma=0.0):
+    """Returns the binary cross entropy [...] of logits against targets 0..1, optionally focal (alpha 0.25)."""
+    if positive_weight == 1.0:
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+    else:
+        entropy = tf.nn.weighted_cross_entropy_with_logits(labels=targets, logits=logits, pos_weight=positive_weight)
+    if focal_gamma == 0.0:
+        return entropy
+    probability = tf.sigmoid(logits)
+    right = targets * probability + (1 - targets) * (1 - probability)
+    alpha = targets * 0.25 + (1 - targets) * 0.75
+    return entropy * alpha * tf.pow(1 - right, focal_gamma)

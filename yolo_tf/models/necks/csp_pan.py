@@ -1,0 +1,45 @@
+"""The neck of YOLOv5: pyramid pooling, then a path aggregation network of CSP blocks."""
+
+import keras
+
+from yolo_tf.models.layers import conv_block, csp_block, scaled_channels, scaled_repeats, spatial_pyramid_pool
+
+CHANNELS = (256, 512, 1024)  # of strides 8, 16, 32 at width 1
+
+
+def csp_pan(features, *, depth, width):
+    """Mixes three features coarse to fine, then fine to coarse.
+
+    The way up takes the coarse maps as they are after their 1 x 1 reduction, not the merged ones.
+
+    Args:
+        features: three tensors of strides 8, 16, 32, with any number of channels.
+        depth: factor on the bottlenecks of each block, 3 at depth 1.
+        width: factor on CHANNELS.
+
+    Returns:
+        Three tensors of strides 8, 16, 32 with CHANNELS * width channels (multiples of 8).
+
+    Source: PAN, arXiv:1803.01534, section 3.1; SPP, arXiv:1406.4729; joined as in YOLOv5 v6.
+    """
+    fine, middle, coarse = features
+    fine_filters, middle_filters, coarse_filters = (scaled_channels(channels, width) for channels in CHANNELS)
+
+    def merge(maps, filters, *, name):
+        joined = keras.layers.Concatenate(name=f"{name}_join")(maps)
+        return csp_block(joined, filters, repeats=scaled_repeats(3, depth), shortcut=False, name=f"{name}_csp")
+
+    def upsample(x, *, name):
+        return keras.layers.UpSampling2D(2, interpolation="nearest", name=name)(x)
+
+    coarse = spatial_pyramid_pool(coarse, coarse_filters, name="neck_sppf")
+    coarse = conv_block(coarse, middle_filters, name="neck_p5_reduce")
+    middle = merge([upsample(coarse, name="neck_p5_upsample"), middle], middle_filters, name="neck_p4_topdown")
+    middle = conv_block(middle, fine_filters, name="neck_p4_reduce")
+    p3 = merge([upsample(middle, name="neck_p4_upsample"), fine], fine_filters, name="neck_p3")
+
+    p3_reduced = conv_block(p3, fine_filters, 3, 2, name="neck_p3_downsample")
+    p4 = merge([p3_reduced, middle], middle_filters, name="neck_p4")
+    p4_reduced = conv_block(p4, middle_filters, 3, 2, name="neck_p4_downsample")
+    p5 = merge([p4_reduced, coarse], coarse_filters, name="neck_p5")
+    return p3, p4, p5

@@ -1,0 +1,96 @@
+"""The whole network: pixels -> backbone -> adapters -> neck -> head, as one flat functional model."""
+
+import re
+
+import keras
+import numpy as np
+
+from yolo_tf.anchors import COCO_ANCHORS, anchor_set
+from yolo_tf.errors import InputError
+from yolo_tf.lookup import look_up
+from yolo_tf.models.backbones import BACKBONES, STRIDES, build_backbone
+from yolo_tf.models.head import detection_head
+from yolo_tf.models.layers import batch_norm, pointwise_conv, scaled_channels
+from yolo_tf.models.necks import NECKS
+
+# What adapters bring the features of strides 8, 16, 32 to, at width 1: the channels of CSPDarknet.
+ADAPTER_CHANNELS = (256, 512, 1024)
+
+
+def build_network(model, *, num_classes, anchors):
+    """Builds a detector network.
+
+    Args:
+        model: ModelConfig. `model.weights` is not read here.
+        num_classes: C, 1 or more.
+        anchors: AnchorSet of strides 8, 16, 32.
+
+    Returns:
+        keras.Model of built-in layers: RGB images 0..255, float [B, H, W, 3], H and W multiples of 32 ->
+        list of three raw predictions float32 [B, H / stride, W / stride, A, 5 + C], fine to coarse.
+        Layers of the adapters, neck and head are named adapter_..., neck_..., head_...; all others belong
+        to the backbone.
+
+    Raises:
+        InputError: unknown backbone or neck, other strides, or unusable backbone weights.
+    """
+    neck = look_up(NECKS, model.neck, kind="neck")
+    if anchors.strides != STRIDES:
+        raise InputError(f"config.model.anchors: levels have strides {anchors.strides}. Expected {STRIDES}.")
+    backbone = build_backbone(model.backbone, weights=model.backbone_weights, depth=model.depth, width=model.width)
+    features = tuple(backbone.outputs)
+    if not BACKBONES[model.backbone].scalable:  # a scalable backbone has the widths of the neck already
+        features = adapt_features(features, model.adapters, width=model.width)
+    features = neck(features, depth=model.depth, width=model.width)
+    outputs = detection_head(
+        features, num_classes=num_classes, anchors_per_cell=anchors.per_cell, strides=anchors.strides
+    )
+    return keras.Model(backbone.inputs[0], outputs, name=_identifier(model.name))
+
+
+def adapt_features(features, kind, *, width):
+    """Brings features to the channels that the neck was designed for, by 1 x 1 convolutions without activation.
+
+    Args:
+        features: three tensors, fine to coarse.
+        kind: batch_norm | plain (with bias) | none.
+        width: factor on ADAPTER_CHANNELS.
+
+    Returns:
+        Three tensors with ADAPTER_CHANNELS * width channels; `features` themselves for none.
+    """
+    if kind == "none":
+        return features
+    adapted = []
+    for level, (x, channels) in enumerate(zip(features, ADAPTER_CHANNELS, strict=True), start=3):
+        filters = scaled_channels(channels, width)
+        name = f"adapter_p{level}"
+        x = pointwise_conv(filters, fan_in=x.shape[-1], use_bias=kind == "plain", name=f"{name}_conv")(x)
+        adapted.append(batch_norm(name=f"{name}_batch_norm")(x) if kind == "batch_norm" else x)
+    return tuple(adapted)
+
+
+def network_anchors(model):
+    """Returns the AnchorSet that `model.anchors` states: YOLOv5's COCO anchors when it is empty.
+
+    Raises:
+        InputError: not three levels with equally many (width, height) pairs above 0.
+    """
+    if not model.anchors:
+        return COCO_ANCHORS
+    try:
+        sizes = np.array(model.anchors, np.float32)
+        usable = sizes.ndim == 3 and sizes.shape[0] == len(STRIDES) and sizes.shape[2] == 2 and (sizes > 0).all()
+    except ValueError:  # numpy: levels of unequal length
+        usable = False
+    if not usable:
+        raise InputError(
+            f"config.model.anchors: got {model.anchors}. Expected {len(STRIDES)} levels with equally many"
+            " [width, height] pairs, px, above 0. Leave it empty for YOLOv5's anchors."
+        )
+    return anchor_set(STRIDES, sizes)
+
+
+def _identifier(name):
+    """Returns `name` as TensorFlow accepts it for a scope: letters, digits and underscores inside."""
+    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "detector"

@@ -1,0 +1,238 @@
+"""Plots of a run as PNG files: history, precision and recall, F1, confusion, labels."""
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from yolo_tf.atomic import atomic_path
+from yolo_tf.palette import class_colors
+
+# Figure is used without pyplot: no global state, no window, safe in threads.
+INK = "#24292f"
+GRID = "#e4e8ec"
+BLUES = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#9ecae9", "#0072b2", "#08294a"])
+LOSS_PARTS = ("box", "objectness", "class")
+MOST_NAMED_CLASSES = 12  # more lines than this cannot be told apart: they become one grey bundle
+MOST_NUMBERED_CLASSES = 25  # more cells than this squared cannot be read
+
+
+def plot_history(rows, path):
+    """Draws the loss parts and AP over the epochs.
+
+    Args:
+        rows: one dict per epoch: "epoch", "box", "objectness", "class", "AP", "AP50". A value that is absent, None
+            or "" is left out (epochs without evaluation).
+        path: PNG file.
+    """
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    losses, accuracies = figure.subplots(1, 2)
+    _dress(losses, "Training loss", "epoch", "loss part")
+    _dress(accuracies, "Accuracy on the validation split", "epoch", "average precision")
+    colors = class_colors(7) / 255
+    for name, color in zip(LOSS_PARTS, colors[[0, 1, 2]], strict=True):
+        _draw_series(losses, rows, name, color)
+    for name, color in zip(("AP", "AP50"), colors[[6, 3]], strict=True):
+        _draw_series(accuracies, rows, name, color)
+    losses.set_ylim(bottom=0)
+    accuracies.set_ylim(0, 1)
+    for axes in (losses, accuracies):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if axes.lines:
+            axes.legend(frameon=False, labelcolor=INK)
+    _save(figure, path)
+
+
+def plot_precision_recall(curves, path):
+    """Draws precision over recall at IoU 0.5, one line per class and their mean.
+
+    Args:
+        curves: metrics.curves.Curves.
+        path: PNG file.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    _dress(axes, "Precision and recall at IoU 0.5", "recall", "precision")
+    _draw_class_lines(axes, curves, curves.recall_levels, curves.precision_at_recall, "AP50")
+    _save(figure, path)
+
+
+def plot_f1(curves, path):
+    """Draws F1 over the score threshold, one line per class, their mean and its best point.
+
+    Args:
+        curves: metrics.curves.Curves.
+        path: PNG file.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    _dress(axes, "F1 at IoU 0.5", "least score", "F1")
+    _draw_class_lines(axes, curves, curves.thresholds, curves.f1, "F1")
+    if curves.best is not None:
+        threshold = curves.thresholds[curves.best]
+        best = curves.f1[curves.has_truths, curves.best].mean()
+        axes.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot(threshold, best, "o", color=INK, markersize=6, clip_on=False)
+        right = threshold < 0.5
+        axes.annotate(
+            f"best {best:.3f}\nat score {threshold:.3f}", (threshold, 0.03), xytext=(8 if right else -8, 0),
+            textcoords="offset points", ha="left" if right else "right", va="bottom", color=INK, fontsize=9,
+        )
+    _save(figure, path)
+
+
+def plot_confusion_matrix(confusion, class_names, path):
+    """Draws which class was taken for which; the shade is the share of a true class, the figure is the count.
+
+    Args:
+        confusion: int [C + 1, C + 1]: [true class, detected class], last = background.
+        class_names: C names.
+        path: PNG file.
+    """
+    names = [*map(_plain, class_names), "background"]
+    numbered = len(names) <= MOST_NUMBERED_CLASSES
+    side = min(4.5 + 0.45 * len(names), 16)
+    text_size = min(10, 32 * side / len(names))  # points; a row is about 58 * side / len(names) high
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 6 else 0, fontsize=text_size, color=INK)
+    axes.set_yticks(range(len(names)), names, fontsize=text_size, color=INK)
+    axes.set_xlabel("detected as", color=INK)
+    axes.set_ylabel("truth", color=INK)
+    axes.set_title("Confusion", loc="left", fontsize=12, fontweight="bold", color=INK)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=GRID, linewidth=1 if numbered else 0.3)
+    axes.tick_params(which="minor", length=0)
+    if numbered:
+        for row, column in zip(*np.nonzero(confusion)):
+            color = "white" if shares[row, column] > 0.5 else INK
+            axes.text(
+                column, row, f"{confusion[row, column]}", ha="center", va="center", color=color, fontsize=text_size
+            )
+    _add_color_bar(axes, picture, "share of the row")
+    _save(figure, path)
+
+
+def plot_evaluation(curves, confusion, class_names, folder):
+    """Draws the three pictures of an evaluation into `folder`: precision over recall, F1, confusion matrix."""
+    plot_precision_recall(curves, folder / "precision_recall.png")
+    plot_f1(curves, folder / "f1.png")
+    plot_confusion_matrix(confusion, class_names, folder / "confusion_matrix.png")
+
+
+def plot_labels(dataset, path):
+    """Draws what is in a data set: boxes per class, their sizes, and where their centres lie.
+
+    Args:
+        dataset: DetectionDataset.
+        path: PNG file.
+    """
+    records = [record for record in dataset.records if len(record.boxes)]
+    # [N, 4] xyxy as fractions of each image's width and height
+    boxes = [record.boxes / np.array([record.width, record.height] * 2, np.float32) for record in records]
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+    class_ids = np.concatenate([np.zeros(0, np.int32), *(record.class_ids for record in records)])
+    counts = np.bincount(class_ids, minlength=len(dataset.class_names))
+    colors = class_colors(len(counts)) / 255
+
+    figure = Figure(figsize=(14, max(4.6, 0.11 * len(counts))), layout="constrained")
+    classes, sizes, centres = figure.subplots(1, 3)
+    _dress(classes, f"{len(boxes)} boxes in {len(dataset.records)} images", "boxes", "")
+    text_size = 9 if len(counts) <= 25 else 6.5
+    bars = classes.barh(range(len(counts)), counts, color=colors)
+    classes.bar_label(bars, padding=3, fontsize=text_size, color=INK)
+    classes.set_yticks(range(len(counts)), map(_plain, dataset.class_names), fontsize=text_size)
+    classes.set_ylim(len(counts) - 0.5, -0.5)
+    classes.set_xlim(0, max(1, 1.12 * counts.max(initial=0)))
+    classes.grid(axis="y", visible=False)
+
+    _dress(sizes, "Box sizes", "width / image width", "height / image height")
+    size_wh = boxes[:, 2:] - boxes[:, :2]
+    sizes.scatter(*size_wh.T, s=8, c=colors[class_ids], alpha=np.clip(300 / max(1, len(boxes)), 0.08, 0.7), linewidths=0)
+
+    _dress(centres, "Box centres", "x / image width", "y / image height")
+    centre_xy = (boxes[:, :2] + boxes[:, 2:]) / 2
+    heat, _, _ = np.histogram2d(*centre_xy.T, bins=32, range=((0, 1), (0, 1)))
+    picture = centres.imshow(heat.T, extent=(0, 1, 1, 0), cmap=BLUES, vmin=0, vmax=max(1, heat.max()))
+    centres.grid(visible=False)
+    _add_color_bar(centres, picture, "boxes")
+    for axes in (sizes, centres):
+        axes.set(xlim=(0, 1), ylim=(0, 1) if axes is sizes else (1, 0), aspect="equal")
+    _save(figure, path)
+
+
+def _draw_series(axes, rows, name, color):
+    """Draws one column of the history; a dot marks the last value."""
+    points = [(row.get("epoch", index), row.get(name)) for index, row in enumerate(rows)]
+    points = np.array([(float(x), float(y)) for x, y in points if y not in (None, "")]).reshape(-1, 2)
+    if len(points):
+        label = f"{name}  {points[-1, 1]:.3f}"
+        axes.plot(*points.T, color=color, linewidth=2, label=label, marker="o", markevery=[-1], markersize=5, clip_on=False)
+
+
+def _draw_class_lines(axes, curves, x, rows, value_name):
+    """Draws one line per class that has boxes, and their mean; the legend gives AP50 or F1 at the best threshold.
+
+    Args:
+        axes: to draw on.
+        curves: Curves.
+        x: [T].
+        rows: [C, T].
+        value_name: "AP50" = mean of a row, "F1" = value at the best threshold.
+    """
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    drawn = np.flatnonzero(curves.has_truths)
+    if not len(drawn):
+        axes.text(0.5, 0.5, "no boxes to find", ha="center", va="center", color=INK)
+        return
+    values = rows.mean(axis=1) if value_name == "AP50" else rows[:, curves.best]
+    colors = class_colors(len(rows)) / 255
+    named = len(drawn) <= MOST_NAMED_CLASSES
+    mean = f"{values[drawn].mean():.3f}  all {len(drawn)} classes"
+    axes.plot(x, rows[drawn].mean(axis=0), color=INK, linewidth=2.8, label=mean, zorder=3)
+    for index in drawn[np.argsort(-values[drawn], kind="stable")]:
+        # the number comes first: matplotlib drops legend entries that begin with an underscore
+        label = f"{values[index]:.3f}  {_plain(curves.class_names[index])}" if named else None
+        style = dict(color=colors[index], linewidth=1.6) if named else dict(color="#9aa4ae", linewidth=0.6, alpha=0.6)
+        axes.plot(x, rows[index], label=label, **style)
+    axes.legend(
+        title=value_name, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=INK,
+        alignment="left", title_fontproperties={"weight": "bold"},
+    )
+
+
+def _add_color_bar(axes, picture, label):
+    """Draws the colour scale of `picture` beside `axes`, as high as them."""
+    bar = axes.figure.colorbar(picture, cax=axes.inset_axes([1.03, 0, 0.03, 1]))
+    bar.set_label(label, color=INK)
+    bar.ax.tick_params(colors=INK, length=0)
+    bar.outline.set_visible(False)
+
+
+def _dress(axes, title, x_label, y_label):
+    """Gives axes the look of all plots: title on the left, light grid, no frame."""
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
+    axes.set_xlabel(x_label, color=INK)
+    axes.set_ylabel(y_label, color=INK)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#b8c0c8")
+    axes.tick_params(colors=INK, length=0)
+
+
+def _plain(name):
+    """Returns `name` so that matplotlib shows a dollar sign instead of reading mathematics."""
+    return name.replace("$", r"\$")
+
+
+def _save(figure, path):
+    """Writes `figure` to `path`, cut to what is drawn."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130, bbox_inches="tight", pad_inches=0.12)

@@ -1,0 +1,165 @@
+"""The files of one training run: where they are, and how a run is continued.
+
+config.yaml (resolved), last.keras, best.keras, history.csv, metrics.json, environment.json, plots/, events/
+and checkpoints/epoch_NNNN/ (weights with optimizer state, exact to the epoch).
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import platform
+import shutil
+import sys
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+from yolo_tf import __version__
+from yolo_tf.atomic import atomic_path, write_json, write_text
+from yolo_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """Paths inside a run directory."""
+
+    root: Path
+
+    @property
+    def config(self):
+        """The resolved configuration."""
+        return self.root / "config.yaml"
+
+    @property
+    def last(self):
+        """The network after the last epoch, averaged weights."""
+        return self.root / "last.keras"
+
+    @property
+    def best(self):
+        """The network of the best epoch, averaged weights."""
+        return self.root / "best.keras"
+
+    @property
+    def history(self):
+        """One row an epoch."""
+        return self.root / "history.csv"
+
+    @property
+    def metrics(self):
+        """The evaluation of the best network."""
+        return self.root / "metrics.json"
+
+    @property
+    def plots(self):
+        """Pictures and curves."""
+        return self.root / "plots"
+
+    @property
+    def checkpoints(self):
+        """States to go on from."""
+        return self.root / "checkpoints"
+
+
+def new_run_directory(root):
+    """Returns a RunDirectory at `root`, which must hold no run yet.
+
+    Raises:
+        InputError: there is a run already.
+    """
+    run = RunDirectory(Path(root).resolve())
+    if run.config.exists():
+        raise InputError(f"{root}: holds a run already. Expected a new directory. Go on with --resume or choose another --run.")
+    run.root.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def next_free_directory(parent, name):
+    """Returns `parent/name`, or `parent/name-2`, `-3` ... if that is taken."""
+    candidate, number = Path(parent) / name, 1
+    while candidate.exists():
+        number += 1
+        candidate = Path(parent) / f"{name}-{number}"
+    return candidate
+
+
+def save_checkpoint(run, trainer, state):
+    """Writes the trainer's weights, optimizer state and `state` (with its "epoch"), then drops older checkpoints.
+
+    A checkpoint directory appears by one rename, so it is whole whenever it is there.
+    """
+    place = run.checkpoints / f"epoch_{state['epoch']:04d}"
+    with atomic_path(place) as temporary:
+        temporary.mkdir()
+        trainer.save_weights(temporary / "trainer.weights.h5")
+        (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    for other in run.checkpoints.glob("epoch_*"):
+        if other != place:
+            shutil.rmtree(other)
+
+
+def load_checkpoint(run, trainer):
+    """Restores the newest checkpoint into `trainer`; returns its state.
+
+    Raises:
+        InputError: there is none, or it belongs to another network.
+    """
+    places = sorted(run.checkpoints.glob("epoch_*"))
+    if not places:
+        raise InputError(f"{run.checkpoints}: holds no checkpoint. Expected a run with at least one finished epoch. Start it without --resume.")
+    try:
+        state = json.loads((places[-1] / "state.json").read_text(encoding="utf-8"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a failed load also warns of its first guess at the reason
+            trainer.load_weights(places[-1] / "trainer.weights.h5")
+    except (ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{places[-1]}: does not fit this network ({reason}). Expected the config and data set it was written with.") from error
+    return state
+
+
+def write_history(path, rows):
+    """Writes rows (dicts with equal keys) as CSV, whole or not at all."""
+    text = io.StringIO()
+    if rows:
+        keys = list(dict.fromkeys(key for row in rows for key in row))
+        writer = csv.DictWriter(text, keys, lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows)
+    write_text(path, text.getvalue())
+
+
+def read_history(path, *, before_epoch):
+    """Reads the rows of epochs before `before_epoch` (counted from 1), numbers as floats."""
+    if not Path(path).exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [{key: float(value) for key, value in row.items() if value != ""} for row in csv.DictReader(file)]
+    return [{**row, "epoch": int(row["epoch"])} for row in rows if row["epoch"] < before_epoch]
+
+
+def write_environment(path):
+    """Writes what a figure depends on besides the config: versions, processor, command."""
+    packages = ("tensorflow", "keras", "keras-cv", "numpy", "faster-coco-eval")
+    write_json(
+        path,
+        {
+            "yolo_tf": __version__,
+            "python": platform.python_version(),
+            "packages": {name: metadata.version(name) for name in packages},
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "command": sys.argv,
+        },
+    )
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -1,0 +1,106 @@
+"""Labelled images on disk, in any of five formats -> DetectionDataset.
+
+    source = read_source("configs/datasets/bccd.yaml")
+    dataset = read_dataset(source, "train", classes=("WBC", "Platelets"))
+
+One format per file. A reader is a module with `OPTIONS`, its own YAML keys as {key: (type, default)}, and
+`read(source, split, problems) -> (class_names, records)`. To add one: write the module, add its row.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from yolo_tf.errors import InputError
+from yolo_tf.lookup import did_you_mean
+from yolo_tf.sources import coco_json, pascal_voc, shapes, tfds, yolo_txt
+from yolo_tf.sources.dataset_yaml import DatasetSource, read_dataset_yaml
+from yolo_tf.sources.label_check import Problems
+from yolo_tf.structures import DetectionDataset
+
+__all__ = ["READERS", "DatasetSource", "read_dataset", "read_source"]
+
+READERS = {
+    "yolo": yolo_txt,
+    "coco": coco_json,
+    "voc": pascal_voc,
+    "tfds": tfds,
+    "shapes": shapes,
+}
+
+
+def read_source(yaml_path, *, path=""):
+    """Reads a data set YAML: where the data are and what the classes are called. Opens no image or label.
+
+    Args:
+        yaml_path: the file. Keys: format (default yolo), path, train, val, test, names, nc, and the options
+            of the format. `download` and `roboflow`, which other tools write there, are ignored.
+        path: root of the data, instead of the `path` of the file.
+
+    Returns:
+        DatasetSource.
+
+    Raises:
+        InputError: unreadable file, unknown key or format, unset variable in `path`, bad names.
+    """
+    return read_dataset_yaml(yaml_path, path=path, formats={name: reader.OPTIONS for name, reader in READERS.items()})
+
+
+def read_dataset(source, split, *, classes=(), single_class=False, strict=True):
+    """Reads and checks the labelled images of one split.
+
+    Args:
+        source: DatasetSource.
+        split: "train", "val" or "test".
+        classes: keep the boxes of these classes only, renumbered in this order; empty = all. Images that
+            lose all their boxes stay, as background.
+        single_class: name every object "object", after `classes` has been applied.
+        strict: stop at the first bad label. Otherwise bad labels are left out, one line each in `problems`.
+            Repeated labels and images are left out and listed either way: they harm nobody.
+
+    Returns:
+        DetectionDataset, records in the order of the source, image ids unique.
+
+    Raises:
+        InputError: no such split, no images in it, unknown class, unusable image, bad label when strict.
+    """
+    if split not in source.splits:
+        known = ", ".join(source.splits) or "none"
+        raise InputError(
+            f"{source.yaml_path}: no {split} split. Expected a line `{split}: …`; the splits here are: {known}."
+            " Add the line or choose another split."
+        )
+    problems = Problems(strict=strict)
+    class_names, records = READERS[source.format].read(source, split, problems)
+    if not records:
+        raise InputError(
+            f"{source.yaml_path}: the {split} split ({', '.join(source.splits[split])}) has no images."
+            " Expected one or more. Correct the line or add images."
+        )
+    if classes:
+        records = _keep_classes(records, class_names, classes, where=source.yaml_path)
+        class_names = tuple(classes)
+    if single_class:
+        records = [dataclasses.replace(record, class_ids=np.zeros_like(record.class_ids)) for record in records]
+        class_names = ("object",)
+    return DetectionDataset(class_names=tuple(class_names), records=tuple(records), problems=tuple(problems.lines))
+
+
+def _keep_classes(records, class_names, classes, *, where):
+    for name in classes:
+        if name not in class_names:
+            raise InputError(
+                f"{where}: there is no class '{name}' to keep.{did_you_mean(name, class_names)}"
+                f" Expected some of: {', '.join(class_names)}. Correct data.classes."
+            )
+    new_ids = np.full(len(class_names), -1, np.int32)
+    for new_id, name in enumerate(classes):
+        new_ids[class_names.index(name)] = new_id
+    kept = []
+    for record in records:
+        class_ids = new_ids[record.class_ids]
+        keep = class_ids >= 0
+        kept.append(
+            dataclasses.replace(record, boxes=record.boxes[keep], class_ids=class_ids[keep], is_crowd=record.is_crowd[keep])
+        )
+    return kept

@@ -1,0 +1,112 @@
+"""COCO instances JSON: all labels of a split in one file, boxes as x, y, width, height in pixels.
+
+    format: coco
+    path: ../../datasets/coco
+    train: annotations/instances_train2017.json
+    val: annotations/instances_val2017.json
+    images: {train: train2017, val: val2017}     # or one directory for all splits; default: path itself
+
+Class ids count up in the order of the category ids, or follow `names` where the YAML has them. An
+annotation with iscrowd = 1 becomes a crowd box. An image without annotations is background.
+Format: https://cocodataset.org/#format-data
+"""
+
+import json
+from pathlib import PurePath
+
+from yolo_tf.errors import InputError
+from yolo_tf.lookup import did_you_mean
+from yolo_tf.sources.dataset_yaml import find_path
+from yolo_tf.sources.image_files import read_image_size
+from yolo_tf.sources.label_check import RawLabel, make_record, reject_label
+
+OPTIONS = {"images": (str | dict, "")}
+
+
+def read(source, split, problems):
+    """Reads one split; see `yolo_tf.sources.READERS`. The image id is the file name without suffix.
+
+    Raises:
+        InputError: a missing path, a broken JSON file, an unusable image or one of another size than the JSON
+            says, or a bad label when problems.strict.
+    """
+    if len(source.splits[split]) != 1:
+        raise InputError(f"{source.yaml_path}: {split}: {len(source.splits[split])} files. Expected one COCO JSON file per split.")
+    json_path = find_path(source, split, source.splits[split][0])
+    images, annotations, categories = _read_json(json_path)
+    category_names = {category["id"]: str(category["name"]) for category in sorted(categories, key=lambda category: category["id"])}
+    class_names = source.names or tuple(category_names.values())
+    if len(set(class_names)) < len(class_names):
+        raise InputError(f"{json_path}: categories: names repeat. Expected each name once. Rename one.")
+    labels = {image["id"]: [] for image in images}
+    for annotation in annotations:
+        where = f"{json_path}: annotation {annotation.get('id')}"
+        fault = _fault(annotation, labels, category_names, class_names)
+        if fault:
+            reject_label(problems, f"{where}: {fault}")
+            continue
+        class_id = class_names.index(category_names[annotation["category_id"]])
+        x, y, width, height = annotation["bbox"]
+        label = RawLabel(where, class_id, (x, y, x + width, y + height), annotation.get("iscrowd", 0) == 1)
+        labels[annotation["image_id"]].append(label)
+    directory = _image_directory(source, split)
+    records = []
+    for image in images:
+        path = directory / image["file_name"]
+        size = read_image_size(path)
+        stated = (image.get("height", size[0]), image.get("width", size[1]))
+        if stated != size:
+            raise InputError(
+                f"{json_path}: image {image['id']}: height and width are {stated}, but {path} stores {size}."
+                " Expected the same. Correct the JSON or store the image upright."
+            )
+        image_id = PurePath(image["file_name"]).with_suffix("").as_posix()
+        records.append(make_record(image_id, path, size, labels[image["id"]], class_names=class_names, problems=problems))
+    return class_names, records
+
+
+def _read_json(json_path):
+    try:
+        document = json.loads(json_path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{json_path}: is not valid JSON ({error}). Expected a COCO instances file. Correct or replace it.") from error
+    needed = {"images": ("id", "file_name"), "annotations": (), "categories": ("id", "name")}
+    for key, fields in needed.items():
+        rows = document.get(key) if isinstance(document, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and all(field in row for field in fields) for row in rows):
+            entries = f" of entries with {' and '.join(fields)}" if fields else ""
+            raise InputError(f"{json_path}: no list '{key}'{entries}. Expected a COCO instances file. Correct or replace it.")
+    for key in ("images", "categories"):
+        ids = [row["id"] for row in document[key]]
+        if len(set(ids)) < len(ids):
+            raise InputError(f"{json_path}: {key}: ids repeat. Expected each id once. Renumber them.")
+    return tuple(document[key] for key in needed)
+
+
+def _image_directory(source, split):
+    images = source.options["images"]
+    if isinstance(images, dict):
+        if split not in images:
+            raise InputError(
+                f"{source.yaml_path}: images: no line for {split}.{did_you_mean(split, images)}"
+                f" Expected {split}: DIRECTORY. Add it."
+            )
+        images = str(images[split])
+    return find_path(source, "images", images)
+
+
+def _fault(annotation, labels, category_names, class_names):
+    """Returns what is wrong with an annotation, or ""."""
+    image_id, category_id, bbox = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
+    if image_id not in labels:
+        return f"image_id {image_id} is not among the images. Expected the id of one. Correct or remove it."
+    if category_id not in category_names:
+        return f"category_id {category_id} is not among the categories. Expected one of {list(category_names)[:10]}. Correct it."
+    if category_names[category_id] not in class_names:
+        return (
+            f"category '{category_names[category_id]}' is not among {list(class_names)[:10]}. Expected one of these."
+            " Correct it or add the name to the data set YAML."
+        )
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(type(value) in (int, float) for value in bbox):
+        return f"bbox {bbox} is not four numbers. Expected [x, y, width, height] in pixels. Correct it."
+    return ""

@@ -1,0 +1,158 @@
+"""The data set YAML: one small file that says where the data are and what the classes are called."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+import yaml
+
+from yolo_tf.errors import InputError
+from yolo_tf.lookup import did_you_mean, look_up
+
+SPLITS = ("train", "val", "test")
+# Keys that other tools write and that say nothing about the data. A `download` script is never run.
+IGNORED_KEYS = ("download", "roboflow")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetSource:
+    """A data set YAML, checked: paths absolute, variables expanded, defaults filled in."""
+
+    format: str  # a row of READERS
+    path: Path  # root of the data
+    splits: dict[str, tuple[str, ...]]  # split -> what the YAML says, each relative to path
+    names: tuple[str, ...]  # class names in the order of their ids; empty = the data say
+    options: dict  # every option of the format
+    yaml_path: Path
+
+
+def read_dataset_yaml(yaml_path, *, path, formats):
+    """Reads a data set YAML; see `yolo_tf.sources.read_source`.
+
+    Args:
+        yaml_path: the file.
+        path: root of the data, instead of the `path` of the file; "" = as the file says.
+        formats: {format: {option: (type, default)}}.
+    """
+    yaml_path = Path(os.path.abspath(yaml_path))
+    document = _read_yaml(yaml_path)
+    format_name = str(document.get("format", "yolo"))
+    try:
+        options = look_up(formats, format_name, kind="format")
+    except InputError as error:
+        raise InputError(f"{yaml_path}: {error}") from error
+    known = ("format", "path", *SPLITS, "names", "nc", *options)
+    for key in document:
+        if key not in known and key not in IGNORED_KEYS:
+            raise InputError(f"{yaml_path}: unknown key '{key}'.{did_you_mean(key, known)} Known keys: {', '.join(known)}.")
+    if path:
+        root = Path(os.path.abspath(Path(path).expanduser()))
+    else:
+        text = document.get("path") or "."
+        if not isinstance(text, str):
+            raise InputError(f"{yaml_path}: path: got {text!r}. Expected a directory. Quote it.")
+        root = Path(os.path.abspath(yaml_path.parent / _expand(text, f"{yaml_path}: path")))
+    return DatasetSource(
+        format=format_name,
+        path=root,
+        splits={
+            split: _entries(document[split], f"{yaml_path}: {split}") for split in SPLITS if document.get(split) not in (None, "", [])
+        },
+        names=_class_names(document, yaml_path),
+        options={key: _option(document, key, kind, default, yaml_path) for key, (kind, default) in options.items()},
+        yaml_path=yaml_path,
+    )
+
+
+def find_path(source, key, entry):
+    """Returns the existing path that `entry` of the YAML key `key` means.
+
+    Raises:
+        InputError: it does not exist.
+    """
+    found = source.path / entry
+    if found.exists():
+        return found
+    if not source.path.exists():
+        raise InputError(
+            f"{source.yaml_path}: path: {source.path} does not exist. Expected the directory of the data."
+            " Put the data there, correct the line, or give data.path=DIR."
+        )
+    # Some exporters write ../train/images although the folders lie beside the YAML.
+    inner = re.sub(r"^(\.\./)+", "", entry)
+    hint = f" Did you mean '{inner}'?" if inner != entry and (source.path / inner).exists() else ""
+    raise InputError(
+        f"{source.yaml_path}: {key}: '{entry}' does not exist.{hint}"
+        f" Expected a file or directory in {source.path}. Correct the line or give data.path=DIR."
+    )
+
+
+def _read_yaml(yaml_path):
+    try:
+        document = yaml.safe_load(yaml_path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{yaml_path}: cannot be read ({error.strerror}). Expected a data set YAML. Check the path.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{yaml_path}:{mark.line + 1}" if mark else str(yaml_path)
+        reason = getattr(error, "problem", None) or type(error).__name__
+        raise InputError(f"{place}: is not valid YAML ({reason}). Expected `key: value` lines. Correct that line.") from error
+    if not isinstance(document, dict):
+        kind = "nothing" if document is None else f"a {type(document).__name__}"
+        raise InputError(f"{yaml_path}: holds {kind}. Expected `key: value` lines: path, train, val, names.")
+    return document
+
+
+def _expand(text, where):
+    """Returns `text` with a leading ~ and all ${VARIABLES} replaced."""
+
+    def value_of(match):
+        if match[1] not in os.environ:
+            raise InputError(f"{where}: the variable {match[1]} in '{text}' is not set. Set it or give data.path=DIR.")
+        return os.environ[match[1]]
+
+    return os.path.expanduser(re.sub(r"\$\{(\w+)\}", value_of, text))
+
+
+def _entries(value, where):
+    values = value if isinstance(value, list) else [value]
+    for item in values:
+        if type(item) not in (str, int):  # a number: how many images `shapes` paints
+            raise InputError(f"{where}: got {item!r}. Expected a path or a list of paths. Correct the line.")
+    return tuple(_expand(str(item), where) for item in values)
+
+
+def _class_names(document, yaml_path):
+    names = document.get("names")
+    if isinstance(names, dict):
+        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+            raise InputError(f"{yaml_path}: names: the keys are {list(names)}. Expected 0..{len(names) - 1}, each once. Renumber them.")
+        names = [names[index] for index in range(len(names))]
+    elif names is None:
+        names = []
+    elif not isinstance(names, list):
+        raise InputError(f"{yaml_path}: names: got {names!r}. Expected a list of class names or a mapping from 0, 1, … to them.")
+    for name in names:
+        if type(name) not in (str, int) or name == "":
+            # YAML reads a bare yes, no, on, off as a boolean.
+            raise InputError(f"{yaml_path}: names: {name!r} is no class name. Expected text. Put it in quotes.")
+    names = tuple(str(name) for name in names)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"{yaml_path}: names: {', '.join(repeated)} repeated. Expected each class name once. Rename one.")
+    if names and document.get("nc") not in (None, len(names)):
+        raise InputError(f"{yaml_path}: nc: {document['nc']} but names has {len(names)}. Expected nc: {len(names)}. Correct or remove it.")
+    return names
+
+
+def _option(document, key, kind, default, yaml_path):
+    value = document.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        expected = str(getattr(kind, "__name__", kind)).replace("dict", "mapping").replace("str", "text").replace("int", "whole number")
+        raise InputError(f"{yaml_path}: {key}: got {value!r}. Expected: {expected.replace(' | ', ' or ')}. Correct the line.")
+    return value

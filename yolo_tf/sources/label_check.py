@@ -1,0 +1,131 @@
+"""What every reader does with what it read: check each label, then build the ImageRecord."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from yolo_tf.errors import InputError
+from yolo_tf.structures import ImageRecord
+
+MIN_SIDE = 0.01  # px; a thinner box is none, and float32 could make its two edges equal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Problems:
+    """What is wrong with the labels so far, and whether that stops the reading."""
+
+    strict: bool
+    lines: list[str] = dataclasses.field(default_factory=list)  # one per label or image that was left out
+
+
+class RawLabel(NamedTuple):
+    """One label as a reader found it, not yet trusted."""
+
+    where: str  # "labels/0007.txt:3"
+    class_id: int
+    box: tuple[float, float, float, float]  # xyxy px of the stored image
+    is_crowd: bool = False
+
+
+def reject_label(problems, line):
+    """Stops at a bad label (strict), or notes that it is left out.
+
+    Args:
+        problems: Problems.
+        line: `<where>: <what is wrong>. Expected <what would be right>. <how to fix>`
+
+    Raises:
+        InputError: problems.strict.
+    """
+    if problems.strict:
+        raise InputError(f"{line} Or leave out bad labels with data.strict_labels=false.")
+    problems.lines.append(line)
+
+
+def listed_once(items, split, problems):
+    """Returns `items` in order, each once; a repeated one is noted in problems, also when strict.
+
+    An image that is listed twice would count twice in every metric.
+    """
+    once = {}
+    for item in items:
+        if item in once:
+            problems.lines.append(f"{item}: is listed twice in the {split} split. Expected each image once. Remove one.")
+        once[item] = None
+    return list(once)
+
+
+def make_record(image_id, path, size, labels, *, class_names, problems):
+    """Checks the labels of one image and returns its ImageRecord.
+
+    A box that reaches over the edge by rounding, at most 1 px or 1/1000 of the side, is clipped without a
+    word. A repeated label (same class and box) is left out and listed, also when strict: it is untidy, not
+    wrong.
+
+    Args:
+        image_id: unique in the data set.
+        path: of the image file.
+        size: (height, width), px, as stored.
+        labels: RawLabels.
+        class_names: in the order of the ids.
+        problems: Problems; gains a line for each label left out.
+
+    Raises:
+        InputError: a bad label, when problems.strict: class id out of range, a coordinate that is no number,
+            no area, outside the image.
+    """
+    height, width = size
+    accepted = {}  # (class id, box, is_crowd) -> nothing: a set that keeps the order
+    for label in labels:
+        fault = _class_fault(label.class_id, class_names) or _box_fault(label.box, height, width)
+        if fault:
+            reject_label(problems, f"{label.where}: {fault}")
+            continue
+        x1, y1, x2, y2 = label.box
+        key = (label.class_id, (max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)), label.is_crowd)
+        if key in accepted:
+            problems.lines.append(f"{label.where}: repeats an earlier label of {path}. Expected each object once. Remove the line.")
+        accepted[key] = None
+    return ImageRecord(
+        image_id=image_id,
+        path=str(path),
+        height=height,
+        width=width,
+        boxes=np.array([box for _, box, _ in accepted], np.float32).reshape(-1, 4),
+        class_ids=np.array([class_id for class_id, _, _ in accepted], np.int32),
+        is_crowd=np.array([is_crowd for _, _, is_crowd in accepted], bool),
+    )
+
+
+def _class_fault(class_id, class_names):
+    if 0 <= class_id < len(class_names):
+        return ""
+    names = str(list(class_names)) if len(class_names) <= 10 else f"{len(class_names)} names"
+    return (
+        f"class id {class_id} is out of range. Expected 0..{len(class_names) - 1} for {names}."
+        " Correct the label or add the name to the data set YAML."
+    )
+
+
+def _box_fault(box, height, width):
+    if not all(math.isfinite(value) for value in box):
+        return f"box {_shown(box)} is not finite. Expected four numbers. Correct the label."
+    x1, y1, x2, y2 = box
+    if x2 - x1 < MIN_SIDE or y2 - y1 < MIN_SIDE:
+        return f"box {_shown(box)} has no area. Expected x1 < x2 and y1 < y2. Correct or remove the label."
+    x_slack, y_slack = max(1.0, width / 1000), max(1.0, height / 1000)
+    inside = x1 >= -x_slack and y1 >= -y_slack and x2 <= width + x_slack and y2 <= height + y_slack
+    if not inside or min(x2, width) - max(x1, 0) < MIN_SIDE or min(y2, height) - max(y1, 0) < MIN_SIDE:
+        return (
+            f"box {_shown(box)} reaches outside the image. Expected 0..{width} across and 0..{height} down"
+            " in the stored pixels (EXIF rotation is not applied). Correct the label."
+        )
+    return ""
+
+
+def _shown(box):
+    return "({:g}, {:g}, {:g}, {:g}) px".format(*box)

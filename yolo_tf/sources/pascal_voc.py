@@ -1,0 +1,124 @@
+"""Pascal VOC: one XML file per image, laid out as VOC2007 does.
+
+    Annotations/000005.xml   JPEGImages/000005.jpg   ImageSets/Main/train.txt (one image name per line)
+
+`train: train` in the data set YAML means ImageSets/Main/train.txt; several lists may be given. Boxes are
+VOC's: the indices of the first and last pixel inside, counted from 1. So xmin - 1, ymin - 1, xmax, ymax are
+the edges in pixels. Class ids follow `names`; without them, the names found in all splits, sorted. An object
+marked difficult becomes a crowd box: never a target, ignored in AP.
+Source: M. Everingham, J. Winn, The PASCAL Visual Object Classes Challenge 2007 Development Kit.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from xml.parsers import expat
+
+from yolo_tf.errors import InputError
+from yolo_tf.sources.dataset_yaml import find_path
+from yolo_tf.sources.image_files import SUFFIXES, read_image_size
+from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
+
+OPTIONS = {}
+
+
+def read(source, split, problems):
+    """Reads one split; see `yolo_tf.sources.READERS`. The image id is the name in the list.
+
+    Raises:
+        InputError: a missing path, a broken XML file, an unusable image or one of another size than its XML
+            says, or a bad label when problems.strict.
+    """
+    class_names = source.names or _names_of_all_splits(source)
+    records = []
+    for name in listed_once(_listed_names(source, split), split, problems):
+        xml_path = source.path / "Annotations" / f"{name}.xml"
+        root = _parse_xml(xml_path)
+        path = _image_path(source, name)
+        size = read_image_size(path)
+        stated = tuple((root.findtext(f"size/{side}") or "0").strip() for side in ("height", "width"))
+        if "0" not in stated and stated != tuple(map(str, size)):  # some tools write 0 for "not known"
+            raise InputError(
+                f"{xml_path}: height and width are {' x '.join(stated)}, but {path} stores {size[0]} x {size[1]}."
+                " Expected the same. Correct the XML or store the image upright."
+            )
+        labels = _raw_labels(root, xml_path, class_names, problems)
+        records.append(make_record(name, path, size, labels, class_names=class_names, problems=problems))
+    return class_names, records
+
+
+def _listed_names(source, split):
+    for entry in source.splits[split]:
+        list_path = find_path(source, split, f"ImageSets/Main/{entry.removesuffix('.txt')}.txt")
+        for line in list_path.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                yield line.split()[0]  # the lists of one class have a second column
+
+
+def _names_of_all_splits(source):
+    names = set()
+    for split in source.splits:
+        for name in _listed_names(source, split):
+            root = _parse_xml(source.path / "Annotations" / f"{name}.xml")
+            names.update((node.findtext("name") or "").strip() for node in root.findall("object"))
+    return tuple(sorted(names - {""}))
+
+
+def _image_path(source, name):
+    # VOC itself knows only .jpg; the <filename> in the XML is often wrong after a renaming.
+    candidates = [source.path / "JPEGImages" / f"{name}{suffix}" for suffix in (*SUFFIXES, ".JPG")]
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def _raw_labels(root, xml_path, class_names, problems):
+    for node in root.findall("object"):
+        where = f"{xml_path}:{node.get('line')}"
+        name = (node.findtext("name") or "").strip()
+        texts = {side: (node.findtext(f"bndbox/{side}") or "").strip() for side in ("xmin", "ymin", "xmax", "ymax")}
+        try:
+            xmin, ymin, xmax, ymax = (float(text) for text in texts.values())
+        except ValueError:
+            reject_label(problems, f"{where}: bndbox {texts} is not four numbers. Expected pixels. Correct the object.")
+            continue
+        if name not in class_names:
+            reject_label(
+                problems,
+                f"{where}: class '{name}' is not among {list(class_names)[:10]}. Expected one of these."
+                " Correct the object or add the name to the data set YAML.",
+            )
+        elif xmax <= xmin or ymax <= ymin:  # a stray click: one pixel by the letter of VOC, no object
+            reject_label(problems, f"{where}: bndbox {texts} has no area. Expected xmin < xmax and ymin < ymax. Correct the object.")
+        else:
+            yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), _is_difficult(node))
+
+
+def _is_difficult(node):
+    return (node.findtext("difficult") or "0").strip() == "1"
+
+
+def _parse_xml(xml_path):
+    """Returns the root element; every element has its line number as the attribute `line`.
+
+    A document type is refused, and with it every entity: an annotation needs none, and an entity can expand
+    without bound or name another file.
+
+    Raises:
+        InputError: no such file, not well formed, or a document type.
+    """
+    builder = ElementTree.TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda tag, _: builder.start(tag, {"line": str(parser.CurrentLineNumber)})
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+
+    def refuse(*_):
+        raise InputError(f"{xml_path}:{parser.CurrentLineNumber}: has a document type. Expected a plain annotation. Remove <!DOCTYPE …>.")
+
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(xml_path.read_bytes(), True)
+    except FileNotFoundError as error:
+        raise InputError(f"{xml_path}: does not exist. Expected the annotation of a listed image. Restore it or shorten the list.") from error
+    except expat.ExpatError as error:
+        raise InputError(
+            f"{xml_path}:{error.lineno}: is not well formed ({expat.ErrorString(error.code)}). Expected XML. Correct that line."
+        ) from error
+    return builder.close()

@@ -1,0 +1,70 @@
+"""The nouns of the package: what travels between its parts.
+
+Letters, the same in every docstring: B batch, H W input height and width (px), N boxes of one image,
+M boxes after padding, L levels, Y X grid rows and columns of one level, A anchors per cell, C classes,
+D candidates = sum of Y * X * A over levels, K detections kept.
+
+Boxes are `xyxy`, float32, absolute pixels, origin at the top-left corner of the top-left pixel: a box
+that covers the whole of a 640 x 480 image is (0, 0, 640, 480).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)  # eq=False: arrays have no single truth value
+class ImageRecord:
+    """One labelled image on disk, in the pixels of the stored file."""
+
+    image_id: str  # unique within its dataset
+    path: str
+    height: int  # px, as stored
+    width: int  # px, as stored
+    boxes: np.ndarray  # float32 [N, 4] xyxy px; 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height
+    class_ids: np.ndarray  # int32 [N], 0 .. num_classes - 1
+    is_crowd: np.ndarray  # bool [N]; never a training target, ignored in AP (COCO iscrowd, VOC difficult)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DetectionDataset:
+    """The labelled images of one split, and what the class numbers mean."""
+
+    class_names: tuple[str, ...]
+    records: tuple[ImageRecord, ...]
+    problems: tuple[str, ...] = ()  # one line per label that was left out (lenient reading only)
+
+    @property
+    def num_boxes(self):
+        """Number of boxes in all records, crowds included."""
+        return sum(len(record.boxes) for record in self.records)
+
+
+class Targets(NamedTuple):
+    """Ground truth of a training batch."""
+
+    boxes: tf.Tensor  # float32 [B, M, 4] xyxy, input px; padding rows are 0
+    class_ids: tf.Tensor  # int32 [B, M]; -1 marks padding
+
+
+class Letterbox(NamedTuple):
+    """How each image was placed into the input: input = original * scale + offset."""
+
+    scale: tf.Tensor  # float32 [B], input px per original px
+    offset: tf.Tensor  # float32 [B, 2] (x, y), input px
+    original_size: tf.Tensor  # int32 [B, 2] (height, width), original px
+
+
+class Detections(NamedTuple):
+    """What was found, best first; slots beyond num_valid are empty."""
+
+    boxes: tf.Tensor  # float32 [B, K, 4] xyxy px; 0 in empty slots
+    scores: tf.Tensor  # float32 [B, K], 0..1, not increasing along K; 0 in empty slots
+    class_ids: tf.Tensor  # int32 [B, K]; -1 in empty slots
+    num_valid: tf.Tensor  # int32 [B]

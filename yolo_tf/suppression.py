@@ -1,0 +1,83 @@
+"""Candidates -> Detections: score threshold, non-maximum suppression, the best K."""
+
+import tensorflow as tf
+
+from yolo_tf.structures import Detections
+
+
+def suppress(boxes, scores, detect):
+    """Keeps the best of the candidates that overlap, per class, and orders what is left by score.
+
+    Only candidates above `detect.score_threshold` count, and of them the `detect.max_candidates` with the
+    highest class score: suppression looks at pairs, so its cost grows with their square. A candidate falls
+    when its IoU with a better one of its class, or of any class with `detect.class_agnostic`, exceeds
+    `detect.iou_threshold`. With `detect.multi_label` a candidate stands for every class above the threshold,
+    else for its best class; under `class_agnostic` always for its best (its own box would suppress the rest).
+
+    Args:
+        boxes: float32 [B, D, 4] xyxy, any unit, not clipped; B and D at least 1.
+        scores: float32 [B, D, C], 0..1.
+        detect: DetectConfig.
+
+    Returns:
+        Detections with K = `detect.max_detections`, in the unit of `boxes`.
+    """
+    best_scores = tf.reduce_max(scores, -1)
+    num_candidates = tf.minimum(detect.max_candidates, tf.shape(scores)[1])
+    best_scores, order = tf.math.top_k(best_scores, num_candidates)
+    boxes = tf.gather(boxes, order, batch_dims=1)
+    scores = tf.gather(scores, order, batch_dims=1)
+    if detect.class_agnostic:
+        return _suppress_across_classes(boxes, best_scores, tf.argmax(scores, -1, output_type=tf.int32), detect)
+    if not detect.multi_label:
+        scores *= tf.one_hot(tf.argmax(scores, -1), tf.shape(scores)[-1])
+    return _suppress_per_class(boxes, scores, detect)
+
+
+def _suppress_per_class(boxes, scores, detect):
+    found = tf.image.combined_non_max_suppression(
+        _swap_xy(boxes)[:, :, None],  # one box for all classes
+        scores,
+        max_output_size_per_class=detect.max_detections,
+        max_total_size=detect.max_detections,
+        iou_threshold=detect.iou_threshold,
+        score_threshold=detect.score_threshold,
+        clip_boxes=False,  # clipping is to 0..1, for normalised boxes
+    )
+    filled = tf.sequence_mask(found.valid_detections, detect.max_detections)
+    return Detections(
+        boxes=_swap_xy(found.nmsed_boxes),
+        scores=found.nmsed_scores,
+        class_ids=tf.where(filled, tf.cast(found.nmsed_classes, tf.int32), -1),
+        num_valid=found.valid_detections,
+    )
+
+
+def _suppress_across_classes(boxes, scores, class_ids, detect):
+    # One image at a time: the batched tf.image.non_max_suppression_padded loses boxes with no positive coordinate.
+    def keep(image):
+        corners, values = image
+        kept = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=corners,
+            scores=values,
+            max_output_size=detect.max_detections,
+            iou_threshold=detect.iou_threshold,
+            score_threshold=detect.score_threshold,
+            pad_to_max_output_size=True,
+        )
+        return kept.selected_indices, kept.valid_outputs
+
+    specs = (tf.TensorSpec([detect.max_detections], tf.int32), tf.TensorSpec([], tf.int32))
+    kept, num_valid = tf.map_fn(keep, (_swap_xy(boxes), scores), fn_output_signature=specs)
+    filled = tf.sequence_mask(num_valid, detect.max_detections)
+    return Detections(
+        boxes=tf.where(filled[..., None], tf.gather(boxes, kept, batch_dims=1), 0.0),
+        scores=tf.where(filled, tf.gather(scores, kept, batch_dims=1), 0.0),
+        class_ids=tf.where(filled, tf.gather(class_ids, kept, batch_dims=1), -1),
+        num_valid=num_valid,
+    )
+
+
+def _swap_xy(boxes):
+    """Exchanges x and y: the operations of TensorFlow take (y1, x1, y2, x2)."""
+    return tf.gather(boxes, [1, 0, 3, 2], axis=-1)

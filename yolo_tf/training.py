@@ -1,0 +1,240 @@
+"""config -> run directory: the only place that wires data, network, loss, optimizer and evaluation."""
+
+import keras
+import tensorflow as tf
+
+from yolo_tf.anchors import best_possible_recall
+from yolo_tf.atomic import atomic_path, write_json
+from yolo_tf.callbacks import EvaluateAveraged, RecordRun, StopOnNonFiniteLoss
+from yolo_tf.config_reader import write_config
+from yolo_tf.data.images import check_images
+from yolo_tf.data.pipeline import first_batches, make_train_dataset, steps_per_epoch
+from yolo_tf.detector_file import attach_spec, detector_spec, read_spec
+from yolo_tf.drawing import draw_boxes, draw_grid
+from yolo_tf.errors import InputError
+from yolo_tf.evaluation import evaluate, format_table
+from yolo_tf.models.network import build_network, network_anchors
+from yolo_tf.models.report import format_report, network_report
+from yolo_tf.optimizers import build_optimizer
+from yolo_tf.plots import plot_evaluation, plot_history, plot_labels
+from yolo_tf.run_directory import RunDirectory, load_checkpoint, new_run_directory, read_history, write_environment
+from yolo_tf.runtime import network_candidates, open_detector
+from yolo_tf.sources import read_dataset, read_source
+from yolo_tf.trainer import DetectorTrainer
+
+
+def train(config, root, *, resume=False):
+    """Trains a detector and leaves everything about the run in a directory.
+
+    Args:
+        config: Config.
+        root: the run directory; must hold no run unless `resume`.
+        resume: go on after the last finished epoch of the run in `root`; the rest of the run is what it would
+            have been without the interruption.
+
+    Returns:
+        dict: the metrics of the best network on the validation split, plus "run", "best_epoch", "epochs" and
+        "seconds_per_epoch".
+
+    Raises:
+        InputError: anything about the config, the data set, the run directory or the weights that cannot work.
+    """
+    train_set, val_set = read_splits(config.data)
+    run = RunDirectory(root.resolve()) if resume else new_run_directory(root)
+    run.plots.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(config.train.seed)
+
+    anchors = network_anchors(config.model)
+    spec = detector_spec(
+        class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=config.model.name
+    )
+    network = start_network(config, spec)
+    describe(network, spec, config, train_set, val_set)
+
+    steps = steps_per_epoch(train_set, config.train.batch_size)
+    optimizer = build_optimizer(config.train, network, steps_per_epoch=steps)
+    compiled = use_xla(config.train.xla)
+    trainer = DetectorTrainer(network, anchors, loss=config.loss, fused_batch_norm=not compiled)
+    trainer.compile(optimizer=optimizer, jit_compile=compiled)
+    state = load_checkpoint(run, trainer) if resume else {"epoch": 0, "best": None}
+    batches = make_train_dataset(
+        train_set,
+        data=config.data,
+        augment=config.augment,
+        train=config.train,
+        first_epoch=state["epoch"],
+    )
+    if not resume:
+        write_config(config, run.config)
+        write_environment(run.root / "environment.json")
+        plot_labels(train_set, run.plots / "labels.png")
+        picture_batches(batches, train_set.class_names, run.plots)
+
+    candidates = network_candidates(trainer.forward, anchors)
+    evaluation = EvaluateAveraged(
+        optimizer,
+        evaluate=lambda: evaluate(
+            candidates, val_set, image_size=config.data.image_size, batch_size=config.train.batch_size
+        ).metrics,
+        save_last=lambda: save_network(network, spec, run.last),
+        save_best=lambda: save_network(network, spec, run.best),
+        train=config.train,
+        best=state["best"],
+    )
+    rows = read_history(run.history, before_epoch=state["epoch"] + 1) if resume else []
+    recording = RecordRun(
+        run,
+        evaluation,
+        rows=rows,
+        plot=lambda rows: plot_history(rows, run.plots / "history.png"),
+        tensorboard=config.train.tensorboard,
+    )
+    print(f"run directory: {run.root}  (interrupt with Ctrl-C, go on with --resume)")
+    trainer.fit(
+        batches,
+        epochs=config.train.epochs,
+        initial_epoch=state["epoch"],
+        steps_per_epoch=steps,
+        callbacks=[StopOnNonFiniteLoss(), evaluation, recording],
+        shuffle=False,  # the batches come shuffled
+    )
+    return summarize(run, val_set, config, rows, best_epoch=evaluation.best["epoch"])
+
+
+def read_splits(data):
+    """Reads the training and validation split of a DataConfig, and decodes every image once.
+
+    A broken image stops the run here, before its first epoch, not hours later.
+    """
+    if not data.dataset:
+        raise InputError("config.data.dataset: is empty. Expected the path of a data set YAML. Add data.dataset=FILE.")
+    source = read_source(data.dataset, path=data.path)
+    sets = []
+    for split in (data.train_split, data.val_split):
+        options = dict(classes=data.classes, single_class=data.single_class, strict=data.strict_labels)
+        dataset = read_dataset(source, split, **options)
+        if dataset.problems:
+            print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+        check_images(dataset)
+        sets.append(dataset)
+    return sets
+
+
+def start_network(config, spec):
+    """Builds the network under the precision's policy, and loads `model.weights` if given."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.train.precision)
+    try:
+        network = build_network(config.model, num_classes=len(spec.class_names), anchors=spec.anchors)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if config.model.weights:
+        load_weights(network, config.model.weights, spec)
+    return network
+
+
+def load_weights(network, path, spec):
+    """Copies the weights of a `.keras` detector of the same architecture and classes into `network`.
+
+    Raises:
+        InputError: another number of classes, or another architecture.
+    """
+    theirs = read_spec(path)
+    if len(theirs.class_names) != len(spec.class_names):
+        raise InputError(
+            f"{path}: was trained on {len(theirs.class_names)} classes {list(theirs.class_names)}. Expected"
+            f" {len(spec.class_names)}: {list(spec.class_names)}. Use a network of these classes, or start without model.weights."
+        )
+    open_detector(path)  # reports a damaged file in one line
+    source = keras.models.load_model(path, compile=False)
+    shapes = [[tuple(weight.shape) for weight in model.weights] for model in (source, network)]
+    if shapes[0] != shapes[1]:
+        raise InputError(f"{path}: holds another network ({source.name}). Expected one built from the same model section as {network.name}.")
+    network.set_weights(source.get_weights())
+
+
+def use_xla(choice):
+    """Returns whether the step is compiled: "auto" means on a GPU only (on a CPU oneDNN is faster)."""
+    return choice == "true" or (choice == "auto" and bool(tf.config.list_physical_devices("GPU")))
+
+
+def describe(network, spec, config, train_set, val_set):
+    """Prints what will be trained on what."""
+    scale = [min(config.data.image_size[0] / r.height, config.data.image_size[1] / r.width) for r in train_set.records]
+    sizes = [(r.boxes[:, 2:] - r.boxes[:, :2]) * s for r, s in zip(train_set.records, scale, strict=True)]
+    recall = best_possible_recall(
+        [size for image in sizes for size in image], spec.anchors, ratio_limit=config.loss.anchor_ratio_limit
+    )
+    report = network_report(
+        network, model=config.model, num_classes=len(spec.class_names), image_size=config.data.image_size
+    )
+    print(format_report(report))
+    print(
+        f"data: {len(train_set.records)} training images with {train_set.num_boxes} boxes, {len(val_set.records)} validation"
+        f" images with {val_set.num_boxes}; {len(spec.class_names)} classes; best possible recall of the anchors {recall:.3f}"
+    )
+    if recall < 0.98:
+        print("warning: anchors fit fewer than 98 % of the boxes; set model.anchors to sizes of this data set")
+
+
+def save_network(network, spec, path):
+    """Writes a network with its detector.json; float32 whatever precision it was trained in."""
+    with atomic_path(path) as temporary:
+        float32_network(network).save(temporary)
+        attach_spec(temporary, spec)
+
+
+def float32_network(network):
+    """Returns `network` itself, or a float32 copy of one that computes in half precision.
+
+    A half-precision policy inside a file would be forced on every runtime (and TFLite cannot take it).
+    """
+    if network.compute_dtype == "float32" and all(layer.compute_dtype == "float32" for layer in network.layers):
+        return network
+
+    def as_float32(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(network, clone_function=as_float32)
+    copy.set_weights(network.get_weights())
+    for layer in copy.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # set_weights leaves its cached statistics stale
+    return copy
+
+
+def picture_batches(batches, class_names, folder, *, images=9):
+    """Draws the first training batches with their boxes as PNG: what the network will really see."""
+    for number, (pictures, targets) in enumerate(first_batches(batches, 2)):
+        drawn = []
+        for picture, boxes, class_ids in list(zip(pictures, *targets, strict=True))[:images]:
+            real = class_ids >= 0
+            drawn.append(draw_boxes(picture, boxes[real], class_ids[real], class_names))
+        write_picture(draw_grid(drawn), folder / f"train_batch_{number}.png")
+
+
+def write_picture(picture, path):
+    """Writes a uint8 [H, W, 3] picture."""
+    with atomic_path(path) as temporary:
+        keras.utils.save_img(temporary, picture, scale=False)
+
+
+def summarize(run, val_set, config, rows, *, best_epoch):
+    """Evaluates best.keras as any user would, writes metrics.json and the plots, prints the table."""
+    detector = open_detector(run.best)
+    result = evaluate(
+        detector.candidates, val_set, image_size=config.data.image_size, batch_size=config.train.batch_size
+    )
+    plot_evaluation(result.curves, result.confusion, val_set.class_names, run.plots)
+    seconds = sorted(row["seconds"] for row in rows)
+    metrics = {
+        **result.metrics,
+        "run": str(run.root),
+        "best_epoch": best_epoch,
+        "epochs": rows[-1]["epoch"] if rows else 0,
+        "seconds_per_epoch": seconds[len(seconds) // 2] if seconds else None,
+    }
+    write_json(run.metrics, metrics)
+    print(f"\nbest network: {run.best} (epoch {best_epoch})")
+    print(format_table(result))
+    return metrics
