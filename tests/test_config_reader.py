@@ -146,3 +146,11 @@ def test_levels_only_name_options():
 def test_the_table_of_options_in_the_docs_is_the_dataclasses():
     text = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
     assert options_table() in text, "write it anew: python scripts/document_options.py"
+
+
+@pytest.mark.parametrize("level", ["low", "med", "high"])
+def test_the_recipes_are_the_levels(tmp_path, level):
+    by_recipe = read_config(write(tmp_path / "a.yaml", f"hyp: {ROOT / 'configs' / 'recipes' / f'hyp_{level}.yaml'}\n"))
+    by_level = read_config(None, [f"augment.level={level}"])
+    assert dataclasses.replace(by_recipe.augment, level=level) == by_level.augment
+    assert by_recipe.loss.classification == (0.5 if level == "low" else 0.3)

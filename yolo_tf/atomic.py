@@ -44,3 +44,10 @@ def write_text(path, text):
 def write_json(path, value):
     """Writes `value` as indented JSON to `path`, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def size_on_disk(path):
+    """Returns the bytes of a file, or of all files in a directory."""
+    path = Path(path)
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

@@ -49,8 +49,9 @@ def main(argv=None):
     if verb is not None and verb not in COMMANDS:
         print(f"yolo-tf: unknown command '{verb}'.{did_you_mean(verb, COMMANDS)} Expected one of: {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
-    # TensorFlow reads this once, when it is imported: its start-up notices are no news to a user.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow reads this once, when it is imported. Its C++ log says "error" of a machine without a GPU;
+    # what really fails comes as an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments = build_parser(verb if verb else "").parse_args(argv)
     try:
         result = arguments.execute(arguments)

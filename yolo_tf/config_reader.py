@@ -12,6 +12,7 @@ from yolo_tf.atomic import write_text
 from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import did_you_mean, look_up
+from yolo_tf.yaml_file import read_yaml
 
 # YOLOv5 hyperparameter name -> our place. None: accepted only at its neutral value (see HYP_NEUTRAL).
 HYP_NAMES = {
@@ -97,28 +98,6 @@ def options_table():
             meaning = field.metadata["doc"].replace("|", "\\|")
             lines.append(f"| `{section}.{field.name}` | `{default}` | {meaning} |")
     return "\n".join(lines)
-
-
-def read_yaml(path):
-    """Reads a YAML mapping.
-
-    Raises:
-        InputError: no such file, bad YAML, or not a mapping.
-    """
-    try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a YAML file. Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        reason = getattr(error, "problem", None) or type(error).__name__
-        raise InputError(f"{place}: is not valid YAML ({reason}). Expected `key: value` lines. Correct that line.") from error
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise InputError(f"{path}: holds a {type(document).__name__}. Expected a mapping of `key: value` lines.")
-    return document
 
 
 def _merge_document(values, document, *, where, root):

@@ -115,7 +115,7 @@ def write_picture(prediction, class_names, path):
     """Writes the image with its boxes drawn; the suffix of `path` says the format."""
     picture = draw_boxes(prediction.image, prediction.boxes, prediction.class_ids, class_names, prediction.scores)
     with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, quality=92)  # of a JPEG; other formats take no notice
+        Image.fromarray(picture).save(temporary, quality=92, subsampling=0)  # a JPEG with sharp colours; others take no notice
 
 
 def prediction_to_json(prediction, class_names):

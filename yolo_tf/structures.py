@@ -38,7 +38,7 @@ class DetectionDataset:
 
     class_names: tuple[str, ...]
     records: tuple[ImageRecord, ...]
-    problems: tuple[str, ...] = ()  # one line per label that was left out (lenient reading only)
+    problems: tuple[str, ...] = ()  # one line per label or image that was left out: repeats, and in lenient reading bad ones
 
     @property
     def num_boxes(self):

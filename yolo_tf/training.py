@@ -117,6 +117,12 @@ def read_splits(data):
             print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
         check_images(dataset)
         sets.append(dataset)
+    names = [dataset.class_names for dataset in sets]
+    if names[0] != names[1]:
+        raise InputError(
+            f"{source.yaml_path}: {data.train_split} has the classes {list(names[0])}, {data.val_split} {list(names[1])}."
+            " Expected the same. Add `names` to the data set YAML."
+        )
     return sets
 
 

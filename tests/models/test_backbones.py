@@ -31,7 +31,7 @@ def features_of(network, taps, images):
     return keras.Model(network.input, [network.get_layer(tap).output for tap in taps])(images)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+@pytest.mark.parametrize("suffix", [".h5", pytest.param(".weights.h5", marks=pytest.mark.slow)])
 def test_efficientnet_from_a_file_equals_keras_applications(efficientnet, images, tmp_path, suffix):
     path = str(tmp_path / f"efficientnetb0_notop{suffix}")
     efficientnet.save_weights(path) if suffix == ".weights.h5" else efficientnet.save(path)
@@ -94,9 +94,10 @@ def test_backbone_starts_from_the_weights_of_a_detector_file(images, tmp_path):
     detector = keras.Model(first.input, keras.layers.Conv2D(7, 1, name="head_p5")(first.outputs[-1]))
     detector.save(tmp_path / "detector.keras")
     loaded = build_backbone("csp_darknet", weights=str(tmp_path / "detector.keras"), depth=0.33, width=0.125)
-    for feature, expected, other in zip(loaded(images), first(images), second(images), strict=True):
-        np.testing.assert_allclose(feature, expected, atol=1e-6)
-        assert np.abs(feature - other).max() > 1e-3
+    features = [backbone(images, training=True) for backbone in (loaded, first, second)]  # normalised, hence not tiny
+    for feature, expected, other in zip(*features, strict=True):
+        np.testing.assert_allclose(feature, expected, atol=1e-4)
+        assert np.abs(feature - other).max() > 0.5
 
 
 def test_unknown_backbone():

@@ -41,7 +41,7 @@ def test_conv_block_is_normalised_silu():
     model = model_of(conv_block, 1, 1)
     model.get_layer("block_conv").set_weights([np.full((1, 1, 1, 1), 2.0)])
     model.get_layer("block_batch_norm").set_weights([np.array([value]) for value in (3.0, 0.5, 1.0, 4 - 1e-3)])
-    assert model(np.full((1, 2, 3, 1), 4.0))[0, 1, 2, 0] == pytest.approx(11 / (1 + np.exp(-11)), rel=1e-5)
+    assert float(model(np.full((1, 2, 3, 1), 4.0))[0, 1, 2, 0]) == pytest.approx(11 / (1 + np.exp(-11)), rel=1e-5)
 
 
 def test_kernels_start_within_the_bound_of_their_fan_in():

@@ -64,7 +64,10 @@ BAD = [
     ("trian: images\nnames: [a]", r"unknown key 'trian'\. Did you mean 'train'\? Known keys: format, path, train"),
     ("format: yol\ntrain: a", r": unknown format 'yol'\. Did you mean 'yolo'\?"),
     ("seed: 3\ntrain: a", r"unknown key 'seed'"),  # an option of another format
-    ("path: ${NOT_SET_9}/x\ntrain: a\nnames: [a]", r"path: the variable NOT_SET_9 in '\$\{NOT_SET_9\}/x' is not set\. Set it or give data\.path=DIR"),
+    (
+        "path: ${NOT_SET_9}/x\ntrain: a\nnames: [a]",
+        r"path: the variable NOT_SET_9 in '\$\{NOT_SET_9\}/x' is not set\. Set it or give data\.path=DIR",
+    ),
     ("path: 3\ntrain: a\nnames: [a]", r"path: got 3\. Expected a directory"),
     ("train: {a: b}\nnames: [a]", r"train: got \{'a': 'b'\}\. Expected a path or a list of paths"),
     ("train: a\nnames: [a, b]\nnc: 3", r"nc: 3 but names has 2\. Expected nc: 2"),
@@ -72,12 +75,11 @@ BAD = [
     ("train: a\nnames: {1: a, 2: b}", r"names: the keys are \[1, 2\]\. Expected 0\.\.1"),
     ("train: a\nnames: [yes, maybe]", r"names: True is no class name\. Expected text\. Put it in quotes"),
     ("train: a\nnames: person", r"names: got 'person'\. Expected a list of class names"),
-    ("format: shapes\ntrain: 3\nseed: x", r"seed: got 'x'\. Expected: whole number"),
-    ("format: shapes\ntrain: 3\nseed: true", r"seed: got True\. Expected: whole number"),
-    ("format: coco\ntrain: a\nimages: [a]", r"images: got \['a'\]\. Expected: text or mapping"),
+    ("format: shapes\ntrain: 3\nseed: x", r"seed: got 'x'\. Expected a whole number"),
+    ("format: shapes\ntrain: 3\nseed: true", r"seed: got True\. Expected a whole number"),
+    ("format: coco\ntrain: a\nimages: [a]", r"images: got \['a'\]\. Expected text or a mapping"),
     ("train: [a\nnames: b", r":2: is not valid YAML"),
-    ("- a", r"holds a list\. Expected `key: value` lines"),
-    ("", r"holds nothing\. Expected `key: value` lines"),
+    ("- a", r"holds a list\. Expected a mapping of `key: value` lines"),
 ]
 
 
@@ -89,7 +91,7 @@ def test_bad_yaml_is_one_clear_line(source_of, text, message):
 
 
 def test_missing_yaml(tmp_path):
-    with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file or directory\)\. Expected a data set YAML"):
+    with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file or directory\)\. Expected a YAML file"):
         read_source(tmp_path / "none.yaml")
 
 
@@ -97,7 +99,7 @@ def test_find_path_says_what_is_missing(source_of, tmp_path):
     (tmp_path / "train").mkdir()
     source = source_of("train: ../train\nnames: [a]")
     assert find_path(source, "train", "train") == tmp_path / "train"
-    with pytest.raises(InputError, match=r"train: '\.\./train' does not exist\. Did you mean 'train'\? Expected a file or directory in"):
+    with pytest.raises(InputError, match=r"train: '\.\./train' does not exist\. Did you mean 'train'\? Expected a file or"):
         find_path(source, "train", "../train")
     with pytest.raises(InputError, match=r"path: .*nowhere does not exist\. Expected the directory of the data\."):
         find_path(source_of("path: nowhere\ntrain: a\nnames: [a]"), "train", "a")

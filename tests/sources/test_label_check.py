@@ -16,7 +16,7 @@ def record_of(*labels, strict=True):
 
 
 BAD = [
-    (3, (1, 2, 11, 12), r"class id 3 is out of range\. Expected 0\.\.2 for \['RBC', 'WBC', 'Platelets'\]\. Correct the label or add"),
+    (3, (1, 2, 11, 12), r"class id 3 is out of range\. Expected 0\.\.2 for \['RBC', 'WBC', 'Platelets'\]\. Correct the label"),
     (-1, (1, 2, 11, 12), r"class id -1 is out of range"),
     (0, (1, float("nan"), 11, 12), r"box \(1, nan, 11, 12\) px is not finite\. Expected four numbers"),
     (0, (1, 2, float("inf"), 12), r"is not finite"),
@@ -72,8 +72,9 @@ def test_no_labels_give_empty_arrays():
 
 
 def test_many_class_names_are_counted_not_listed():
+    label = RawLabel("x:1", 80, (1, 2, 3, 4))
     with pytest.raises(InputError, match=r"Expected 0\.\.79 for 80 names\."):
-        make_record("a", "a.png", SIZE, [RawLabel("x:1", 80, (1, 2, 3, 4))], class_names=("n",) * 80, problems=Problems(strict=True))
+        make_record("a", "a.png", SIZE, [label], class_names=("n",) * 80, problems=Problems(strict=True))
 
 
 def test_listed_once():

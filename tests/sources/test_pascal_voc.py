@@ -74,7 +74,7 @@ def test_bad_objects_name_file_and_line(edited, old, new, message):
 
 BROKEN = [
     ("</annotation>", "", r"alpha\.xml:\d+: is not well formed \(no element found\)"),
-    ("<annotation>", "<!DOCTYPE a [<!ENTITY b 'c'>]><annotation>", r"alpha\.xml:1: has a document type\. Expected a plain annotation"),
+    ("<annotation>", "<!DOCTYPE a [<!ENTITY b 'c'>]><annotation>", r"alpha\.xml:1: has a document type\. Expected a plain"),
     ("<height>40</height>", "<height>64</height>", r"height and width are 64 x 64, but .*alpha\.png stores 40 x 64"),
 ]
 

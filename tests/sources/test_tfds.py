@@ -27,7 +27,8 @@ def test_images_are_written_once(written):
 
 
 def test_slices_and_another_image_directory(written):
-    source = reread(written("tfds"), "format: tfds\nname: three_images\ntrain: 'train[:2]'\nval: 'train[2:]'\nimages: elsewhere\n")
+    text = "format: tfds\nname: three_images\ntrain: 'train[:2]'\nval: 'train[2:]'\nimages: elsewhere\n"
+    source = reread(written("tfds"), text)
     train, val = read_dataset(source, "train"), read_dataset(source, "val")
     assert (len(train.records), len(val.records)) == (2, 1)
     assert {record.image_id for record in (*train.records, *val.records)} == {name for name, _, _ in IMAGES}
@@ -40,9 +41,9 @@ def test_errors_are_one_clear_line(written):
         "train: train": r"no data set name\. Expected `name: voc/2007`",
         "name: no_such_set\ntrain: train": r"name: 'no_such_set' cannot be opened in .* Expected a name from",
         "name: three_images\ntrain: trian": r"train: three_images/1\.2\.3 has no split 'trian'\. Expected one of: train",
-        "name: three_images\ntrain: train\nnames: [a, b, c]": r"names: \['a', 'b', 'c'\] differ from three_images/1\.2\.3\. Expected \['cat', 'dog', 'bird'\]",
+        "name: three_images\ntrain: train\nnames: [a]": r"names: \['a'\] differ from three_images/1\.2\.3\. Expected \['cat'",
         # Known to TensorFlow Datasets, but nothing was fetched: never a silent download.
-        "name: voc/2007\ntrain: train": r"voc/2007 is not in .* Expected downloaded data\. Fetch them once with `python -c .*download: true",
+        "name: voc/2007\ntrain: train": r"voc/2007 is not in .* Expected downloaded data\. Fetch them .*download: true",
         "name: mnist\ntrain: train": r"mnist is not in",
     }
     for text, message in bad.items():
@@ -71,5 +72,5 @@ def test_a_set_without_boxes_is_refused(tmp_path):
 
     OnlyImages(data_dir=str(tmp_path), file_format="tfrecord").download_and_prepare()
     (tmp_path / "data.yaml").write_text("format: tfds\nname: only_images\ntrain: train\n")
-    with pytest.raises(InputError, match=r"only_images/1\.0\.0 has the features image\. Expected image, objects/bbox and objects/label"):
+    with pytest.raises(InputError, match=r"only_images/1\.0\.0 has the features image\. Expected image, objects/bbox"):
         read_dataset(read_source(tmp_path / "data.yaml"), "train")

@@ -112,7 +112,7 @@ def test_whole_set_errors(tmp_path):
     yaml_path = tmp_path / "data.yaml"
     yaml_path.write_text("train: images\nval: images/one.png\nnames: [a]\n")
     source = read_source(yaml_path)
-    with pytest.raises(InputError, match=r"train: not one of 1 images has a label file\. Expected .*labels/one\.txt for .*images/one\.png"):
+    with pytest.raises(InputError, match=r"not one of 1 images has a label file\. Expected .*labels/one\.txt for .*one\.png"):
         read_dataset(source, "train")
     with pytest.raises(InputError, match=r"val: 'images/one\.png' is no directory and no \.txt list"):
         read_dataset(source, "val")

@@ -107,7 +107,8 @@ def write_tfds(root, images):
                     "label": tfds.features.ClassLabel(names=list(NAMES)),
                     "is_crowd": np.bool_,
                 })
-                features = {"image": tfds.features.Image(encoding_format="png"), "image/filename": tfds.features.Text(), "objects": objects}
+                image = tfds.features.Image(encoding_format="png")
+                features = {"image": image, "image/filename": tfds.features.Text(), "objects": objects}
                 return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
             def _split_generators(self, dl_manager):

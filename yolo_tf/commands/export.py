@@ -28,49 +28,49 @@ def run(arguments):
     for override in arguments.overrides:
         if not override.startswith("detect."):
             raise InputError(f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3.")
-    detect = read_config(overrides=arguments.overrides).detect
+    # --images takes every word up to the next option, overrides among them
+    sources = [word for word in arguments.images or () if not word.startswith("detect.")]
+    overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
+    detect = read_config(overrides=overrides).detect
 
     import dataclasses
 
+    from yolo_tf.atomic import size_on_disk
     from yolo_tf.export import export_detector
     from yolo_tf.export.parity import ParityError
 
-    images, origin = _read_images(arguments)
+    images, origin = _read_images(sources, arguments.data)
     try:
         report = export_detector(
             arguments.model, arguments.format, arguments.out, detect=detect, image_size=arguments.image_size, images=images
         )
     except ParityError as error:
         raise InputError(str(error)) from error
-    size = _size_on_disk(arguments.out)
+    size = size_on_disk(arguments.out)
     print(f"{arguments.out}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {report.num_images} {origin}:")
     print(f"  {report.num_candidates} candidates and {report.num_detections} detections agree,")
     print(f"  within {report.box_difference:.2g} px and {report.score_difference:.2g} in score.")
     return {"path": str(arguments.out), "format": arguments.format, "bytes": size, "compared_on": origin, **dataclasses.asdict(report)}
 
 
-def _read_images(arguments):
+def _read_images(sources, data):
     """Returns (images or None for generated ones, words for where they come from)."""
     from yolo_tf.errors import InputError
 
-    if arguments.images and arguments.data:
+    if sources and data:
         raise InputError("--images and --data: both are given. Expected one of them. Leave one out.")
-    if not arguments.images and not arguments.data:
+    if not sources and not data:
         return None, "generated images (--images or --data compares on real ones)"
 
     from yolo_tf.data.images import read_image
     from yolo_tf.prediction import list_images
     from yolo_tf.sources import read_dataset, read_source
 
-    if arguments.images:
-        paths, origin = list_images(arguments.images), "given images"
+    if sources:
+        paths, origin = list_images(sources), "given images"
     else:
-        dataset = read_dataset(read_source(arguments.data), "val", strict=False)  # the labels do not matter here
-        paths, origin = [record.path for record in dataset.records], f"val images of {arguments.data}"
+        dataset = read_dataset(read_source(data), "val", strict=False)  # the labels do not matter here
+        paths, origin = [record.path for record in dataset.records], f"val images of {data}"
     step = -(-len(paths) // MOST_IMAGES)  # evenly from the whole list
     return [read_image(path) for path in paths[::step]], origin
 
-
-def _size_on_disk(path):
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files)

@@ -6,14 +6,14 @@ import tensorflow as tf
 
 from yolo_tf.errors import InputError
 
-FORMATS = "JPEG, PNG, BMP or GIF"
+FORMATS = "JPEG, PNG, BMP, GIF or WebP"
 
 
 def decode_image(contents):
     """Decodes the bytes of an image file.
 
     Args:
-        contents: string [], a whole JPEG, PNG, BMP or GIF file.
+        contents: string [], a whole JPEG, PNG, BMP, GIF or WebP file.
 
     Returns:
         uint8 [h, w, 3], RGB; grey files are repeated over the channels, transparency is dropped, of a GIF
@@ -73,7 +73,7 @@ def check_images(dataset, progress=None):
 
     Args:
         dataset: a DetectionDataset.
-        progress: called with the number of images done, after each one; None = silent.
+        progress: called as progress(images done, images in all) after each one; None = silent.
 
     Raises:
         InputError: files are missing, corrupt or truncated, or have another size than their record says;
@@ -91,7 +91,7 @@ def check_images(dataset, progress=None):
     for index, size in sizes.as_numpy_iterator():
         found[int(index)] = tuple(int(side) for side in size)
         if progress:
-            progress(len(found))
+            progress(len(found), len(records))
 
     bad = [index for index, record in enumerate(records) if found.get(index) != (record.height, record.width)]
     if not bad:

@@ -31,10 +31,13 @@ def read(source, split, problems):
             says, or a bad label when problems.strict.
     """
     if len(source.splits[split]) != 1:
-        raise InputError(f"{source.yaml_path}: {split}: {len(source.splits[split])} files. Expected one COCO JSON file per split.")
+        raise InputError(
+            f"{source.yaml_path}: {split}: {len(source.splits[split])} files."
+            " Expected one COCO JSON file per split."
+        )
     json_path = find_path(source, split, source.splits[split][0])
     images, annotations, categories = _read_json(json_path)
-    category_names = {category["id"]: str(category["name"]) for category in sorted(categories, key=lambda category: category["id"])}
+    category_names = {row["id"]: str(row["name"]) for row in sorted(categories, key=lambda row: row["id"])}
     class_names = source.names or tuple(category_names.values())
     if len(set(class_names)) < len(class_names):
         raise InputError(f"{json_path}: categories: names repeat. Expected each name once. Rename one.")
@@ -69,7 +72,10 @@ def _read_json(json_path):
     try:
         document = json.loads(json_path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{json_path}: is not valid JSON ({error}). Expected a COCO instances file. Correct or replace it.") from error
+        raise InputError(
+            f"{json_path}: is not valid JSON ({error})."
+            " Expected a COCO instances file. Correct or replace it."
+        ) from error
     needed = {"images": ("id", "file_name"), "annotations": (), "categories": ("id", "name")}
     for key, fields in needed.items():
         rows = document.get(key) if isinstance(document, dict) else None

@@ -7,14 +7,14 @@ import os
 import re
 from pathlib import Path
 
-import yaml
-
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import did_you_mean, look_up
+from yolo_tf.yaml_file import read_yaml
 
 SPLITS = ("train", "val", "test")
 # Keys that other tools write and that say nothing about the data. A `download` script is never run.
 IGNORED_KEYS = ("download", "roboflow")
+KINDS = {str: "text", int: "a whole number", bool: "true or false", str | dict: "text or a mapping"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def read_dataset_yaml(yaml_path, *, path, formats):
         formats: {format: {option: (type, default)}}.
     """
     yaml_path = Path(os.path.abspath(yaml_path))
-    document = _read_yaml(yaml_path)
+    document = read_yaml(yaml_path)
     format_name = str(document.get("format", "yolo"))
     try:
         options = look_up(formats, format_name, kind="format")
@@ -55,12 +55,11 @@ def read_dataset_yaml(yaml_path, *, path, formats):
         if not isinstance(text, str):
             raise InputError(f"{yaml_path}: path: got {text!r}. Expected a directory. Quote it.")
         root = Path(os.path.abspath(yaml_path.parent / _expand(text, f"{yaml_path}: path")))
+    stated = [split for split in SPLITS if document.get(split) not in (None, "", [])]
     return DatasetSource(
         format=format_name,
         path=root,
-        splits={
-            split: _entries(document[split], f"{yaml_path}: {split}") for split in SPLITS if document.get(split) not in (None, "", [])
-        },
+        splits={split: _entries(document[split], f"{yaml_path}: {split}") for split in stated},
         names=_class_names(document, yaml_path),
         options={key: _option(document, key, kind, default, yaml_path) for key, (kind, default) in options.items()},
         yaml_path=yaml_path,
@@ -90,22 +89,6 @@ def find_path(source, key, entry):
     )
 
 
-def _read_yaml(yaml_path):
-    try:
-        document = yaml.safe_load(yaml_path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{yaml_path}: cannot be read ({error.strerror}). Expected a data set YAML. Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{yaml_path}:{mark.line + 1}" if mark else str(yaml_path)
-        reason = getattr(error, "problem", None) or type(error).__name__
-        raise InputError(f"{place}: is not valid YAML ({reason}). Expected `key: value` lines. Correct that line.") from error
-    if not isinstance(document, dict):
-        kind = "nothing" if document is None else f"a {type(document).__name__}"
-        raise InputError(f"{yaml_path}: holds {kind}. Expected `key: value` lines: path, train, val, names.")
-    return document
-
-
 def _expand(text, where):
     """Returns `text` with a leading ~ and all ${VARIABLES} replaced."""
 
@@ -129,7 +112,10 @@ def _class_names(document, yaml_path):
     names = document.get("names")
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
-            raise InputError(f"{yaml_path}: names: the keys are {list(names)}. Expected 0..{len(names) - 1}, each once. Renumber them.")
+            raise InputError(
+                f"{yaml_path}: names: the keys are {list(names)}."
+                f" Expected 0..{len(names) - 1}, each once. Renumber them."
+            )
         names = [names[index] for index in range(len(names))]
     elif names is None:
         names = []
@@ -144,7 +130,10 @@ def _class_names(document, yaml_path):
     if repeated:
         raise InputError(f"{yaml_path}: names: {', '.join(repeated)} repeated. Expected each class name once. Rename one.")
     if names and document.get("nc") not in (None, len(names)):
-        raise InputError(f"{yaml_path}: nc: {document['nc']} but names has {len(names)}. Expected nc: {len(names)}. Correct or remove it.")
+        raise InputError(
+            f"{yaml_path}: nc: {document['nc']} but names has {len(names)}."
+            f" Expected nc: {len(names)}. Correct or remove it."
+        )
     return names
 
 
@@ -153,6 +142,5 @@ def _option(document, key, kind, default, yaml_path):
     if value is None:
         return default
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        expected = str(getattr(kind, "__name__", kind)).replace("dict", "mapping").replace("str", "text").replace("int", "whole number")
-        raise InputError(f"{yaml_path}: {key}: got {value!r}. Expected: {expected.replace(' | ', ' or ')}. Correct the line.")
+        raise InputError(f"{yaml_path}: {key}: got {value!r}. Expected {KINDS[kind]}. Correct the line.")
     return value

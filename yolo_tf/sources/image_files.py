@@ -52,7 +52,8 @@ def read_image_size(path):
 
 def list_images(directory):
     """Returns the image files in `directory` and below, sorted by path."""
-    return sorted(path for path in Path(directory).rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    paths = Path(directory).rglob("*")
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
 
 
 def image_ids(paths, root):

@@ -88,7 +88,7 @@ def make_record(image_id, path, size, labels, *, class_names, problems):
         x1, y1, x2, y2 = label.box
         key = (label.class_id, (max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)), label.is_crowd)
         if key in accepted:
-            problems.lines.append(f"{label.where}: repeats an earlier label of {path}. Expected each object once. Remove the line.")
+            problems.lines.append(f"{label.where}: repeats an earlier label of {path}. Expected each object once. Remove it.")
         accepted[key] = None
     return ImageRecord(
         image_id=image_id,

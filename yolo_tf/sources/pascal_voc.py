@@ -85,7 +85,8 @@ def _raw_labels(root, xml_path, class_names, problems):
                 " Correct the object or add the name to the data set YAML.",
             )
         elif xmax <= xmin or ymax <= ymin:  # a stray click: one pixel by the letter of VOC, no object
-            reject_label(problems, f"{where}: bndbox {texts} has no area. Expected xmin < xmax and ymin < ymax. Correct the object.")
+            fault = f"bndbox {texts} has no area. Expected xmin < xmax and ymin < ymax. Correct the object."
+            reject_label(problems, f"{where}: {fault}")
         else:
             yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), _is_difficult(node))
 
@@ -110,13 +111,19 @@ def _parse_xml(xml_path):
     parser.CharacterDataHandler = builder.data
 
     def refuse(*_):
-        raise InputError(f"{xml_path}:{parser.CurrentLineNumber}: has a document type. Expected a plain annotation. Remove <!DOCTYPE …>.")
+        raise InputError(
+            f"{xml_path}:{parser.CurrentLineNumber}: has a document type."
+            " Expected a plain annotation. Remove <!DOCTYPE …>."
+        )
 
     parser.StartDoctypeDeclHandler = refuse
     try:
         parser.Parse(xml_path.read_bytes(), True)
     except FileNotFoundError as error:
-        raise InputError(f"{xml_path}: does not exist. Expected the annotation of a listed image. Restore it or shorten the list.") from error
+        raise InputError(
+            f"{xml_path}: does not exist."
+            " Expected the annotation of a listed image. Restore it or shorten the list."
+        ) from error
     except expat.ExpatError as error:
         raise InputError(
             f"{xml_path}:{error.lineno}: is not well formed ({expat.ErrorString(error.code)}). Expected XML. Correct that line."

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 CLASS_NAMES = ("circle", "square", "triangle", "star", "cross")
-SIZES = (20.0, 160.0)  # px, longest side of a shape before stretching
+SIZES = (20.0, 160.0)  # px, longer side of the box around a whole shape
 LEAST_VISIBLE = 0.6  # of the area of every shape, after all others are painted
 ATTEMPTS = 8  # places tried for one shape before it is given up
 SUPERSAMPLING = 3  # each mask is drawn this much larger and averaged down, for smooth edges
@@ -132,15 +132,15 @@ def _texture(rng, hue, height, width):
     """Returns a bright patch, float32 [height, width, 3]: plain, shaded, striped, dotted, chequered or mottled."""
     base = _colour(hue, rng.uniform(0.65, 1.0), rng.uniform(0.7, 1.0))
     other = _colour(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.5, 1.0), rng.uniform(0.35, 0.75))
-    y, x = np.mgrid[:height, :width].astype(np.float32)
+    y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
     angle = rng.uniform(0, np.pi)
-    along = x * np.cos(angle) + y * np.sin(angle)
-    across = y * np.cos(angle) - x * np.sin(angle)
+    cosine, sine = float(np.cos(angle)), float(np.sin(angle))  # Python numbers keep the arrays float32
+    along, across = x * cosine + y * sine, y * cosine - x * sine
     period = max(4.0, max(height, width) * rng.uniform(0.12, 0.3))
     waves = np.sin(2 * np.pi * along / period), np.sin(2 * np.pi * across / period)
     kind = rng.integers(6)
     if kind == 0:
-        blend = np.zeros((height, width))
+        blend = np.zeros((height, width), np.float32)
     elif kind == 1:
         blend = (along - along.min()) / max(np.ptp(along), 1)
     elif kind == 2:
@@ -153,7 +153,7 @@ def _texture(rng, hue, height, width):
         blend = _smooth_noise(rng, height, width, cell=period)
     patch = base + (other - base) * blend[..., None]
     light = 1.08 - 0.22 * (x + y)[..., None] / (height + width)  # from the upper left, as the shadow says
-    return (patch * light).astype(np.float32)
+    return patch * light
 
 
 def _paint_background(rng, height, width):
@@ -182,7 +182,8 @@ def _paint_background(rng, height, width):
 
 def _add_grain(rng, image):
     """Returns `image` as uint8 with noise that is the same in all channels, as a camera's is in dim light."""
-    grain = rng.normal(0, rng.uniform(1, 7), (*image.shape[:2], 1))
+    deviation = np.float32(rng.uniform(1, 7))
+    grain = deviation * rng.standard_normal((*image.shape[:2], 1), np.float32)
     return np.clip(image + grain, 0, 255).astype(np.uint8)
 
 
@@ -194,6 +195,6 @@ def _smooth_noise(rng, height, width, *, cell):
 
 
 def _colour(hue, saturation, value):
-    """Returns RGB, float64 [3], 0..255, of a hue (any real number, period 1), saturation and value 0..1."""
+    """Returns RGB, float32 [3], 0..255, of a hue (any real number, period 1), saturation and value 0..1."""
     ramp = np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
-    return 255 * value * (1 - saturation * (1 - np.clip(ramp, 0, 1)))
+    return (255 * value * (1 - saturation * (1 - np.clip(ramp, 0, 1)))).astype(np.float32)

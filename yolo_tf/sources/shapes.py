@@ -37,10 +37,16 @@ def read(source, split, problems):
         InputError: a split that is no number, an option out of range, or a `path` that holds something else.
     """
     if source.names not in ((), CLASS_NAMES):
-        raise InputError(f"{source.yaml_path}: names: got {list(source.names)}. Expected {list(CLASS_NAMES)} or no line. Remove it.")
+        raise InputError(
+            f"{source.yaml_path}: names: got {list(source.names)}."
+            f" Expected {list(CLASS_NAMES)} or no line. Remove it."
+        )
     for option, least in (("seed", 0), ("image_size", 64), ("max_objects", 1)):
         if source.options[option] < least:
-            raise InputError(f"{source.yaml_path}: {option}: got {source.options[option]}. Expected {least} or more. Correct the line.")
+            raise InputError(
+                f"{source.yaml_path}: {option}: got {source.options[option]}."
+                f" Expected {least} or more. Correct the line."
+            )
     wanted = {"generator": GENERATOR, **source.options, "counts": {name: _count(source, name) for name in source.splits}}
     if _painted(source) != wanted:
         _paint(source.path, wanted)
@@ -51,15 +57,21 @@ def read(source, split, problems):
 def _count(source, split):
     entries = source.splits[split]
     if len(entries) != 1 or not entries[0].isdecimal() or int(entries[0]) == 0:
-        raise InputError(f"{source.yaml_path}: {split}: got {', '.join(entries)}. Expected how many pictures, 1 or more. Correct the line.")
+        raise InputError(
+            f"{source.yaml_path}: {split}: got {', '.join(entries)}."
+            " Expected how many pictures, 1 or more. Correct the line."
+        )
     return int(entries[0])
 
 
 def _painted(source):
     """Returns the options of the data set at `path`, None where there is nothing yet."""
-    marker = source.path / MARKER
-    if marker.exists():
-        return json.loads(marker.read_text(encoding="utf-8"))
+    try:
+        options = json.loads((source.path / MARKER).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        options = None
+    if isinstance(options, dict) and "generator" in options:
+        return options
     if source.path.exists() and (not source.path.is_dir() or any(source.path.iterdir())):
         raise InputError(
             f"{source.yaml_path}: path: {source.path} holds files that are no generated shapes."
@@ -75,7 +87,7 @@ def _paint(directory, options):
                 (temporary / kind / split).mkdir(parents=True)
             for index in range(count):
                 rng = np.random.default_rng([options["seed"], zlib.crc32(split.encode()), index])
-                height, width = (int(side) for side in rng.integers(0.75 * options["image_size"], 1.25 * options["image_size"], 2))
+                height, width = (int(options["image_size"] * factor) for factor in rng.uniform(0.75, 1.25, 2))
                 image, boxes, class_ids = paint_scene(rng, height=height, width=width, max_objects=options["max_objects"])
                 Image.fromarray(image).save(temporary / "images" / split / f"{index:06d}.jpg", quality=92)
                 lines = [_label_line(box, class_id, height, width) for box, class_id in zip(boxes, class_ids, strict=True)]

@@ -56,7 +56,10 @@ def _image_paths(source, split, entry):
     if place.is_dir():
         return list_images(place)
     if place.suffix != ".txt":
-        raise InputError(f"{source.yaml_path}: {split}: '{entry}' is no directory and no .txt list. Expected one of them. Correct the line.")
+        raise InputError(
+            f"{source.yaml_path}: {split}: '{entry}' is no directory and no .txt list."
+            " Expected one of them. Correct the line."
+        )
     return [_listed_path(line, place, source.path) for line in _read_text(place).splitlines() if line.strip()]
 
 
@@ -75,30 +78,36 @@ def _read_labels(path, size, problems):
         if not columns:
             continue
         where = f"{path}:{number}"
-        fault, class_id, values = _parse(columns)
-        if fault:
-            reject_label(problems, f"{where}: {fault}")
-        else:
-            box = _polygon_box(values) if len(values) > 4 else _centre_box(values)
-            height, width = size
-            yield RawLabel(where, class_id, (box[0] * width, box[1] * height, box[2] * width, box[3] * height))
+        try:
+            class_id, values = _parse(columns)
+        except ValueError as error:
+            reject_label(problems, f"{where}: {error}")
+            continue
+        x1, y1, x2, y2 = _polygon_box(values) if len(values) > 4 else _centre_box(values)
+        height, width = size
+        yield RawLabel(where, class_id, (x1 * width, y1 * height, x2 * width, y2 * height))
 
 
 def _parse(columns):
-    """Returns ("", class id, values), or (fault, None, None)."""
+    """Returns (class id, values); raises ValueError saying what is wrong with the row."""
     if len(columns) != 5 and (len(columns) < 7 or len(columns) % 2 == 0):
-        return f"{len(columns)} columns. Expected 5 (class x y width height) or a class and 3 or more points. Correct the line.", None, None
+        raise ValueError(
+            f"{len(columns)} columns. Expected 5 (class x y width height) or a class and 3 or more points. Correct the line."
+        )
+    shown = " ".join(columns)[:60]
     try:
         class_id, *values = (float(column) for column in columns)
     except ValueError:
-        return f"'{' '.join(columns)[:60]}' is not all numbers. Expected class x y width height. Correct the line.", None, None
+        raise ValueError(f"'{shown}' is not all numbers. Expected class x y width height. Correct the line.") from None
     if not class_id.is_integer():
-        return f"class id {columns[0]} is no whole number. Expected 0, 1, …. Correct the line.", None, None
+        raise ValueError(f"class id {columns[0]} is no whole number. Expected 0, 1, …. Correct the line.")
     if not all(math.isfinite(value) for value in values):
-        return f"'{' '.join(columns)[:60]}' holds a value that is not finite. Expected numbers. Correct the line.", None, None
+        raise ValueError(f"'{shown}' holds a value that is not finite. Expected numbers. Correct the line.")
     if max(values) > 2:  # far beyond rounding: pixels
-        return f"coordinate {max(values):g} is no fraction of the image. Expected 0..1. Divide pixels by width and height.", None, None
-    return "", int(class_id), values
+        raise ValueError(
+            f"coordinate {max(values):g} is no fraction of the image. Expected 0..1. Divide pixels by width and height."
+        )
+    return int(class_id), values
 
 
 def _centre_box(values):

@@ -12,6 +12,7 @@ The graphs of keras.applications are rebuilt layer by layer, under their own lay
 """
 
 import re
+import warnings
 
 import keras
 
@@ -80,7 +81,9 @@ def _read_network(constructor, weights):
     network = build(weights=None, **options)
     if weights != "none":
         try:
-            network.load_weights(weights)
+            with warnings.catch_warnings():  # of another network's file, Keras warns before it raises
+                warnings.simplefilter("ignore", UserWarning)
+                network.load_weights(weights)
         except (ValueError, OSError, KeyError, AttributeError) as error:
             raise InputError(
                 f"{weights}: does not hold the weights of {constructor} without its top ({_first_line(error)})."

@@ -1,0 +1,82 @@
+import json
+
+import detector_files
+import pytest
+from PIL import Image
+
+from yolo_tf import export
+from yolo_tf.cli import main
+from yolo_tf.detector_file import read_spec
+from yolo_tf.export.parity import ParityError
+from yolo_tf.runtime import open_detector
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """20 images of one data set, all in val."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    for index in range(20):
+        (tmp_path / "labels" / f"{index:02}.txt").touch()
+        Image.fromarray(detector_files.images()[index % 3][: 60 + index]).save(tmp_path / "images" / f"{index:02}.png")
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [car, bus, tram]\n")
+    return tmp_path
+
+
+def run(*words):
+    return main(["export", *(str(word) for word in words)])
+
+
+def test_saved_model_with_thresholds_on_given_images(photos, capsys):
+    out = photos / "exports" / "tiny"
+    words = ["--format", "saved_model", "--out", out, "--json", photos / "r.json", "--images", photos / "images" / "0[0-4].png"]
+    assert run(detector_files.keras_file(), "detect.score_threshold=0.4", *words, "detect.max_detections=9") == 0
+    result = json.loads((photos / "r.json").read_text())
+    assert result["num_images"] == 5 and result["num_detections"] > 5 and result["compared_on"] == "given images"
+    assert result["path"] == str(out) and result["format"] == "saved_model" and result["bytes"] > 50_000
+    served = open_detector(out).serve(detector_files.images())
+    assert served.boxes.shape == (3, 9, 4) and (served.scores.numpy()[served.class_ids.numpy() >= 0] > 0.4).all()
+    assert f"{out}: " in capsys.readouterr().out
+
+
+def test_tflite_on_a_data_set(photos, capsys):
+    out = photos / "tiny.tflite"
+    assert run(detector_files.keras_file(), "--format", "tflite", "--out", out, "--image-size", 64, "--data", photos / "data.yaml") == 0
+    assert read_spec(out).image_size == (64, 64)
+    printed = capsys.readouterr().out
+    # every second of the 20
+    assert f"on 10 val images of {photos / 'data.yaml'}:" in printed and "  1000 candidates and " in printed
+
+
+def test_overrides_may_follow_the_options(photos, capsys):
+    words = ["--format", "tflite", "--out", photos / "tiny.tflite", "detect.score_threshold=0.9"]
+    assert run(detector_files.keras_file(), *words) == 0
+    assert "on 4 generated images (--images or --data compares on real ones):" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["train.epochs=3"], "'train.epochs=3': is no option of an export. Expected detect.key=value"),
+        (["detect.score_treshold=3"], "config.detect: unknown key 'score_treshold'. Did you mean 'score_threshold'?"),
+        (["--format", "onnx"], "unknown export format 'onnx'"),
+        (["--images", "none.jpg"], "none.jpg: stands for no image"),
+        (["--images", "a.jpg", "--data", "b.yaml"], "--images and --data: both are given. Expected one of them"),
+        (["--image-size", "100"], "100 is no positive multiple of 32"),
+    ],
+)
+def test_bad_arguments(words, message, tmp_path, capsys):
+    assert run(detector_files.keras_file(), "--format", "tflite", "--out", tmp_path / "x.tflite", *words) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1 and message in error[0]
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_difference_is_one_line(tmp_path, capsys, monkeypatch):
+    def differ(*_):
+        raise ParityError("image 1 of 4: too far.")
+
+    monkeypatch.setattr(export, "check_parity", differ)
+    assert run(detector_files.keras_file(), "--format", "tflite", "--out", tmp_path / "x.tflite") == 2
+    error = capsys.readouterr().err.splitlines()
+    assert "x.tflite: not written, for it differs from" in error[-1] and not any(tmp_path.iterdir())

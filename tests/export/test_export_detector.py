@@ -1,0 +1,107 @@
+import dataclasses
+
+import detector_files
+import numpy as np
+import pytest
+
+from yolo_tf import export
+from yolo_tf.detector_file import read_spec
+from yolo_tf.errors import InputError
+from yolo_tf.export import EXPORTERS, export_detector
+from yolo_tf.export.generated_images import generated_images
+from yolo_tf.export.parity import ParityError
+from yolo_tf.runtime import open_detector
+
+OUT = {"saved_model": "out", "tflite": "out.tflite"}
+
+
+@pytest.mark.parametrize("format", EXPORTERS)
+def test_every_format_equals_the_network(format, tmp_path):
+    """On images of another shape than the input, at another size than that of training."""
+    images = [image[: 90 - 20 * index] for index, image in enumerate(detector_files.images())]
+    out = tmp_path / "new" / OUT[format]
+    report = export_detector(
+        detector_files.keras_file(), format, out, detect=detector_files.DETECT, image_size=(64, 96), images=images
+    )
+    assert report.num_images == 3 and report.num_candidates == 300 and report.num_detections > 9
+    assert 0 < report.box_difference < 5e-3 and report.score_difference < 1e-4
+    spec = read_spec(out)
+    assert spec == dataclasses.replace(read_spec(detector_files.keras_file()), image_size=(64, 96))
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_an_untrained_network_is_compared_by_its_candidates(tmp_path):
+    detect = dataclasses.replace(detector_files.DETECT, score_threshold=1.0)
+    report = export_detector(detector_files.keras_file(), "tflite", tmp_path / "out.tflite", detect=detect)
+    assert (report.num_images, report.num_candidates, report.num_detections) == (4, 400, 0)
+    assert report.box_difference > 0
+
+
+@pytest.mark.parametrize("format", EXPORTERS)
+def test_a_file_that_differs_does_not_appear(format, tmp_path, monkeypatch):
+    """The batch norms are lost on the way; an earlier export stays as it was."""
+
+    def lose_batch_norms(network):
+        folded = export.float32_copy(network)
+        for layer in folded.layers:
+            if layer.name.startswith("batch_normalization"):
+                layer.set_weights([np.full_like(weight, index == 3) for index, weight in enumerate(layer.get_weights())])
+        return folded
+
+    monkeypatch.setattr(export, "fold_batch_norm", lose_batch_norms)
+    out = tmp_path / OUT[format]
+    if format == "saved_model":
+        out.mkdir()
+    earlier = out / "saved_model.pb" if format == "saved_model" else out
+    earlier.write_text("earlier")
+    with pytest.raises(ParityError, match=r"out.*: not written, for it differs from .*tiny.keras: image 1 of 4: .* px") as raised:
+        export_detector(detector_files.keras_file(), format, out, detect=detector_files.DETECT)
+    assert "\n" not in str(raised.value)
+    assert earlier.read_text() == "earlier" and list(tmp_path.iterdir()) == [out]
+
+
+def test_an_earlier_export_is_replaced(tmp_path):
+    (tmp_path / "out.tflite").write_text("earlier")
+    export_detector(detector_files.keras_file(), "tflite", tmp_path / "out.tflite", detect=detector_files.DETECT)
+    assert open_detector(tmp_path / "out.tflite").kind == "tflite"
+
+
+@pytest.mark.parametrize(
+    "format, out, message",
+    [
+        ("saved", "out", "unknown export format 'saved'. Did you mean 'saved_model'?"),
+        ("tflite", "out.lite", "does not fit --format tflite. Expected a path ending in .tflite"),
+        ("saved_model", "out.tflite", "does not fit --format saved_model. Expected a directory"),
+        ("saved_model", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
+        ("tflite", "dir.tflite", "dir.tflite: is a directory with other things in it"),
+        ("saved_model", "file", "file: is a file. Expected a directory"),
+    ],
+)
+def test_bad_arguments(format, out, message, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    (tmp_path / "dir.tflite").mkdir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError) as raised:
+        export_detector(detector_files.keras_file(), format, tmp_path / out)
+    assert message in str(raised.value)
+    assert (tmp_path / "full" / "thesis.txt").exists() and (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_export_cannot_be_exported(tmp_path):
+    with pytest.raises(InputError, match="tiny.tflite: is an export already. Expected a .keras file"):
+        export_detector(detector_files.tflite_file(), "saved_model", tmp_path / "out")
+
+
+def test_image_size_must_suit_the_strides(tmp_path):
+    with pytest.raises(InputError, match="100 is no positive multiple of 32"):
+        export_detector(detector_files.keras_file(), "tflite", tmp_path / "out.tflite", image_size=100)
+    assert not any(tmp_path.iterdir())
+
+
+def test_generated_images_have_texture_and_repeat():
+    images = generated_images((50, 70), count=3)
+    assert images.shape == (3, 50, 70, 3) and images.dtype == np.uint8
+    assert images.std(axis=(1, 2)).min() > 20
+    np.testing.assert_array_equal(images, generated_images((50, 70), count=3))
+    assert (images[0] != images[1]).mean() > 0.9 and (images != generated_images((50, 70), count=3, seed=1)).mean() > 0.9

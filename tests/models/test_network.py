@@ -1,0 +1,185 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.anchors import COCO_ANCHORS, anchor_set
+from yolo_tf.config import ModelConfig
+from yolo_tf.errors import InputError
+from yolo_tf.models.network import build_network, network_anchors
+
+SMALL = dict(name="small", width=0.125)
+SLOW = pytest.mark.slow
+
+
+def build(num_classes=6, anchors=COCO_ANCHORS, **options):
+    return build_network(ModelConfig(**options), num_classes=num_classes, anchors=anchors)
+
+
+def trainable_params(network):
+    return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+
+
+def random_images(*shape):
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.float32)
+
+
+@pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
+def mixed_precision(request):
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy("float32")
+
+
+def test_predictions_have_the_grid_of_each_stride(tiny_anchors):
+    network = build(anchors=tiny_anchors, **SMALL)
+    assert [tuple(output.shape) for output in network(random_images(4, 96, 160))] == [
+        (4, 12, 20, 2, 11),
+        (4, 6, 10, 2, 11),
+        (4, 3, 5, 2, 11),
+    ]
+
+
+def test_yolov5n_with_20_classes_has_the_published_parameters():
+    assert trainable_params(build(num_classes=20)) == 1_790_977
+
+
+@pytest.mark.parametrize(
+    ("adapters", "params"), [("none", 6_991_417), ("plain", 7_514_745), ("batch_norm", 7_514_745 + 896)]
+)
+def test_adapters(adapters, params):
+    network = build(num_classes=80, backbone="efficientnetb0", adapters=adapters, width=0.5)
+    assert trainable_params(network) == params
+    kinds = [type(layer).__name__ for layer in network.layers if layer.name.startswith("adapter_p4")]
+    assert kinds == {"none": [], "plain": ["Conv2D"], "batch_norm": ["Conv2D", "BatchNormalization"]}[adapters]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(name="yolov5n"),
+        pytest.param(dict(backbone="efficientnetb0", width=0.25), marks=SLOW),
+        pytest.param(dict(backbone="convnext_tiny", width=0.25), marks=SLOW),
+    ],
+    ids=["csp_darknet", "efficientnetb0", "convnext_tiny"],
+)
+def test_every_variable_gets_a_gradient(options):
+    keras.utils.set_random_seed(0)
+    network = build(**options)
+    images, rng = random_images(4, 64, 96), np.random.default_rng(1)
+    with tf.GradientTape() as tape:
+        outputs = network(images, training=True)
+        total = tf.add_n([tf.reduce_sum(output * rng.normal(size=output.shape)) for output in outputs])
+    for variable, gradient in zip(network.trainable_variables, tape.gradient(total, network.trainable_variables)):
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.abs(gradient).max() > 0, variable.path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SMALL,
+        pytest.param(dict(backbone="efficientnetb0", width=0.125), marks=SLOW),
+        pytest.param(dict(backbone="convnext_tiny", width=0.125), marks=SLOW),
+    ],
+    ids=["csp_darknet", "efficientnetb0", "convnext_tiny"],
+)
+def test_file_opens_with_keras_alone(options, tmp_path):
+    network = build(**options)
+    network.save(tmp_path / "network.keras")
+    sizes = [(2, 64, 96), (1, 96, 160)]
+    arrays = {}
+    for index, size in enumerate(sizes):
+        images = random_images(*size)
+        arrays[f"images{index}"] = images
+        arrays.update({f"level{level}_{index}": output.numpy() for level, output in enumerate(network(images))})
+    np.savez(tmp_path / "expected.npz", **arrays)
+    script = """
+import sys, keras, numpy
+network, expected = keras.models.load_model("network.keras"), numpy.load("expected.npz")
+for index in range(2):
+    for level, output in enumerate(network(expected[f"images{index}"])):
+        numpy.testing.assert_allclose(output, expected[f"level{level}_{index}"], atol=1e-6)
+assert "yolo_tf" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    ["csp_darknet", pytest.param("efficientnetb0", marks=SLOW), pytest.param("convnext_tiny", marks=SLOW)],
+)
+def test_predictions_are_finite_float32_in_mixed_precision(mixed_precision, backbone):
+    network = build(backbone=backbone, width=0.125)
+    assert network.get_layer("head_p3").compute_dtype == mixed_precision.removeprefix("mixed_")
+    assert network.get_layer("pixel_scaling").compute_dtype == "float32"
+    for output in network(random_images(2, 64, 96)):
+        assert output.dtype == "float32"
+        assert np.isfinite(output).all()
+
+
+def test_image_bytes_and_floats_are_the_same():
+    network, images = build(**SMALL), random_images(1, 64, 96)
+    for output, expected in zip(network(images.astype(np.uint8)), network(images), strict=True):
+        np.testing.assert_array_equal(output, expected)
+
+
+def test_one_flat_graph_with_names_by_part():
+    network = build(backbone="efficientnetb0", width=0.125)
+    assert not [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    names = {layer.name for layer in network.layers}
+    assert {"stem_conv", "adapter_p3_conv", "adapter_p5_batch_norm", "neck_sppf_reduce_conv", "head_p4"} <= names
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("yolov5n", "yolov5n"), ("my net/v1.2", "my_net_v1_2"), ("_n", "n"), ("ö", "detector")]
+)
+def test_network_is_named_as_tensorflow_accepts_it(name, expected):
+    network = build(name=name, width=0.03, depth=0.1)
+    assert network.name == expected
+    network(random_images(1, 32, 64))
+
+
+def test_same_seed_gives_the_same_network():
+    outputs = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        outputs.append(build(**SMALL)(random_images(1, 64, 96))[0].numpy())
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_unknown_neck():
+    with pytest.raises(InputError, match="unknown neck 'csp_pam'. Did you mean 'csp_pan'"):
+        build(neck="csp_pam")
+
+
+def test_anchors_of_other_strides():
+    with pytest.raises(InputError, match=r"levels have strides \(8, 16\). Expected \(8, 16, 32\)"):
+        build(anchors=anchor_set((8, 16), [[(1, 2)], [(3, 4)]]))
+
+
+def test_anchors_of_the_config():
+    assert network_anchors(ModelConfig()) is COCO_ANCHORS
+    own = network_anchors(ModelConfig(anchors=(((4, 6), (8, 7)), ((20, 30), (31, 19)), ((70, 90), (110, 60)))))
+    assert (own.strides, own.per_cell) == ((8, 16, 32), 2)
+    np.testing.assert_array_equal(own.sizes[1], [[20, 30], [31, 19]])
+
+
+@pytest.mark.parametrize(
+    "anchors",
+    [
+        (((4, 6),), ((20, 30),)),
+        (((4, 6),), ((20, 30), (31, 19)), ((70, 90),)),
+        (((4, 6, 1),), ((20, 30, 1),), ((70, 90, 1),)),
+        (((4, 0),), ((20, 30),), ((70, 90),)),
+        (4.0, 6.0, 8.0),
+    ],
+    ids=["two levels", "unequal levels", "triples", "zero", "flat"],
+)
+def test_unusable_anchors(anchors):
+    with pytest.raises(InputError, match=r"config.model.anchors: got .* Expected 3 levels with equally many"):
+        network_anchors(ModelConfig(anchors=anchors))

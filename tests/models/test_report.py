@@ -1,0 +1,78 @@
+import keras
+import pytest
+
+from yolo_tf.anchors import COCO_ANCHORS
+from yolo_tf.config import ModelConfig
+from yolo_tf.models.network import build_network
+from yolo_tf.models.report import PARTS, count_macs, format_report, network_report
+
+
+def report_of(image_size=(640, 640), num_classes=80, **options):
+    model = ModelConfig(**options)
+    network = build_network(model, num_classes=num_classes, anchors=COCO_ANCHORS)
+    return network_report(network, model=model, num_classes=num_classes, image_size=image_size)
+
+
+@pytest.fixture(scope="module")
+def yolov5n():
+    return report_of()
+
+
+def test_parts_of_yolov5n(yolov5n):
+    assert yolov5n["trainable_params"] == {
+        "backbone": 881_760,
+        "adapters": 0,
+        "neck": 875_392,
+        "head": 115_005,
+        "total": 1_872_157,
+    }
+    assert yolov5n["flops"]["backbone"] / 1e9 == pytest.approx(2.635, abs=1e-3)
+    assert yolov5n["flops"]["total"] / 1e9 == pytest.approx(4.468, abs=1e-3)
+    assert yolov5n["flops"] == {part: 2 * count for part, count in yolov5n["macs"].items()}
+    assert yolov5n["macs"]["total"] == sum(yolov5n["macs"][part] for part in PARTS)
+
+
+def test_what_was_asked_stands_in_the_report(yolov5n):
+    assert (yolov5n["name"], yolov5n["image_size"], yolov5n["num_classes"]) == ("yolov5n", [640, 640], 80)
+    assert yolov5n["taps"][1] == {"layer": "backbone_stage3_csp_merge_silu", "stride": 16, "channels": 128}
+
+
+def test_arithmetic_grows_with_the_area_of_the_image(yolov5n):
+    half = report_of(image_size=(320, 640))
+    assert {part: 2 * count for part, count in half["macs"].items()} == yolov5n["macs"]
+
+
+def test_worked_counts_of_each_kind_of_layer():
+    x = images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, 2, padding="same")(x)  # 4 x 6 cells, 3 * 3 * 3 * 4 each: 2592
+    x = keras.layers.DepthwiseConv2D(5, padding="same", name="neck_depthwise")(x)  # 24 cells, 5 * 5 * 4: 2400
+    x = keras.layers.Conv2D(6, 3, padding="same", groups=2, name="head_grouped")(x)  # 24 cells, 3 * 3 * 2 * 6: 2592
+    x = keras.layers.Dense(5, name="head_dense")(x)  # 24 cells, 6 * 5: 720
+    network = keras.Model(images, keras.layers.BatchNormalization()(x))
+    macs = count_macs(network, image_size=(8, 12))
+    assert macs == {"backbone": 2592, "adapters": 0, "neck": 2400, "head": 2592 + 720}
+
+
+def test_no_layer_is_passed_over():
+    images = keras.Input((None, None, 3))
+    x = keras.layers.EinsumDense("bhwc,cd->bhwd", output_shape=(None, None, 4), name="mixer")(images)
+    with pytest.raises(NotImplementedError, match=r"no rule for layer 'mixer' \(EinsumDense\)"):
+        count_macs(keras.Model(images, x), image_size=(8, 12))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (dict(), dict(backbone="random", adapters="absent", neck="random", head="random")),
+        (dict(weights="a.keras"), dict.fromkeys(PARTS, "a.keras")),
+    ],
+)
+def test_initial_weights(options, expected):
+    assert report_of(width=0.125, **options)["initial_weights"] == expected
+
+
+def test_text_gives_each_part_a_line(yolov5n):
+    lines = format_report(yolov5n).splitlines()
+    assert lines[0] == "yolov5n: 80 classes, 640 x 640 px"
+    assert "backbone         881,760     1.317     2.635  random" in lines
+    assert "total          1,872,157     2.234     4.468" in lines

@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import detector_files
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from yolo_tf.config import DetectConfig
+from yolo_tf.detector_file import read_spec
+from yolo_tf.errors import InputError
+from yolo_tf.prediction import (
+    Prediction,
+    list_images,
+    output_names,
+    predict_image,
+    prediction_to_json,
+    prediction_to_yolo_txt,
+    write_picture,
+)
+from yolo_tf.runtime import Detector
+
+PREDICTION = Prediction(
+    path=Path("street/1.png"),
+    image=np.full([100, 200, 3], 90, np.uint8),
+    boxes=np.array([[20, 10, 60, 90], [0, 0, 200, 100]], np.float32),
+    scores=np.array([0.75, 0.5], np.float32),
+    class_ids=np.array([2, 0], np.int32),
+    milliseconds=3.0,
+)
+
+
+def read_picture(path):
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.jpg", "a.PNG", "notes.txt", "deep/c.jpeg", "[x]/d.bmp"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path
+
+
+def test_files_directories_and_globs(folder):
+    def names(*sources):
+        return [str(path.relative_to(folder)) for path in list_images([f"{folder}/{source}" for source in sources])]
+
+    assert names("") == ["a.PNG", "b.jpg"]
+    assert names("deep", "b.jpg", "") == ["deep/c.jpeg", "b.jpg", "a.PNG"]  # each once
+    assert names("**") == ["[x]/d.bmp", "a.PNG", "b.jpg", "deep/c.jpeg"]
+    assert names("*.jpg", "notes.txt") == ["b.jpg", "notes.txt"]  # what is named is tried
+    assert names("[x]", "[x]/d.bmp") == ["[x]/d.bmp"]  # no pattern where such a path exists
+
+
+@pytest.mark.parametrize("source", ["none.jpg", "*.gif", "empty"])
+def test_sources_without_images(source, folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(InputError, match="stands for no image. Expected an image file, a directory or a glob of .bmp, .gif, .jpeg"):
+        list_images([folder / "b.jpg", folder / source])
+
+
+def test_names_of_outputs_are_unique():
+    paths = [Path(path) for path in ("a/1.jpg", "b/1.png", "c.jpg", "1.bmp", "1-2.jpg", "c.png")]
+    assert output_names(paths) == ["1", "1-2", "c", "1-3", "1-2-2", "c-2"]
+
+
+def test_boxes_come_back_in_pixels_of_the_file(tmp_path):
+    """200 x 100 (w x h) in 160 x 96: scale 0.8, 160 x 80, offset (0, 8). Box (16, 16, 48, 80) -> (20, 10, 60, 90)."""
+    Image.fromarray(PREDICTION.image).save(tmp_path / "1.png")
+    boxes = tf.constant([[[16.0, 16, 48, 80], [-50, -50, 500, 500], [0, 0, 9, 9]]])
+    scores = tf.constant([[[0, 0, 0.75], [0.5, 0, 0], [0.1, 0.1, 0.1]]])
+
+    def candidates(images):
+        assert images.shape == (1, 96, 160, 3) and images.dtype == tf.float32
+        np.testing.assert_array_equal(np.unique(images[0, :8]), [114])
+        np.testing.assert_array_equal(np.unique(images[0, 8:88]), [90])
+        return boxes, scores
+
+    detector = Detector(path=Path("x"), kind="keras", spec=read_spec(detector_files.keras_file()), candidates=candidates)
+    found = predict_image(detector, tmp_path / "1.png", image_size=(96, 160), detect=DetectConfig())
+    np.testing.assert_allclose(found.boxes, PREDICTION.boxes, rtol=1e-6)
+    np.testing.assert_allclose(found.scores, [0.75, 0.5])
+    np.testing.assert_array_equal(found.class_ids, [2, 0])
+    np.testing.assert_array_equal(found.image, PREDICTION.image)
+    assert found.milliseconds > 0
+
+
+def test_json_and_txt():
+    assert prediction_to_json(PREDICTION, detector_files.CLASS_NAMES) == {
+        "path": "street/1.png",
+        "height": 100,
+        "width": 200,
+        "detections": [
+            {"class_id": 2, "class_name": "tram", "score": 0.75, "box": [20, 10, 60, 90]},
+            {"class_id": 0, "class_name": "car", "score": 0.5, "box": [0, 0, 200, 100]},
+        ],
+    }
+    assert prediction_to_yolo_txt(PREDICTION) == (
+        "2 0.200000 0.500000 0.200000 0.800000 0.750000\n"
+        "0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
+    )
+
+
+def test_nothing_found_is_written_as_nothing(tmp_path):
+    empty = Prediction(
+        path=Path("x.jpg"),
+        image=PREDICTION.image,
+        boxes=np.zeros([0, 4], np.float32),
+        scores=np.zeros([0], np.float32),
+        class_ids=np.zeros([0], np.int32),
+        milliseconds=1.0,
+    )
+    assert prediction_to_json(empty, detector_files.CLASS_NAMES)["detections"] == []
+    assert prediction_to_yolo_txt(empty) == ""
+    write_picture(empty, detector_files.CLASS_NAMES, tmp_path / "x.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "x.png"), PREDICTION.image)
+
+
+def test_picture_has_the_size_of_the_image_and_boxes_on_it(tmp_path):
+    write_picture(PREDICTION, detector_files.CLASS_NAMES, tmp_path / "new" / "x.jpg")
+    picture = read_picture(tmp_path / "new" / "x.jpg").astype(int)
+    assert picture.shape == (100, 200, 3)
+    assert np.abs(picture[50, 20] - 90).max() > 40  # left edge of the first box
+    assert np.abs(picture[50, 100] - 90).max() < 10  # between the boxes

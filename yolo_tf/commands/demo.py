@@ -1,0 +1,122 @@
+"""`yolo-tf demo`: the main job from end to end, on generated pictures, in a few minutes."""
+
+from pathlib import Path
+
+# 320 px pictures of shapes, a YOLOv5n from random weights: chosen so that two cores are done in some minutes.
+OVERRIDES = (
+    "model.name=yolov5n",
+    "train.optimizer=adamw",
+    "train.learning_rate=0.002",
+    "train.momentum=0.9",
+    "train.schedule=one_cycle",
+    "train.warmup_epochs=0.0",
+    "train.nominal_batch_size=16",
+    "train.ema_ramp=200.0",
+    "train.evaluate_every=4",
+    "augment.close_mosaic=4",
+)
+NUM_PICTURES = 12  # predicted, drawn, and compared with every export
+DATA_YAML = """# Written by `yolo-tf demo`: pictures painted from a seed.
+format: shapes
+path: shapes
+train: {train}
+val: {val}
+test: {val}
+seed: 0
+"""
+
+
+def add_arguments(parser):
+    """Declares the arguments."""
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="where everything goes (default runs/demo)")
+    parser.add_argument("--epochs", type=int, default=16, metavar="N", help="passes over the training pictures (default 16)")
+    parser.add_argument("--images", type=int, default=600, metavar="N", help="training pictures to paint (default 600)")
+    parser.add_argument("--image-size", type=int, default=256, metavar="N", help="network input, px (default 256)")
+
+
+def run(arguments):
+    """Runs every step and returns the summary."""
+    import time
+
+    from yolo_tf.atomic import write_json, write_text
+    from yolo_tf.config_reader import read_config
+    from yolo_tf.errors import InputError
+    from yolo_tf.run_directory import next_free_directory
+
+    if arguments.images < 10:
+        raise InputError(f"--images: got {arguments.images}. Expected 10 or more.")
+    started = time.perf_counter()
+    data_yaml = arguments.out / "shapes.yaml"
+    overrides = [
+        *OVERRIDES,
+        f"data.dataset={data_yaml}",
+        f"data.image_size={arguments.image_size}",
+        f"train.epochs={arguments.epochs}",
+    ]
+    config = read_config(None, overrides)
+    write_text(data_yaml, DATA_YAML.format(train=arguments.images, val=max(arguments.images // 6, 10)))
+
+    from yolo_tf.training import train
+
+    run_directory = next_free_directory(arguments.out, "train")
+    train(config, run_directory)
+    summary = {"run": str(run_directory), **deploy(run_directory / "best.keras", data_yaml, arguments.out)}
+    summary["minutes"] = (time.perf_counter() - started) / 60
+    write_json(arguments.out / "summary.json", summary)
+    print(format_summary(summary, arguments.out))
+    return summary
+
+
+def deploy(network, data_yaml, out):
+    """Draws predictions, exports, and evaluates every file on the held-out split.
+
+    Returns:
+        dict: "files", per format the path, size, difference from the network and accuracy; "num_pictures".
+    """
+    from yolo_tf.atomic import size_on_disk
+    from yolo_tf.config import DetectConfig
+    from yolo_tf.data.images import read_image
+    from yolo_tf.evaluation import evaluate
+    from yolo_tf.export import export_detector
+    from yolo_tf.prediction import predict_image, write_picture
+    from yolo_tf.runtime import choose_image_size, open_detector
+    from yolo_tf.sources import read_dataset, read_source
+
+    held_out = read_dataset(read_source(data_yaml), "test")
+    paths = [Path(record.path) for record in held_out.records[:NUM_PICTURES]]
+    images = [read_image(path) for path in paths]
+    detector = open_detector(network)
+    for path in paths:
+        prediction = predict_image(detector, path, image_size=detector.spec.image_size, detect=DetectConfig())
+        write_picture(prediction, detector.spec.class_names, out / "predictions" / f"{path.stem}.jpg")
+
+    files = {"keras": {"path": str(network)}}
+    for format, place in (("saved_model", out / "saved_model"), ("tflite", out / "detector.tflite")):
+        report = export_detector(network, format, place, images=images)
+        files[format] = {
+            "path": str(place), "box_difference": report.box_difference, "score_difference": report.score_difference
+        }
+    for row in files.values():
+        opened = open_detector(row["path"])
+        metrics = evaluate(opened.candidates, held_out, image_size=choose_image_size(opened)).metrics
+        row.update({name: metrics[name] for name in ("AP", "AP50", "precision", "recall", "images_per_second")})
+        row["bytes"] = size_on_disk(Path(row["path"]))
+    return {"files": files, "num_pictures": len(paths)}
+
+
+def format_summary(summary, out):
+    """Returns the closing table."""
+    lines = [
+        f"\nDone in {summary['minutes']:.1f} minutes. On pictures that training never saw:",
+        f"{'file':<34}  {'AP':>6}  {'AP50':>6}  {'MB':>6}  {'images/s':>8}  {'largest difference from the network':>36}",
+    ]
+    for row in summary["files"].values():
+        difference = "-"
+        if "box_difference" in row:
+            difference = f"{row['box_difference']:.2g} px, {row['score_difference']:.2g} in score"
+        lines.append(
+            f"{row['path']:<34}  {row['AP']:6.3f}  {row['AP50']:6.3f}  {row['bytes'] / 1e6:6.1f}"
+            f"  {row['images_per_second']:8.1f}  {difference:>36}"
+        )
+    lines.append(f"pictures: {out / 'predictions'} ({summary['num_pictures']}); curves and training batches: {Path(summary['run']) / 'plots'}")
+    return "\n".join(lines)
