@@ -38,6 +38,8 @@ def test_paths_are_relative_to_the_file_that_states_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_config(path).data.dataset == str(tmp_path / "sub" / "d.yaml")
     assert read_config(path, ["data.dataset=e.yaml"]).data.dataset == str(tmp_path / "e.yaml")
+    assert read_config(path, ["model.backbone_weights=w.h5"]).model.backbone_weights == str(tmp_path / "w.h5")
+    assert read_config(path, ["model.backbone_weights=imagenet"]).model.backbone_weights == "imagenet"
 
 
 def test_the_resolved_config_reads_back_equal(tmp_path):

@@ -17,6 +17,7 @@ ORDER = [
     {"detector_file", "data", "models", "losses", "decode", "suppression", "metrics", "drawing", "plots"},
     {"trainer", "schedules", "evaluation", "runtime"},
     {"optimizers", "prediction", "callbacks", "export"},
+    {"network_file"},
     {"training"},
     {"commands"},
     {"cli"},

@@ -54,6 +54,20 @@ def test_a_checkpoint_of_another_class_count_is_refused(tiny_network, tiny_ancho
         load_checkpoint(run, make_trainer(tiny_network, tiny_anchors, num_classes=4))
 
 
+def test_a_full_disk_leaves_the_last_checkpoint(tiny_network, tiny_anchors, tmp_path, monkeypatch):
+    run, trainer = RunDirectory(tmp_path), make_trainer(tiny_network, tiny_anchors)
+    save_checkpoint(run, trainer, {"epoch": 1, "best": None})
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer, "save_weights", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(run, trainer, {"epoch": 2, "best": None})
+    assert [path.name for path in run.checkpoints.iterdir()] == ["epoch_0001"]
+    assert load_checkpoint(run, make_trainer(tiny_network, tiny_anchors, seed=1))["epoch"] == 1
+
+
 def test_no_checkpoint_is_named(tmp_path):
     with pytest.raises(InputError, match="holds no checkpoint. Expected a run with at least one finished epoch"):
         load_checkpoint(RunDirectory(tmp_path), None)
@@ -61,6 +75,8 @@ def test_no_checkpoint_is_named(tmp_path):
 
 def test_a_run_is_never_overwritten(tmp_path):
     run = new_run_directory(tmp_path / "a")
+    assert not run.root.exists()
+    run.root.mkdir()
     run.config.write_text("x")
     with pytest.raises(InputError, match="holds a run already. Expected a new directory. Go on with --resume"):
         new_run_directory(tmp_path / "a")

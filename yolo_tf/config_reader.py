@@ -40,7 +40,8 @@ HYP_NAMES = {
 }
 # iou_t is read but used nowhere in YOLOv5 v6/v7, so any value is neutral.
 HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0}
-PATH_KEYS = {"data.dataset", "data.path", "model.weights"}
+PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.backbone_weights"}
+NO_PATHS = {"", "none", "imagenet"}  # values of those keys that are words
 
 
 def read_config(path=None, overrides=()):
@@ -111,9 +112,7 @@ def _merge_document(values, document, *, where, root):
         if not isinstance(fields, dict):
             raise InputError(f"{where}: config.{section}: expected a mapping of `key: value` lines, got {fields!r}.")
         for key, value in fields.items():
-            if f"{section}.{key}" in PATH_KEYS and value:
-                value = str((Path(root) / str(value)).resolve())
-            values[f"{section}.{key}"] = value
+            values[f"{section}.{key}"] = _absolute(f"{section}.{key}", value, root)
 
 
 def _merge_hyp(values, hyp, *, where):
@@ -135,9 +134,13 @@ def _merge_override(values, text):
         value = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InputError(f"override '{text}': '{value}' is not a YAML value. Quote it.") from error
-    if key in PATH_KEYS and value:
-        value = str(Path(str(value)).resolve())
-    values[key] = value
+    values[key] = _absolute(key, value, root=".")
+
+
+def _absolute(key, value, root):
+    if key not in PATH_KEYS or not isinstance(value, str) or value in NO_PATHS:
+        return value
+    return str((Path(root) / value).resolve())
 
 
 def _build(values):

@@ -64,7 +64,7 @@ class RunDirectory:
 
 
 def new_run_directory(root):
-    """Returns a RunDirectory at `root`, which must hold no run yet.
+    """Returns a RunDirectory at `root`, which must hold no run yet. Nothing is created.
 
     Raises:
         InputError: there is a run already.
@@ -72,7 +72,6 @@ def new_run_directory(root):
     run = RunDirectory(Path(root).resolve())
     if run.config.exists():
         raise InputError(f"{root}: holds a run already. Expected a new directory. Go on with --resume or choose another --run.")
-    run.root.mkdir(parents=True, exist_ok=True)
     return run
 
 

@@ -9,12 +9,13 @@ from yolo_tf.callbacks import EvaluateAveraged, RecordRun, StopOnNonFiniteLoss
 from yolo_tf.config_reader import write_config
 from yolo_tf.data.images import check_images
 from yolo_tf.data.pipeline import first_batches, make_train_dataset, steps_per_epoch
-from yolo_tf.detector_file import attach_spec, detector_spec, read_spec
+from yolo_tf.detector_file import detector_spec
 from yolo_tf.drawing import draw_boxes, draw_grid
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation import evaluate, format_table
 from yolo_tf.models.network import build_network, network_anchors
 from yolo_tf.models.report import format_report, network_report
+from yolo_tf.network_file import load_weights, save_network
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.plots import plot_evaluation, plot_history, plot_labels
 from yolo_tf.run_directory import RunDirectory, load_checkpoint, new_run_directory, read_history, write_environment
@@ -41,7 +42,6 @@ def train(config, root, *, resume=False):
     """
     train_set, val_set = read_splits(config.data)
     run = RunDirectory(root.resolve()) if resume else new_run_directory(root)
-    run.plots.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(config.train.seed)
 
     anchors = network_anchors(config.model)
@@ -64,6 +64,7 @@ def train(config, root, *, resume=False):
         train=config.train,
         first_epoch=state["epoch"],
     )
+    run.plots.mkdir(parents=True, exist_ok=True)
     if not resume:
         write_config(config, run.config)
         write_environment(run.root / "environment.json")
@@ -139,26 +140,6 @@ def start_network(config, spec):
     return network
 
 
-def load_weights(network, path, spec):
-    """Copies the weights of a `.keras` detector of the same architecture and classes into `network`.
-
-    Raises:
-        InputError: another number of classes, or another architecture.
-    """
-    theirs = read_spec(path)
-    if len(theirs.class_names) != len(spec.class_names):
-        raise InputError(
-            f"{path}: was trained on {len(theirs.class_names)} classes {list(theirs.class_names)}. Expected"
-            f" {len(spec.class_names)}: {list(spec.class_names)}. Use a network of these classes, or start without model.weights."
-        )
-    open_detector(path)  # reports a damaged file in one line
-    source = keras.models.load_model(path, compile=False)
-    shapes = [[tuple(weight.shape) for weight in model.weights] for model in (source, network)]
-    if shapes[0] != shapes[1]:
-        raise InputError(f"{path}: holds another network ({source.name}). Expected one built from the same model section as {network.name}.")
-    network.set_weights(source.get_weights())
-
-
 def use_xla(choice):
     """Returns whether the step is compiled: "auto" means on a GPU only (on a CPU oneDNN is faster)."""
     return choice == "true" or (choice == "auto" and bool(tf.config.list_physical_devices("GPU")))
@@ -181,32 +162,6 @@ def describe(network, spec, config, train_set, val_set):
     )
     if recall < 0.98:
         print("warning: anchors fit fewer than 98 % of the boxes; set model.anchors to sizes of this data set")
-
-
-def save_network(network, spec, path):
-    """Writes a network with its detector.json; float32 whatever precision it was trained in."""
-    with atomic_path(path) as temporary:
-        float32_network(network).save(temporary)
-        attach_spec(temporary, spec)
-
-
-def float32_network(network):
-    """Returns `network` itself, or a float32 copy of one that computes in half precision.
-
-    A half-precision policy inside a file would be forced on every runtime (and TFLite cannot take it).
-    """
-    if network.compute_dtype == "float32" and all(layer.compute_dtype == "float32" for layer in network.layers):
-        return network
-
-    def as_float32(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    copy = keras.models.clone_model(network, clone_function=as_float32)
-    copy.set_weights(network.get_weights())
-    for layer in copy.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # set_weights leaves its cached statistics stale
-    return copy
 
 
 def picture_batches(batches, class_names, folder, *, images=9):

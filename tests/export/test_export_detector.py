@@ -1,6 +1,7 @@
 import dataclasses
 
 import detector_files
+import keras
 import numpy as np
 import pytest
 
@@ -105,3 +106,27 @@ def test_generated_images_have_texture_and_repeat():
     assert images.std(axis=(1, 2)).min() > 20
     np.testing.assert_array_equal(images, generated_images((50, 70), count=3))
     assert (images[0] != images[1]).mean() > 0.9 and (images != generated_images((50, 70), count=3, seed=1)).mean() > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["csp_darknet", "efficientnetb0", "convnext_tiny"])
+@pytest.mark.parametrize("format", EXPORTERS)
+def test_whole_networks(backbone, format, tmp_path):
+    """Networks of the package itself, with batch norms that have seen images."""
+    from yolo_tf.config import ModelConfig
+    from yolo_tf.models.network import build_network
+
+    network = build_network(
+        ModelConfig(backbone=backbone), num_classes=len(detector_files.CLASS_NAMES), anchors=detector_files.ANCHORS
+    )
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(generated_images((96, 160), count=8, seed=3).astype(np.float32), training=True)
+    path = detector_files.write_detector(network, tmp_path / "network.keras")
+    out = tmp_path / OUT[format]
+    report = export_detector(path, format, out, detect=dataclasses.replace(detector_files.DETECT, score_threshold=0.001))
+    assert report.num_detections > 4 and 0 < report.box_difference < 1e-2 and report.score_difference < 1e-4
+    files = [out] if out.is_file() else [file for file in out.rglob("*") if file.is_file()]
+    # a SavedModel of few weights is mostly graph: 1.3 times the weights and 2 MB of it
+    assert sum(file.stat().st_size for file in files) < 1.3 * 4 * network.count_params() + 2e6

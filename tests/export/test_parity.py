@@ -132,3 +132,17 @@ def test_the_last_place_may_go_to_either_of_two_equals():
     reference[1][50, 1], reference[1][120, 2] = 0.8001, 0.8
     scores[50, 1], scores[120, 2] = 0.8, 0.8001
     assert check(boxes, scores, reference=reference, detect=detect).num_detections == 4
+
+
+def test_either_of_two_equals_may_suppress_the_other():
+    """And what the loser would have suppressed stands or falls with it: here a third, behind the second."""
+    reference, (boxes, scores) = candidates(), candidates()
+    for some_boxes in (reference[0], boxes):
+        some_boxes[145] = some_boxes[144] + [6, 0, 6, 0]  # IoU .74 with the second, .41 with the first
+    for some_scores, first, second in ((reference[1], 0.6001, 0.6), (scores, 0.6, 0.6001)):
+        some_scores[143:146, 0] = first, second, 0.4
+    counts = [int(suppress(b[None], s[None], DETECT).num_valid[0]) for b, s in (reference, (boxes, scores))]
+    assert counts == [5, 4]
+    assert check(boxes, scores, reference=reference).num_detections == 10
+    with pytest.raises(ParityError, match="only the network finds class 0 with score 0.6001"):
+        check(*reference, reference=reference, serve=lambda images: suppress(boxes[None, :143], scores[None, :143], DETECT))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from yolo_tf.config_reader import read_config
@@ -86,3 +87,24 @@ def test_table_states_the_cost_of_the_backbone(built):
     if not spec.scalable or (model.depth, model.width) == (1, 1):
         assert report["trainable_params"]["backbone"] == spec.trainable_params
         assert report["flops"]["backbone"] / 1e9 == pytest.approx(spec.gflops, abs=1e-3)
+
+
+def test_one_flat_graph_with_names_by_part(built):
+    _, model, network, _ = built
+    assert not [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    names = {layer.name for layer in network.layers}
+    assert {"images", "pixel_scaling", "neck_sppf_reduce_conv", "neck_p3_csp_merge_silu", "head_p4", "p5"} <= names
+    adapters = {"adapter_p3_conv", "adapter_p5_batch_norm"}
+    assert adapters & names == (set() if BACKBONES[model.backbone].scalable else adapters)
+    assert not [layer.name for layer in network.layers if getattr(layer, "groups", 1) > 1]  # slow on a CPU
+
+
+def test_pixels_are_scaled_inside_and_once(built):
+    _, model, network, _ = built
+    pixel = np.array([255, 51, 0], np.float32).reshape(1, 1, 1, 3)
+    scaled = keras.Model(network.inputs, network.get_layer("pixel_scaling").output)([pixel])
+    # ImageNet: (1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225
+    expected = [1, 0.2, 0] if model.backbone == "csp_darknet" else [2.2489, -1.1429, -1.8044]
+    np.testing.assert_allclose(np.ravel(scaled), expected, atol=1e-4)
+    kinds = (keras.layers.Rescaling, keras.layers.Normalization)
+    assert [layer.name for layer in network.layers if isinstance(layer, kinds)] == ["pixel_scaling"]

@@ -7,15 +7,14 @@ from yolo_tf.models.network import build_network
 from yolo_tf.models.report import PARTS, count_macs, format_report, network_report
 
 
-def report_of(image_size=(640, 640), num_classes=80, **options):
-    model = ModelConfig(**options)
-    network = build_network(model, num_classes=num_classes, anchors=COCO_ANCHORS)
-    return network_report(network, model=model, num_classes=num_classes, image_size=image_size)
+@pytest.fixture(scope="module")
+def network():
+    return build_network(ModelConfig(), num_classes=80, anchors=COCO_ANCHORS)
 
 
 @pytest.fixture(scope="module")
-def yolov5n():
-    return report_of()
+def yolov5n(network):
+    return network_report(network, model=ModelConfig(), num_classes=80, image_size=(640, 640))
 
 
 def test_parts_of_yolov5n(yolov5n):
@@ -37,9 +36,9 @@ def test_what_was_asked_stands_in_the_report(yolov5n):
     assert yolov5n["taps"][1] == {"layer": "backbone_stage3_csp_merge_silu", "stride": 16, "channels": 128}
 
 
-def test_arithmetic_grows_with_the_area_of_the_image(yolov5n):
-    half = report_of(image_size=(320, 640))
-    assert {part: 2 * count for part, count in half["macs"].items()} == yolov5n["macs"]
+def test_arithmetic_grows_with_the_area_of_the_image(network):
+    half = count_macs(network, image_size=(320, 640))
+    assert {part: 2 * count for part, count in half.items()} == count_macs(network, image_size=(640, 640))
 
 
 def test_worked_counts_of_each_kind_of_layer():
@@ -64,11 +63,13 @@ def test_no_layer_is_passed_over():
     ("options", "expected"),
     [
         (dict(), dict(backbone="random", adapters="absent", neck="random", head="random")),
-        (dict(weights="a.keras"), dict.fromkeys(PARTS, "a.keras")),
+        (dict(backbone_weights="a.keras"), dict(backbone="a.keras", adapters="absent", neck="random", head="random")),
+        (dict(weights="b.keras"), dict.fromkeys(PARTS, "b.keras")),
     ],
 )
-def test_initial_weights(options, expected):
-    assert report_of(width=0.125, **options)["initial_weights"] == expected
+def test_initial_weights(network, options, expected):
+    report = network_report(network, model=ModelConfig(**options), num_classes=80, image_size=(64, 96))
+    assert report["initial_weights"] == expected
 
 
 def test_text_gives_each_part_a_line(yolov5n):

@@ -118,6 +118,7 @@ def augment_batch(images, sizes_hw, boxes, class_ids, parameters, *, max_boxes):
 
 @compiled
 def _place(sizes_hw, parameters, *, image_size):
+    """Returns the Tiles."""
     return place_tiles(sizes_hw, parameters.members, parameters.is_mosaic, parameters.centre, image_size)
 
 

@@ -37,6 +37,7 @@ def resize_image(image, size_hw):
     Returns:
         uint8 [height, width, 3]; the image itself when it already has that size.
     """
+    image = tf.convert_to_tensor(image)
     old_hw = tf.shape(image)[:2]
 
     def resized():

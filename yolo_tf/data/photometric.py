@@ -40,8 +40,8 @@ GEOMETRIC_LAYERS = (
 def build_photometric(photometric, seed):
     """Builds the function that applies each layer with its probability to one image.
 
-    keras-cv's layers draw their strengths from a random state of their own: with one seed, a run from its
-    start repeats exactly, but a resumed run continues with other strengths.
+    keras-cv's layers draw their strengths from random states of their own: after keras.utils.set_random_seed a
+    run repeats exactly from its start, but a resumed run continues with other strengths.
 
     Args:
         photometric: dict, layer name -> probability 0..1 (config.augment.photometric).

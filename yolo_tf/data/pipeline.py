@@ -10,6 +10,9 @@ from yolo_tf.data.photometric import build_photometric
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox, Targets
 
+# XLA spreads one call over all cores; a second one fills the gaps. Each holds about 25 MB per 640 x 640 image.
+PARALLEL_AUGMENTATIONS = 2
+
 # Second words of the seeds of the three kinds of random numbers; the first is train.seed.
 ORDER_STREAM, AUGMENT_STREAM, PHOTOMETRIC_STREAM = 0, 1, 2
 
@@ -105,7 +108,7 @@ def make_train_dataset(dataset, *, data, augment, train, first_epoch=0):
         images = tf.data.Dataset.zip(images, positions).map(lambda pair, position: change_colours(*pair, position))
     batches = images.map(frame, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
     numbered = tf.data.Dataset.zip(batches, tf.data.Dataset.range(first_epoch * steps, forever))
-    return numbered.map(augmented, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return numbered.map(augmented, num_parallel_calls=PARALLEL_AUGMENTATIONS).prefetch(tf.data.AUTOTUNE)
 
 
 def make_eval_dataset(dataset, *, image_size, batch_size):

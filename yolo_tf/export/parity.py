@@ -35,7 +35,8 @@ def check_parity(reference, detector, images, detect):
 
     The best candidates must agree one by one, and the detections after suppression must pair off: same
     class, IoU above 0.99, scores within 1e-3. A detection without a twin may pass only where rounding tips a
-    decision: its score within 1e-3 of a limit, or its overlap with a better one within 1e-3 of the threshold.
+    decision: its score within 1e-3 of a limit, its overlap with a better one within 1e-3 of the threshold, or
+    two that overlap with scores within 1e-3, either of which may suppress the other.
 
     Args:
         reference: images -> candidates of the network (runtime.network_candidates).
@@ -120,31 +121,31 @@ def _pair_off(expected, found, limit, detect, where):
             twin = twins[np.argmax(overlaps[row, twins])]
             pairs.append((row, twin))
             same[:, twin] = False
-    paired_rows, paired_columns = ([pair[side] for pair in pairs] for side in (0, 1))
-    for detections, paired, owner in ((expected, paired_rows, "network"), (found, paired_columns, "file")):
-        for single in np.setdiff1d(np.arange(len(detections.scores)), paired):
-            if detections.scores[single] > limit and not _is_tipping(detections, single, expected, found, detect):
+    paired = [[pair[side] for pair in pairs] for side in (0, 1)]
+    sides = [(detections, np.isin(np.arange(len(detections.scores)), rows)) for detections, rows in zip((expected, found), paired, strict=True)]
+    for owner, (own, own_paired), (other, other_paired) in (("network", *sides), ("file", *sides[::-1])):
+        for single in np.flatnonzero(~own_paired & (own.scores > limit)):
+            if not _is_tipping(own, single, other, other_paired, detect):
                 raise ParityError(
-                    f"{where}: only the {owner} finds class {detections.class_ids[single]} with score"
-                    f" {detections.scores[single]:.4f} at {np.round(detections.boxes[single], 2).tolist()}. Expected the same"
-                    f" {len(expected.scores)} detections from both (class, IoU > {BOX_OVERLAP}, scores within {SCORE_TOLERANCE})."
+                    f"{where}: only the {owner} finds class {own.class_ids[single]} with score {own.scores[single]:.4f}"
+                    f" at {np.round(own.boxes[single].astype(float), 2).tolist()}. Expected the same {len(expected.scores)}"
+                    f" detections from both (class, IoU > {BOX_OVERLAP}, scores within {SCORE_TOLERANCE})."
                 )
-    return (
-        float(boxes[paired_rows, paired_columns].max(initial=0)),
-        float(scores[paired_rows, paired_columns].max(initial=0)),
-    )
+    return float(boxes[*paired].max(initial=0)), float(scores[*paired].max(initial=0))
 
 
-def _is_tipping(detections, single, expected, found, detect):
-    """Tells whether a detection overlaps a better one almost exactly as much as suppression allows."""
-    for others in (expected, found):
-        rivals = others.scores >= detections.scores[single]
-        if not detect.class_agnostic:
-            rivals &= others.class_ids == detections.class_ids[single]
-        overlaps = pairwise_iou(detections.boxes[single : single + 1], others.boxes[rivals]).numpy()
-        if (np.abs(overlaps - detect.iou_threshold) < TIPPING_OVERLAP).any():
-            return True
-    return False
+def _is_tipping(own, single, other, other_paired, detect):
+    """Tells whether rounding may have suppressed, on the other side, a detection that stands on its own.
+
+    Its suppressor there is as good or better, and either overlaps it almost exactly as much as is allowed, or
+    has no twin: then suppression took another turn before, which the suppressor's own check has to answer for.
+    """
+    rivals = other.scores > own.scores[single] - SCORE_TOLERANCE
+    if not detect.class_agnostic:
+        rivals &= other.class_ids == own.class_ids[single]
+    overlaps = pairwise_iou(own.boxes[single : single + 1], other.boxes).numpy()[0]
+    at_threshold = np.abs(overlaps - detect.iou_threshold) < TIPPING_OVERLAP
+    return bool((rivals & (at_threshold | (~other_paired & (overlaps > detect.iou_threshold)))).any())
 
 
 def _valid_part(detections):

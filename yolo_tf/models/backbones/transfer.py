@@ -29,15 +29,15 @@ def copy_weights_by_name(path, network):
     for layer in layers:
         if layer.name not in source_layers:
             raise InputError(
-                f"{path}: has no layer '{layer.name}'. Expected a detector with the backbone {network.name}. Check"
-                " config.model.backbone."
+                f"{path}: has no layer '{layer.name}'. Expected a detector with the same {network.name}. Check"
+                " config.model.backbone and config.model.depth."
             )
         shapes = [tuple(weight.shape) for weight in layer.weights]
         found = [tuple(weight.shape) for weight in source_layers[layer.name].weights]
         if found != shapes:
             raise InputError(
                 f"{path}: layer '{layer.name}' has weights of shape {found}. Expected {shapes}. Check"
-                " config.model.width and config.model.backbone."
+                " config.model.backbone and config.model.width."
             )
     for layer in layers:
         layer.set_weights(source_layers[layer.name].get_weights())

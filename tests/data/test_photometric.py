@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.data.photometric import GEOMETRIC_LAYERS, PHOTOMETRIC_LAYERS, build_photometric
+from yolo_tf.errors import InputError
+
+
+@pytest.fixture
+def image():
+    rows, columns = np.mgrid[:40, :56]
+    smooth = np.stack([rows * 4 + 20, columns * 3 + 10, 150 + 40 * np.sin(rows / 5)], axis=-1)
+    return smooth.astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", PHOTOMETRIC_LAYERS)
+def test_every_layer_changes_colours_and_moves_nothing(image, name):
+    apply = build_photometric({name: 1.0}, seed=3)
+    image[10:25, 15:40] = (240, 60, 30)  # a painted rectangle
+    draws = tf.data.Dataset.range(6).map(lambda number: apply(tf.constant(image), tf.stack([number, 0])))
+    changed = np.stack(list(draws.as_numpy_iterator()))
+    assert changed.shape == (6, 40, 56, 3) and changed.dtype == np.uint8
+    assert np.abs(changed.astype(float) - image).mean() > 0.1
+    # the rectangle's edge stays between the same pixels: the steepest step of every row inside it
+    if name not in ("Equalization", "Posterization"):  # these make steps of their own
+        steps = np.abs(np.diff(changed[:, 12:23].astype(float), axis=2)).sum(axis=-1)
+        columns = np.argmax(steps[..., 5:25].mean(axis=(0, 1))) + 5
+        assert columns == 14
+
+
+def test_probability_zero_leaves_the_pixels_alone(image):
+    apply = build_photometric({"Grayscale": 0.0, "RandomHue": 0.0}, seed=3)
+    np.testing.assert_array_equal(apply(tf.constant(image), tf.constant([1, 2])), image)
+    np.testing.assert_array_equal(build_photometric({}, seed=3)(image, None), image)
+
+
+def test_the_probability_is_met(image):
+    apply = build_photometric({"Grayscale": 0.25}, seed=3)
+    changed = tf.data.Dataset.range(400).map(lambda number: tf.reduce_any(apply(image, [7, number]) != image))
+    assert np.mean(list(changed.as_numpy_iterator())) == pytest.approx(0.25, abs=0.06)
+
+
+@pytest.mark.parametrize("name", ["RandomShear", "RandomCutout", "Mosaic"])
+def test_layers_that_move_or_hide_pixels_are_refused(name):
+    with pytest.raises(InputError, match=rf"photometric: {name} moves, hides or mixes pixels but not their boxes.*Use degrees"):
+        build_photometric({name: 0.5}, seed=0)
+
+
+def test_unknown_layers_are_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match=r"photometric: unknown .*'GaussianBlur'.*Did you mean 'RandomGaussianBlur'"):
+        build_photometric({"GaussianBlur": 0.5}, seed=0)
+
+
+def test_both_lists_name_layers_of_keras_cv():
+    import keras_cv
+
+    assert not set(PHOTOMETRIC_LAYERS) & set(GEOMETRIC_LAYERS)
+    assert all(hasattr(keras_cv.layers, name) for name in (*PHOTOMETRIC_LAYERS, *GEOMETRIC_LAYERS))

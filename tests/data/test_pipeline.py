@@ -1,0 +1,159 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig, DataConfig, TrainConfig
+from yolo_tf.data.images import read_image
+from yolo_tf.data.letterbox import letterbox_image, to_original
+from yolo_tf.data.pipeline import (
+    epoch_order,
+    first_batches,
+    first_plain_epoch,
+    make_eval_dataset,
+    make_train_dataset,
+    steps_per_epoch,
+)
+from yolo_tf.errors import InputError
+from yolo_tf.structures import DetectionDataset
+
+NOTHING = AugmentConfig(**AUGMENT_LEVELS["none"])
+DATA = DataConfig(image_size=(96, 160), max_boxes=7)
+SIZES = [(48, 64), (96, 160), (200, 120), (60, 200), (30, 30)]  # (height, width); small, equal, large, wide, square
+
+
+def batches_of(dataset, count, *, augment=NOTHING, data=DATA, epochs=10, **options):
+    train = TrainConfig(batch_size=2, seed=5, epochs=epochs)
+    return first_batches(make_train_dataset(dataset, data=data, augment=augment, train=train, **options), count)
+
+
+def assert_equal_batches(first, second):
+    assert len(first) == len(second) > 0
+    for (images, targets), (other_images, other_targets) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(images, other_images)
+        np.testing.assert_array_equal(targets.boxes, other_targets.boxes)
+        np.testing.assert_array_equal(targets.class_ids, other_targets.class_ids)
+
+
+def test_steps_per_epoch_shows_every_image(dataset_of):
+    dataset = dataset_of(SIZES)
+    assert [steps_per_epoch(dataset, size) for size in (1, 2, 5, 8)] == [5, 3, 1, 1]
+
+
+@pytest.mark.parametrize("close_mosaic, epochs, expected", [(10, 100, 90), (10, 20, 16), (10, 4, 4), (0, 50, 50), (3, 50, 47)])
+def test_first_plain_epoch(close_mosaic, epochs, expected):
+    assert first_plain_epoch(dataclasses.replace(NOTHING, close_mosaic=close_mosaic), epochs) == expected
+
+
+def test_epoch_order_is_a_permutation_wrapped_to_whole_batches():
+    orders = [epoch_order(11, 4, seed=3, epoch=epoch).numpy() for epoch in range(4)]
+    for order in orders:
+        assert len(order) == 12
+        np.testing.assert_array_equal(np.sort(order[:11]), np.arange(11))
+        assert order[11] == order[0]
+    assert len({tuple(order) for order in orders}) == 4
+    np.testing.assert_array_equal(epoch_order(11, 4, seed=3, epoch=2), orders[2])
+    assert np.any(epoch_order(11, 4, seed=4, epoch=2) != orders[2])
+    assert sorted(np.bincount(epoch_order(3, 8, seed=0, epoch=0))) == [2, 3, 3]  # a batch over the whole data set
+
+
+def test_level_none_gives_the_letterboxed_images_in_epoch_order(dataset_of):
+    dataset = dataset_of(SIZES, empty=(3,), crowds=(4,))
+    order = np.concatenate([epoch_order(5, 2, seed=5, epoch=epoch) for epoch in range(2)])
+    shown = 0
+    for images, targets in batches_of(dataset, 6):
+        assert images.shape == (2, 96, 160, 3) and targets.boxes.shape == (2, 7, 4)
+        for image, boxes, class_ids in zip(images, *targets, strict=True):
+            record = dataset.records[order[shown]]
+            boxed, scale, offset = letterbox_image(read_image(record.path), DATA.image_size)
+            np.testing.assert_array_equal(image, boxed)
+            if order[shown] in (3, 4):  # no box, and a crowd
+                assert np.all(class_ids == -1)
+            else:
+                np.testing.assert_array_equal(class_ids, [record.class_ids[0]] + [-1] * 6)
+                expected = record.boxes[0] * scale.numpy() + np.tile(offset.numpy(), 2)
+                np.testing.assert_allclose(boxes[0], expected, atol=0.5)  # the sides are rounded to whole px
+            shown += 1
+
+
+def test_element_spec_is_static(dataset_of):
+    train = TrainConfig(batch_size=2)
+    images, targets = make_train_dataset(dataset_of(SIZES), data=DATA, augment=AugmentConfig(), train=train).element_spec
+    assert (images.shape, images.dtype) == ((2, 96, 160, 3), tf.float32)
+    assert (targets.boxes.shape, targets.boxes.dtype) == ((2, 7, 4), tf.float32)
+    assert (targets.class_ids.shape, targets.class_ids.dtype) == ((2, 7), tf.int32)
+
+
+def test_the_same_seed_gives_the_same_batches_with_and_without_cache(dataset_of):
+    dataset = dataset_of(SIZES)
+    first = batches_of(dataset, 4, augment=AugmentConfig())
+    assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig()))
+    assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig(), data=dataclasses.replace(DATA, cache=True)))
+    assert np.any(first[0][0] != first[3][0])
+
+
+def test_first_epoch_continues_where_the_run_stopped(dataset_of):
+    dataset = dataset_of(SIZES)
+    augment = AugmentConfig(mixup=0.5)
+    whole = batches_of(dataset, 9, augment=augment)
+    assert_equal_batches(whole[6:], batches_of(dataset, 3, augment=augment, first_epoch=2))
+
+
+def test_mosaic_closes_for_the_last_epochs(dataset_of):
+    dataset = dataset_of([(96, 160)] * 4)  # fills the input, so grey or a second rectangle means mosaic
+    augment = dataclasses.replace(NOTHING, mosaic=1.0, mixup=1.0, close_mosaic=3)
+    open_batches = batches_of(dataset, 4, augment=augment, epochs=10, first_epoch=5)  # epochs 5 and 6
+    closed_batches = batches_of(dataset, 4, augment=augment, epochs=10, first_epoch=8)  # 10 - min(3, 10 // 5) = 8
+    for images, targets in closed_batches:
+        np.testing.assert_array_equal((targets.class_ids >= 0).sum(axis=1), 1)
+        np.testing.assert_array_equal(targets.boxes[:, 0], [(40, 24, 120, 72)] * 2)
+    assert all((targets.boxes[:, 0] != (40, 24, 120, 72)).any() for _, targets in open_batches)
+
+
+def test_a_data_set_without_any_box_still_trains(dataset_of):
+    for _, targets in batches_of(dataset_of(SIZES[:2], empty=(0, 1)), 2, augment=AugmentConfig()):
+        assert np.all(targets.class_ids == -1) and not np.any(targets.boxes)
+
+
+def test_photometric_layers_run_in_the_stream(dataset_of):
+    dataset = dataset_of(SIZES)
+    augment = dataclasses.replace(NOTHING, photometric={"Grayscale": 1.0})
+    for images, targets in batches_of(dataset, 3, augment=augment):
+        assert np.ptp(images, axis=-1).max() == 0
+        assert np.all(targets.class_ids[:, 0] >= 0)
+    mixed = []
+    for _ in range(2):
+        keras.utils.set_random_seed(5)
+        mixed.append(batches_of(dataset, 3, augment=dataclasses.replace(NOTHING, photometric={"RandomBrightness": 0.5})))
+    assert_equal_batches(*mixed)
+    assert any(np.any(one != two) for (one, _), (two, _) in zip(mixed[0], batches_of(dataset, 3), strict=True))
+
+
+def test_an_empty_split_is_refused():
+    with pytest.raises(InputError, match="the split holds no images. Expected at least one"):
+        make_train_dataset(
+            DetectionDataset(class_names=("a",), records=()), data=DATA, augment=NOTHING, train=TrainConfig()
+        )
+
+
+def test_eval_dataset_keeps_the_order_and_gives_the_last_short_batch(dataset_of):
+    dataset = dataset_of(SIZES)
+    batches = list(make_eval_dataset(dataset, image_size=(96, 160), batch_size=2))
+    assert [images.shape for images, _, _ in batches] == [(2, 96, 160, 3), (2, 96, 160, 3), (1, 96, 160, 3)]
+    assert np.concatenate([indices for _, _, indices in batches]).tolist() == [0, 1, 2, 3, 4]
+    for images, letterbox, indices in batches:
+        assert images.dtype == tf.float32 and indices.dtype == tf.int32
+        for row, index in enumerate(indices.numpy()):
+            record = dataset.records[index]
+            np.testing.assert_array_equal(images[row], letterbox_image(read_image(record.path), (96, 160))[0])
+            assert tuple(letterbox.original_size[row].numpy()) == (record.height, record.width)
+        originals = np.stack([dataset.records[index].boxes for index in indices.numpy()])
+        in_input = originals * letterbox.scale.numpy()[:, None, None] + np.tile(letterbox.offset.numpy(), 2)[:, None]
+        np.testing.assert_allclose(to_original(in_input, letterbox), originals, atol=1e-3)
+
+
+def test_eval_dataset_of_nothing_is_empty():
+    dataset = DetectionDataset(class_names=("a",), records=())
+    assert list(make_eval_dataset(dataset, image_size=(96, 160), batch_size=2)) == []

@@ -1,0 +1,182 @@
+"""The main job through the real commands, on a generated data set of a few small pictures."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from yolo_tf import cli
+from yolo_tf.callbacks import EvaluateAveraged, StopOnNonFiniteLoss, fitness
+from yolo_tf.config import TrainConfig
+from yolo_tf.config_reader import read_config
+from yolo_tf.errors import InputError
+from yolo_tf.run_directory import RunDirectory, read_history
+
+CONFIG = """# a test
+data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
+model: {name: small, width: 0.05, depth: 0.33}
+train: {epochs: 2, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0, seed: 3}
+augment: {close_mosaic: 0}
+"""
+SHAPES = "format: shapes\npath: shapes\ntrain: 10\nval: 5\ntest: 2\nimage_size: 96\nmax_objects: 3\n"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A directory with a config and a data set YAML, and one finished run in `run`."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "config.yaml").write_text(CONFIG)
+    (root / "shapes.yaml").write_text(SHAPES)
+    assert cli.main(["train", "--config", str(root / "config.yaml"), "--run", str(root / "run"), "--json", str(root / "r.json")]) == 0
+    return root
+
+
+def test_a_run_leaves_everything_that_is_promised(project):
+    run = RunDirectory(project / "run")
+    names = {str(path.relative_to(run.root)) for path in run.root.rglob("*") if path.is_file()}
+    promised = {"config.yaml", "last.keras", "best.keras", "history.csv", "metrics.json", "environment.json"}
+    promised |= {f"plots/{name}.png" for name in ("labels", "train_batch_0", "train_batch_1", "history", "f1", "confusion_matrix")}
+    promised |= {"checkpoints/epoch_0002/trainer.weights.h5", "checkpoints/epoch_0002/state.json"}
+    assert promised <= names
+    assert any(name.startswith("events/events.out.tfevents") for name in names)
+    rows = read_history(run.history, before_epoch=9)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert all({"loss", "box", "objectness", "class", "AP", "AP50", "learning_rate", "seconds"} <= set(row) for row in rows)
+    metrics = json.loads(run.metrics.read_text())
+    assert metrics == json.loads((project / "r.json").read_text())
+    assert metrics["images"] == 5 and metrics["epochs"] == 2 and set(metrics["per_class"]) >= {"circle", "star"}
+
+
+def test_the_resolved_config_can_be_trained_from_again(project):
+    assert read_config(project / "run" / "config.yaml") == read_config(project / "config.yaml")
+    resolved = yaml.safe_load((project / "run" / "config.yaml").read_text())
+    assert resolved["data"]["dataset"] == str(project / "shapes.yaml")
+
+
+def test_evaluate_repeats_the_run_s_own_figures(project, capsys):
+    argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml"), "--json", str(project / "e.json")]
+    assert cli.main([*argv, "--batch-size", "4"]) == 0
+    assert "precision" in capsys.readouterr().out
+    mine, theirs = json.loads((project / "e.json").read_text()), json.loads((project / "run" / "metrics.json").read_text())
+    for name in ("AP", "AP50", "AR100", "precision", "recall", "f1"):
+        assert mine[name] == pytest.approx(theirs[name], abs=1e-6), name
+
+
+def test_an_interrupted_run_continues_as_if_it_had_not_been(project, monkeypatch, capsys):
+    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(project / "again")]
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EvaluateAveraged, "on_epoch_begin", interrupt, raising=False)
+        assert cli.main(argv) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert [path.name for path in (project / "again" / "checkpoints").iterdir()] == ["epoch_0001"]
+    assert cli.main(["train", "--resume", "--run", str(project / "again")]) == 0
+    for name in ("last.keras", "best.keras"):
+        whole, parts = (keras.models.load_model(project / run / name, compile=False) for run in ("run", "again"))
+        for left, right in zip(whole.weights, parts.weights, strict=True):
+            np.testing.assert_array_equal(left.numpy(), right.numpy(), err_msg=left.path)
+    losses = [[row["loss"] for row in read_history(project / run / "history.csv", before_epoch=9)] for run in ("run", "again")]
+    assert losses[0] == losses[1] and len(losses[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--run", "run"], "holds a run already"),
+        (["model.weights=nowhere.keras"], "nowhere.keras: no such file"),
+        (["data.classes=[circle]", "model.weights={run}/best.keras"], "was trained on 5 classes"),
+        (["data.classes=[hexagon]"], "hexagon"),
+        (["data.val_split=validation"], "validation"),
+        (["data.image_size=100"], "100 is no positive multiple of 32"),
+        (["model.backbone=efficientnetb9"], "Did you mean 'efficientnetb"),
+        (["augment.photometric={RandomRotation: 0.1}"], "RandomRotation"),
+        (["model.backbone=efficientnetb0", "model.backbone_weights=none.h5"], "none.h5"),
+    ],
+)
+def test_bad_input_of_a_training_run(project, capsys, arguments, message):
+    arguments = [argument.replace("{run}", str(project / "run")) for argument in arguments]
+    if "--run" not in arguments:
+        arguments = ["--run", "new", *arguments]
+    arguments[1] = str(project / arguments[1])
+    assert cli.main(["train", "--config", str(project / "config.yaml"), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert not (project / "new").exists()
+
+
+def test_resuming_with_another_class_count_is_refused(project, capsys):
+    shutil.copytree(project / "run", project / "copy")
+    argv = ["train", "--resume", "--run", str(project / "copy"), "data.classes=[circle, star]", "train.epochs=3"]
+    assert cli.main(argv) == 2
+    err = capsys.readouterr().err
+    assert "does not fit this network" in err and err.count("\n") == 1
+
+
+def test_a_network_of_another_class_count_is_not_evaluated(project, capsys):
+    argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml"), "--classes", "circle", "star"]
+    assert cli.main(argv) == 2
+    assert "the detector has 5 classes, the data set 2" in capsys.readouterr().err
+
+
+def test_an_unwritable_run_directory_is_one_line(project, capsys):
+    (project / "file").write_text("in the way")
+    assert cli.main(["train", "--config", str(project / "config.yaml"), "--run", str(project / "file" / "run")]) == 2
+    err = capsys.readouterr().err
+    assert "file" in err and err.count("\n") == 1
+
+
+def test_a_truncated_image_stops_the_run_before_its_first_epoch(project, capsys):
+    shutil.copytree(project / "shapes", project / "broken")
+    image = sorted((project / "broken" / "images" / "train").iterdir())[0]
+    image.write_bytes(image.read_bytes()[:200])
+    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(project / "new"), f"data.path={project / 'broken'}"]
+    assert cli.main(argv) == 2
+    err = capsys.readouterr().err
+    assert image.name in err and err.count("\n") == 1
+    assert not (project / "new").exists()
+
+
+def test_a_loss_that_is_no_number_stops_with_its_parts():
+    callback = StopOnNonFiniteLoss()
+    callback.on_epoch_begin(4)
+    callback.on_train_batch_end(6, {"loss": 1.0})
+    with pytest.raises(InputError, match=r"epoch 5, step 8: the loss is not finite \(box nan, loss nan\).*Lower train.learning_rate"):
+        callback.on_train_batch_end(7, {"loss": float("nan"), "box": float("nan")})
+
+
+def test_patience_counts_epochs_without_a_better_fitness(tiny_network):
+    class Model:
+        stop_training = False
+
+    class Optimizer:
+        def swap_averages(self):
+            pass
+
+    scores, saved = iter([0.1, 0.3, 0.2, 0.3, 0.1]), []
+    callback = EvaluateAveraged(
+        Optimizer(),
+        evaluate=lambda: dict.fromkeys(("AP", "AP50", "precision", "recall"), next(scores)),
+        save_last=lambda: None,
+        save_best=lambda: saved.append(1),
+        train=TrainConfig(epochs=9, patience=3),
+    )
+    model = Model()
+    callback.set_model(model)
+    stops = []
+    for epoch in range(5):
+        callback.on_epoch_end(epoch, {})
+        stops.append(model.stop_training)
+    assert stops == [False, False, False, False, True] and len(saved) == 2
+    assert callback.best == {"fitness": pytest.approx(0.3), "epoch": 2}
+
+
+def test_fitness_weighs_ap_nine_to_one():
+    assert fitness({"AP": 0.5, "AP50": 0.8}) == pytest.approx(0.53)
+    assert fitness({"AP": None, "AP50": None}) == 0
