@@ -90,6 +90,7 @@ def test_every_hyp_name_points_to_an_option():
         ("data.max_boxes=0", "config.data.max_boxes: expected a number above 0"),
         ("augment.level=medium", "config.augment.level: got 'medium'. Did you mean 'med'?"),
         ("augment.mosaic=2.0", "config.augment.mosaic: expected a probability 0..1, got 2.0"),
+        ("augment.hsv_h=1.5", "config.augment.hsv_h: expected 0 <= hsv_h < 1, got 1.5"),
         ("augment.scale=1.0", "expected 0 <= scale < 1"),
         ("augment.perspective=0.1", "expected 0..0.001"),
         ("augment.photometric={Grayscale: 3.0}", "config.augment.photometric.Grayscale: expected a probability"),

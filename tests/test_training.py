@@ -143,6 +143,18 @@ def test_a_truncated_image_stops_the_run_before_its_first_epoch(project, capsys)
     assert not (project / "new").exists()
 
 
+def test_a_truncated_image_is_named_by_evaluate_too(project, capsys):
+    root = project / "broken_val"
+    shutil.copytree(project / "shapes", root)
+    image = sorted((root / "images" / "val").iterdir())[2]
+    content = image.read_bytes()
+    image.write_bytes(content[:200] + content[-2:])  # the end marker is there: only decoding shows the damage
+    argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml"), "--path", str(root)]
+    assert cli.main(argv) == 2
+    err = capsys.readouterr().err
+    assert image.name in err and err.count("\n") == 1
+
+
 def test_a_loss_that_is_no_number_stops_with_its_parts():
     callback = StopOnNonFiniteLoss()
     callback.on_epoch_begin(4)

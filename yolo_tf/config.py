@@ -79,6 +79,9 @@ class AugmentConfig:
         for name in ("flipud", "fliplr", "mosaic", "mixup"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"config.augment.{name}: expected a probability 0..1, got {value}.")
+        for name in ("hsv_h", "hsv_s", "hsv_v", "translate"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"config.augment.{name}: expected 0 <= {name} < 1, got {value}.")
         require(0 <= self.scale < 1, f"config.augment.scale: expected 0 <= scale < 1, got {self.scale}.")
         require(0 <= self.perspective <= 0.001, f"config.augment.perspective: expected 0..0.001, got {self.perspective}.")
         for name, value in self.photometric.items():

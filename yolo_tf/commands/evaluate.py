@@ -39,21 +39,29 @@ def run(arguments):
     if dataset.problems:
         print(f"{len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
 
+    import tensorflow as tf
+
+    from yolo_tf.data.images import check_images
     from yolo_tf.evaluation import evaluate, format_table
     from yolo_tf.plots import plot_evaluation
     from yolo_tf.runtime import choose_image_size, open_detector
 
     detector = open_detector(arguments.model)
-    result = evaluate(
-        detector.candidates,
-        dataset,
-        image_size=choose_image_size(detector, arguments.image_size),
-        batch_size=arguments.batch_size,
-        detect=dataclasses.replace(
-            EVALUATION_DETECT, score_threshold=arguments.score_threshold, iou_threshold=arguments.iou_threshold
-        ),
-        progress=show_progress,
+    detect = dataclasses.replace(
+        EVALUATION_DETECT, score_threshold=arguments.score_threshold, iou_threshold=arguments.iou_threshold
     )
+    try:
+        result = evaluate(
+            detector.candidates,
+            dataset,
+            image_size=choose_image_size(detector, arguments.image_size),
+            batch_size=arguments.batch_size,
+            detect=detect,
+            progress=show_progress,
+        )
+    except tf.errors.InvalidArgumentError:
+        check_images(dataset)  # names the file, if one does not decode
+        raise
     print(format_table(result))
     if arguments.plots:
         plot_evaluation(result.curves, result.confusion, dataset.class_names, arguments.plots)

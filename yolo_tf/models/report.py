@@ -58,12 +58,12 @@ def count_macs(network, *, image_size):
     """Returns {part: multiply-adds for one image of `image_size`}.
 
     Raises:
-        NotImplementedError: a layer with a kernel of a kind that is not counted here; none is passed over.
+        TypeError: a layer with a kernel of a kind that is not counted here; none is passed over.
     """
     layers = [layer for layer in network.layers if any(len(v.shape) > 1 for v in layer.trainable_variables)]
     for layer in layers:
         if not isinstance(layer, _COUNTED):
-            raise NotImplementedError(f"count_macs: no rule for layer '{layer.name}' ({type(layer).__name__}).")
+            raise TypeError(f"count_macs: no rule for layer '{layer.name}' ({type(layer).__name__}).")
     # A model that ends at these layers knows their shapes at this size, without running or copying anything.
     shapes = keras.Model(network.inputs, [layer.output for layer in layers]).compute_output_shape([(1, *image_size, 3)])
     macs = dict.fromkeys(PARTS, 0)
