@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -96,8 +93,8 @@ def test_wrong_number_of_levels_is_refused(rng):
         decode_predictions(random_predictions(rng)[:1], ANCHORS)
 
 
-def test_equals_the_recorded_reference():
-    golden = golden_forward()
+def test_equals_the_recorded_reference(shared_dir):
+    golden = np.load(shared_dir / "golden" / "forward.npz")
     predictions = [tf.constant(golden[f"raw_p{level}"].transpose(0, 2, 3, 1, 4)) for level in (3, 4, 5)]
     boxes, scores = decode_predictions(predictions, COCO_ANCHORS)
     rows = []  # the recording is anchor-major within a level
@@ -110,12 +107,6 @@ def test_equals_the_recorded_reference():
     centre, size = expected[:, :2], expected[:, 2:4]
     np.testing.assert_allclose(boxes[0], np.concatenate([centre - size / 2, centre + size / 2], 1), atol=1e-2)
     np.testing.assert_allclose(scores[0], expected[:, 4:5] * expected[:, 5:], atol=2e-5)
-
-
-def golden_forward():
-    if "YOLO_TF_SHARED" not in os.environ:
-        pytest.skip("set YOLO_TF_SHARED to the folder that holds golden/forward.npz")
-    return np.load(Path(os.environ["YOLO_TF_SHARED"]) / "golden" / "forward.npz")
 
 
 @pytest.fixture

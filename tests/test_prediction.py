@@ -58,7 +58,7 @@ def test_files_directories_and_globs(folder):
 @pytest.mark.parametrize("source", ["none.jpg", "*.gif", "empty"])
 def test_sources_without_images(source, folder):
     (folder / "empty").mkdir()
-    with pytest.raises(InputError, match="stands for no image. Expected an image file, a directory or a glob of .bmp, .gif, .jpeg"):
+    with pytest.raises(InputError, match="stands for no image. Expected an image file, a directory or a glob of .bmp, .gif,"):
         list_images([folder / "b.jpg", folder / source])
 
 

@@ -1,6 +1,4 @@
 import dataclasses
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,10 +111,8 @@ def test_function_with_unknown_shapes_equals_eager(class_agnostic):
         ("nms_evaluate", dataclasses.replace(EVALUATION_DETECT, max_candidates=25200)),
     ],
 )
-def test_equals_the_recorded_reference(name, detect):
-    if "YOLO_TF_SHARED" not in os.environ:
-        pytest.skip("set YOLO_TF_SHARED to the folder that holds golden/forward.npz")
-    golden = np.load(Path(os.environ["YOLO_TF_SHARED"]) / "golden" / "forward.npz")
+def test_equals_the_recorded_reference(name, detect, shared_dir):
+    golden = np.load(shared_dir / "golden" / "forward.npz")
     predictions = [tf.constant(golden[f"raw_p{level}"].transpose(0, 2, 3, 1, 4)) for level in (3, 4, 5)]
     found = suppress(*decode_predictions(predictions, COCO_ANCHORS), detect)
     expected = golden[name]

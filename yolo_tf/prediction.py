@@ -126,7 +126,12 @@ def prediction_to_json(prediction, class_names):
         "height": height,
         "width": width,
         "detections": [
-            {"class_id": class_id, "class_name": class_names[class_id], "score": round(score, 6), "box": [round(side, 3) for side in box]}
+            {
+                "class_id": class_id,
+                "class_name": class_names[class_id],
+                "score": round(score, 6),
+                "box": [round(side, 3) for side in box],
+            }
             for class_id, score, box in zip(
                 prediction.class_ids.tolist(), prediction.scores.tolist(), prediction.boxes.tolist(), strict=True
             )

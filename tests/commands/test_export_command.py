@@ -41,7 +41,8 @@ def test_saved_model_with_thresholds_on_given_images(photos, capsys):
 
 def test_tflite_on_a_data_set(photos, capsys):
     out = photos / "tiny.tflite"
-    assert run(detector_files.keras_file(), "--format", "tflite", "--out", out, "--image-size", 64, "--data", photos / "data.yaml") == 0
+    words = ["--format", "tflite", "--out", out, "--image-size", 64, "--data", photos / "data.yaml"]
+    assert run(detector_files.keras_file(), *words) == 0
     assert read_spec(out).image_size == (64, 64)
     printed = capsys.readouterr().out
     # every second of the 20

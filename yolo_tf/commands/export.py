@@ -9,13 +9,17 @@ def add_arguments(parser):
     """Declares the arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file of `yolo-tf train`")
     overrides = parser.add_argument(
-        "overrides", nargs="+", default=[], metavar="detect.key=value", help="thresholds, of a SavedModel for good (`yolo-tf show config`)"
+        "overrides",
+        nargs="+",
+        default=[],
+        metavar="detect.key=value",
+        help="optional thresholds, of a SavedModel for good (`yolo-tf show config`)",
     )
     # not `nargs="*"`: argparse would take that as given, and empty, as soon as an option follows MODEL
     overrides.required = False
     parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model or tflite")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory of the SavedModel, or .tflite file")
-    parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px, of a TFLite file for good; default: as trained")
+    parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; a TFLite file keeps it")
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
     parser.add_argument("--data", type=Path, metavar="DATASET.yaml", help="data set whose val images to compare on")
 
@@ -27,7 +31,9 @@ def run(arguments):
 
     for override in arguments.overrides:
         if not override.startswith("detect."):
-            raise InputError(f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3.")
+            raise InputError(
+                f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3."
+            )
     # --images takes every word up to the next option, overrides among them
     sources = [word for word in arguments.images or () if not word.startswith("detect.")]
     overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
@@ -50,7 +56,13 @@ def run(arguments):
     print(f"{arguments.out}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {report.num_images} {origin}:")
     print(f"  {report.num_candidates} candidates and {report.num_detections} detections agree,")
     print(f"  within {report.box_difference:.2g} px and {report.score_difference:.2g} in score.")
-    return {"path": str(arguments.out), "format": arguments.format, "bytes": size, "compared_on": origin, **dataclasses.asdict(report)}
+    return {
+        "path": str(arguments.out),
+        "format": arguments.format,
+        "bytes": size,
+        "compared_on": origin,
+        **dataclasses.asdict(report),
+    }
 
 
 def _read_images(sources, data):

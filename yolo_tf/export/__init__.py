@@ -67,8 +67,9 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
     if any(layer.compute_dtype != "float32" for layer in detector.network.layers):
         # A network trained in half precision is exported in float32, so that is what the file must equal.
         reference = network_candidates(float32_copy(detector.network), anchors)
+    folded = fold_batch_norm(detector.network)
     with atomic_path(out) as temporary:
-        exporter.write(fold_batch_norm(detector.network), temporary, anchors=anchors, detect=detect, image_size=image_size)
+        exporter.write(folded, temporary, anchors=anchors, detect=detect, image_size=image_size)
         attach_spec(temporary, dataclasses.replace(detector.spec, image_size=image_size))
         try:
             return check_parity(reference, open_detector(temporary), images, detect)
@@ -82,7 +83,9 @@ def _check_out(out, suffix, format):
         expected = f"a path ending in {suffix}" if suffix else "a directory"
         raise InputError(f"{out}: does not fit --format {format}. Expected {expected}. Change --out.")
     if out.is_dir() and (suffix or (any(out.iterdir()) and not (out / "saved_model.pb").exists())):
-        raise InputError(f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change --out.")
+        raise InputError(
+            f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change --out."
+        )
     if not suffix and out.is_file():
         raise InputError(f"{out}: is a file. Expected a directory, or a path where none is yet. Change --out.")
 

@@ -121,9 +121,10 @@ def _pair_off(expected, found, limit, detect, where):
             twin = twins[np.argmax(overlaps[row, twins])]
             pairs.append((row, twin))
             same[:, twin] = False
-    paired = [[pair[side] for pair in pairs] for side in (0, 1)]
-    sides = [(detections, np.isin(np.arange(len(detections.scores)), rows)) for detections, rows in zip((expected, found), paired, strict=True)]
-    for owner, (own, own_paired), (other, other_paired) in (("network", *sides), ("file", *sides[::-1])):
+    rows, columns = ([pair[side] for pair in pairs] for side in (0, 1))
+    of_network = expected, np.isin(np.arange(len(expected.scores)), rows)
+    of_file = found, np.isin(np.arange(len(found.scores)), columns)
+    for owner, (own, own_paired), (other, other_paired) in (("network", of_network, of_file), ("file", of_file, of_network)):
         for single in np.flatnonzero(~own_paired & (own.scores > limit)):
             if not _is_tipping(own, single, other, other_paired, detect):
                 raise ParityError(
@@ -131,7 +132,7 @@ def _pair_off(expected, found, limit, detect, where):
                     f" at {np.round(own.boxes[single].astype(float), 2).tolist()}. Expected the same {len(expected.scores)}"
                     f" detections from both (class, IoU > {BOX_OVERLAP}, scores within {SCORE_TOLERANCE})."
                 )
-    return float(boxes[*paired].max(initial=0)), float(scores[*paired].max(initial=0))
+    return float(boxes[rows, columns].max(initial=0)), float(scores[rows, columns].max(initial=0))
 
 
 def _is_tipping(own, single, other, other_paired, detect):
