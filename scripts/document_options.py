@@ -13,8 +13,17 @@ prints the resolved configuration, and every run directory holds it as `config.y
 `python scripts/document_options.py`.
 
 """
-HYP = "\n\n## YOLOv5's hyperparameter names\n\nA `hyp:` section (a mapping, or the path of a file with one) accepts these names.\n\n| hyp | option |\n|---|---|\n"
+HYP = """
+
+## YOLOv5's hyperparameter names
+
+A `hyp:` section (a mapping, or the path of a file with one) accepts these names.
+
+| hyp | option |
+|---|---|
+"""
 
 if __name__ == "__main__":
-    rows = "\n".join(f"| `{name}` | {f'`{place}`' if place else 'accepted when it changes nothing'} |" for name, place in HYP_NAMES.items())
+    places = {name: f"`{place}`" if place else "accepted when it changes nothing" for name, place in HYP_NAMES.items()}
+    rows = "\n".join(f"| `{name}` | {place} |" for name, place in places.items())
     write_text(Path(__file__).parents[1] / "docs" / "config.md", HEADER + options_table() + HYP + rows + "\n")

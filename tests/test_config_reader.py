@@ -56,7 +56,8 @@ def test_an_augmentation_level_is_a_start_not_a_lock():
 
 
 def test_hyp_of_yolov5_is_translated(tmp_path):
-    write(tmp_path / "hyp.yaml", "lr0: 0.02\nlrf: 0.1\nbox: 0.07\ncls: 0.3\nobj: 0.7\nhsv_h: 0.1\nmosaic: 0.5\niou_t: 0.2\ncopy_paste: 0.0\n")
+    hyp = "lr0: 0.02\nlrf: 0.1\nbox: 0.07\ncls: 0.3\nobj: 0.7\nhsv_h: 0.1\nmosaic: 0.5\niou_t: 0.2\ncopy_paste: 0.0\n"
+    write(tmp_path / "hyp.yaml", hyp)
     config = read_config(write(tmp_path / "a.yaml", "hyp: hyp.yaml\nloss: {box: 0.08}\n"))
     assert (config.train.learning_rate, config.train.final_learning_rate_fraction) == (0.02, 0.1)
     assert (config.loss.classification, config.loss.objectness) == (0.3, 0.7)
@@ -134,7 +135,10 @@ def test_a_missing_file_is_named(tmp_path):
         read_config(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")) + sorted(ROOT.glob("configs/models/*.yaml")), ids=lambda p: p.stem)
+CONFIGS = sorted(ROOT.glob("configs/*.yaml")) + sorted(ROOT.glob("configs/models/*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_in_the_repository_reads(path):
     config = read_config(path)
     assert config.model.name

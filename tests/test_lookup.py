@@ -11,7 +11,8 @@ def test_a_known_name_gives_its_object():
 
 
 def test_an_unknown_name_gives_the_nearest_and_all():
-    with pytest.raises(InputError, match="unknown backbone 'resnet5'. Did you mean 'resnet50'. Expected one of: densenet, resnet50."):
+    message = "unknown backbone 'resnet5'. Did you mean 'resnet50'. Expected one of: densenet, resnet50."
+    with pytest.raises(InputError, match=message):
         look_up({"resnet50": 0, "densenet": 1}, "resnet5", kind="backbone")
 
 

@@ -30,7 +30,8 @@ def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     (root / "config.yaml").write_text(CONFIG)
     (root / "shapes.yaml").write_text(SHAPES)
-    assert cli.main(["train", "--config", str(root / "config.yaml"), "--run", str(root / "run"), "--json", str(root / "r.json")]) == 0
+    argv = ["train", "--config", str(root / "config.yaml"), "--run", str(root / "run"), "--json", str(root / "r.json")]
+    assert cli.main(argv) == 0
     return root
 
 
@@ -38,7 +39,8 @@ def test_a_run_leaves_everything_that_is_promised(project):
     run = RunDirectory(project / "run")
     names = {str(path.relative_to(run.root)) for path in run.root.rglob("*") if path.is_file()}
     promised = {"config.yaml", "last.keras", "best.keras", "history.csv", "metrics.json", "environment.json"}
-    promised |= {f"plots/{name}.png" for name in ("labels", "train_batch_0", "train_batch_1", "history", "f1", "confusion_matrix")}
+    plots = ("labels", "train_batch_0", "train_batch_1", "history", "f1", "precision_recall", "confusion_matrix")
+    promised |= {f"plots/{name}.png" for name in plots}
     promised |= {"checkpoints/epoch_0002/trainer.weights.h5", "checkpoints/epoch_0002/state.json"}
     assert promised <= names
     assert any(name.startswith("events/events.out.tfevents") for name in names)
@@ -57,8 +59,8 @@ def test_the_resolved_config_can_be_trained_from_again(project):
 
 
 def test_evaluate_repeats_the_run_s_own_figures(project, capsys):
-    argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml"), "--json", str(project / "e.json")]
-    assert cli.main([*argv, "--batch-size", "4"]) == 0
+    argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml"), "--batch-size", "4"]
+    assert cli.main([*argv, "--json", str(project / "e.json")]) == 0
     assert "precision" in capsys.readouterr().out
     mine, theirs = json.loads((project / "e.json").read_text()), json.loads((project / "run" / "metrics.json").read_text())
     for name in ("AP", "AP50", "AR100", "precision", "recall", "f1"):
@@ -120,8 +122,8 @@ def test_resuming_with_another_class_count_is_refused(project, capsys):
 
 
 def test_a_network_of_another_class_count_is_not_evaluated(project, capsys):
-    argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml"), "--classes", "circle", "star"]
-    assert cli.main(argv) == 2
+    argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml")]
+    assert cli.main([*argv, "--classes", "circle", "star"]) == 2
     assert "the detector has 5 classes, the data set 2" in capsys.readouterr().err
 
 
@@ -136,7 +138,7 @@ def test_a_truncated_image_stops_the_run_before_its_first_epoch(project, capsys)
     shutil.copytree(project / "shapes", project / "broken")
     image = sorted((project / "broken" / "images" / "train").iterdir())[0]
     image.write_bytes(image.read_bytes()[:200])
-    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(project / "new"), f"data.path={project / 'broken'}"]
+    argv = ["train", f"data.path={project / 'broken'}", "--config", str(project / "config.yaml"), "--run", str(project / "new")]
     assert cli.main(argv) == 2
     err = capsys.readouterr().err
     assert image.name in err and err.count("\n") == 1
@@ -159,7 +161,8 @@ def test_a_loss_that_is_no_number_stops_with_its_parts():
     callback = StopOnNonFiniteLoss()
     callback.on_epoch_begin(4)
     callback.on_train_batch_end(6, {"loss": 1.0})
-    with pytest.raises(InputError, match=r"epoch 5, step 8: the loss is not finite \(box nan, loss nan\).*Lower train.learning_rate"):
+    message = r"epoch 5, step 8: the loss is not finite \(box nan, loss nan\).*Lower train.learning_rate"
+    with pytest.raises(InputError, match=message):
         callback.on_train_batch_end(7, {"loss": float("nan"), "box": float("nan")})
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import os
 import sys
 
 from yolo_tf import __version__
@@ -47,12 +46,15 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     verb = next((word for word in argv if not word.startswith("-")), None)
     if verb is not None and verb not in COMMANDS:
-        print(f"yolo-tf: unknown command '{verb}'.{did_you_mean(verb, COMMANDS)} Expected one of: {', '.join(COMMANDS)}.", file=sys.stderr)
+        known = ", ".join(COMMANDS)
+        print(f"yolo-tf: unknown command '{verb}'.{did_you_mean(verb, COMMANDS)} Expected one of: {known}.", file=sys.stderr)
         return 2
-    # TensorFlow reads this once, when it is imported. Its C++ log says "error" of a machine without a GPU;
-    # what really fails comes as an exception.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    arguments = build_parser(verb if verb else "").parse_args(argv)
+    parser = build_parser(verb if verb else "")
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and not (hasattr(arguments, "overrides") and all("=" in word and not word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse takes section.key=value in one place only; a person writes it anywhere
+        arguments.overrides = [*arguments.overrides, *rest]
     try:
         result = arguments.execute(arguments)
         if arguments.json:
@@ -63,8 +65,8 @@ def main(argv=None):
         print(f"yolo-tf {arguments.verb}: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, an unwritable directory, a file that vanished
-        place = error.filename or "output"
-        print(f"yolo-tf {arguments.verb}: {place}: {error.strerror or error}. Expected a path that can be read and written.", file=sys.stderr)
+        what = f"{error.filename or 'output'}: {error.strerror or error}"
+        print(f"yolo-tf {arguments.verb}: {what}. Expected a path that can be read and written.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"yolo-tf {arguments.verb}: interrupted.", file=sys.stderr)

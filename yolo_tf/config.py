@@ -30,11 +30,11 @@ def require(condition, message):
 class DataConfig:
     """Which images, and how they are brought to the network's size."""
 
-    dataset: str = option("", "data set YAML (format, path, train, val, test, names); relative to the file that states it")
+    dataset: str = option("", "data set YAML (format, path, train, val, test, names)")
     path: str = option("", "root of the data, instead of the `path` of the data set YAML")
     train_split: str = option("train", "split to train on")
     val_split: str = option("val", "split to evaluate on after every epoch")
-    image_size: tuple[int, int] = option((640, 640), "(height, width) of the network input, px, multiples of 32; one number = square")
+    image_size: tuple[int, int] = option((640, 640), "network input, px: a multiple of 32, or [height, width] of such")
     max_boxes: int = option(150, "most boxes of one training image after mosaic; more are dropped, smallest first")
     classes: tuple[str, ...] = option((), "keep only these classes, renumbered in this order; empty = all")
     single_class: bool = option(False, "treat every object as one class named 'object'")
@@ -59,7 +59,9 @@ class DataConfig:
 class AugmentConfig:
     """Training augmentation; names and defaults of YOLOv5's scratch hyperparameters (level low)."""
 
-    level: Literal["none", "low", "med", "high"] = option("low", "preset that sets the other keys of this section before they are applied")
+    level: Literal["none", "low", "med", "high"] = option(
+        "low", "preset that sets the other keys of this section before they are applied"
+    )
     hsv_h: float = option(0.015, "hue gain, fraction of the circle: factor uniform in 1 +- hsv_h")
     hsv_s: float = option(0.7, "saturation gain: factor uniform in 1 +- hsv_s")
     hsv_v: float = option(0.4, "value gain: factor uniform in 1 +- hsv_v")
@@ -103,8 +105,10 @@ class ModelConfig:
 
     name: str = option("yolov5n", "short name of the network, for tables")
     backbone: str = option("csp_darknet", "a row of BACKBONES (`yolo-tf show backbones`)")
-    backbone_weights: str = option("none", "imagenet | none | FILE: where the backbone's initial weights come from")
-    adapters: Literal["batch_norm", "plain", "none"] = option("batch_norm", "1x1 convolutions from backbone taps to neck widths: with batch norm, plain with bias, or none")
+    backbone_weights: str = option("none", "imagenet | none | FILE: the backbone's initial weights")
+    adapters: Literal["batch_norm", "plain", "none"] = option(
+        "batch_norm", "1x1 convolutions from backbone taps to neck widths: with batch norm, plain with bias, or none"
+    )
     neck: str = option("csp_pan", "a row of NECKS")
     depth: float = option(0.33, "depth multiple of backbone (csp_darknet) and neck")
     width: float = option(0.25, "width multiple of backbone (csp_darknet) and neck")
@@ -145,7 +149,9 @@ class TrainConfig:
     optimizer: Literal["sgd", "adamw"] = option("sgd", "sgd = Nesterov with coupled L2 as YOLOv5; adamw")
     learning_rate: float = option(0.01, "initial learning rate (lr0); adamw wants about 0.001")
     final_learning_rate_fraction: float = option(0.01, "final learning rate as a fraction of the initial (lrf)")
-    schedule: Literal["linear", "cosine", "one_cycle"] = option("linear", "linear and cosine step once an epoch after warm-up; one_cycle rises and falls every step")
+    schedule: Literal["linear", "cosine", "one_cycle"] = option(
+        "linear", "linear and cosine fall once an epoch after warm-up; one_cycle rises and falls every step"
+    )
     momentum: float = option(0.937, "SGD momentum, AdamW beta 1")
     weight_decay: float = option(0.0005, "on kernels only; scaled by the real over the nominal batch")
     warmup_epochs: float = option(3.0, "linear warm-up, at least 100 steps when not 0")
@@ -154,7 +160,9 @@ class TrainConfig:
     clip_norm: float = option(10.0, "largest global gradient norm; 0 = no clipping")
     ema_decay: float = option(0.9999, "decay of the averaged weights that are evaluated and saved; 0 = off")
     ema_ramp: float = option(2000.0, "updates over which the decay ramps up: decay * (1 - exp(-k / ramp))")
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option("float32", "arithmetic of the network; loss and decode are always float32")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option(
+        "float32", "arithmetic of the network; loss and decode are always float32"
+    )
     xla: Literal["auto", "true", "false"] = option("auto", "compile the step; auto = on a GPU only (slower than oneDNN on a CPU)")
     evaluate_every: int = option(1, "epochs between evaluations; the last epoch is always evaluated")
     patience: int = option(100, "stop after so many evaluated epochs without a better fitness; 0 = never")
@@ -194,7 +202,9 @@ class DetectConfig:
 
 
 # The settings at which COCO numbers are computed (YOLOv5's val), whatever `detect` says.
-EVALUATION_DETECT = DetectConfig(score_threshold=0.001, iou_threshold=0.6, max_detections=300, max_candidates=4096, multi_label=True)
+EVALUATION_DETECT = DetectConfig(
+    score_threshold=0.001, iou_threshold=0.6, max_detections=300, max_candidates=4096, multi_label=True
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

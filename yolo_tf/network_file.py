@@ -42,5 +42,7 @@ def load_weights(network, path, spec):
         raise InputError(f"{path}: is an export. Expected a .keras file. Use the network that it was made from.")
     shapes = [[tuple(weight.shape) for weight in model.weights] for model in (source, network)]
     if shapes[0] != shapes[1]:
-        raise InputError(f"{path}: holds another network ({source.name}). Expected one built from the same model section as {network.name}.")
+        raise InputError(
+            f"{path}: holds another network ({source.name}). Expected one built from the same model section as {network.name}."
+        )
     network.set_weights(source.get_weights())

@@ -107,7 +107,10 @@ def load_checkpoint(run, trainer):
     """
     places = sorted(run.checkpoints.glob("epoch_*"))
     if not places:
-        raise InputError(f"{run.checkpoints}: holds no checkpoint. Expected a run with at least one finished epoch. Start it without --resume.")
+        raise InputError(
+            f"{run.checkpoints}: holds no checkpoint. Expected a run with at least one finished epoch."
+            " Start it anew in another --run."
+        )
     try:
         state = json.loads((places[-1] / "state.json").read_text(encoding="utf-8"))
         with warnings.catch_warnings():
@@ -115,7 +118,9 @@ def load_checkpoint(run, trainer):
             trainer.load_weights(places[-1] / "trainer.weights.h5")
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{places[-1]}: does not fit this network ({reason}). Expected the config and data set it was written with.") from error
+        raise InputError(
+            f"{places[-1]}: does not fit this network ({reason}). Expected the config and data set it was written with."
+        ) from error
     return state
 
 
@@ -126,7 +131,8 @@ def write_history(path, rows):
         keys = list(dict.fromkeys(key for row in rows for key in row))
         writer = csv.DictWriter(text, keys, lineterminator="\n", restval="")
         writer.writeheader()
-        writer.writerows({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows)
+        for row in rows:
+            writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
     write_text(path, text.getvalue())
 
 

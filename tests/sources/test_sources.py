@@ -116,5 +116,3 @@ def test_real_bccd(shared_dir):
     # The counted-from-1 rule: boxes that touch the edges touch 0 and the full size, exactly.
     edges = np.concatenate([record.boxes for record in splits["train"].records])
     assert edges.min(axis=0)[:2].tolist() == [0, 0] and edges.max(axis=0)[2:].tolist() == [640, 480]
-
-

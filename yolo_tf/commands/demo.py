@@ -28,7 +28,7 @@ seed: 0
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="where everything goes (default runs/demo)")
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default runs/demo")
     parser.add_argument("--epochs", type=int, default=16, metavar="N", help="passes over the training pictures (default 16)")
     parser.add_argument("--images", type=int, default=600, metavar="N", help="training pictures to paint (default 600)")
     parser.add_argument("--image-size", type=int, default=256, metavar="N", help="network input, px (default 256)")
@@ -56,6 +56,9 @@ def run(arguments):
     config = read_config(None, overrides)
     write_text(data_yaml, DATA_YAML.format(train=arguments.images, val=max(arguments.images // 6, 10)))
 
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
     from yolo_tf.training import train
 
     run_directory = next_free_directory(arguments.out, "train")
@@ -118,5 +121,6 @@ def format_summary(summary, out):
             f"{row['path']:<34}  {row['AP']:6.3f}  {row['AP50']:6.3f}  {row['bytes'] / 1e6:6.1f}"
             f"  {row['images_per_second']:8.1f}  {difference:>36}"
         )
-    lines.append(f"pictures: {out / 'predictions'} ({summary['num_pictures']}); curves and training batches: {Path(summary['run']) / 'plots'}")
+    lines.append(f"pictures: {out / 'predictions'} ({summary['num_pictures']})")
+    lines.append(f"curves and training batches: {Path(summary['run']) / 'plots'}")
     return "\n".join(lines)

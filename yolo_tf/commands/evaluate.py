@@ -14,7 +14,7 @@ def add_arguments(parser):
     parser.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="keep only these classes of the data set")
     parser.add_argument("--single-class", action="store_true", help="treat every object as one class")
     parser.add_argument("--lenient", action="store_true", help="leave bad labels out and count them instead of stopping")
-    parser.add_argument("--score-threshold", type=float, default=0.001, metavar="X", help="least score that takes part (default 0.001)")
+    parser.add_argument("--score-threshold", type=float, default=0.001, metavar="X", help="least score (default 0.001)")
     parser.add_argument("--iou-threshold", type=float, default=0.6, metavar="X", help="IoU of suppression (default 0.6)")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision-recall, F1 and confusion plots there")
 
@@ -39,6 +39,9 @@ def run(arguments):
     if dataset.problems:
         print(f"{len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
 
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
     import tensorflow as tf
 
     from yolo_tf.data.images import check_images

@@ -8,15 +8,9 @@ MOST_IMAGES = 16  # compared; more take time and say little
 def add_arguments(parser):
     """Declares the arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file of `yolo-tf train`")
-    overrides = parser.add_argument(
-        "overrides",
-        nargs="+",
-        default=[],
-        metavar="detect.key=value",
-        help="optional thresholds, of a SavedModel for good (`yolo-tf show config`)",
+    parser.add_argument(
+        "overrides", nargs="*", metavar="detect.key=value", help="thresholds, of a SavedModel for good (`yolo-tf show config`)"
     )
-    # not `nargs="*"`: argparse would take that as given, and empty, as soon as an option follows MODEL
-    overrides.required = False
     parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model or tflite")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory of the SavedModel, or .tflite file")
     parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; a TFLite file keeps it")
@@ -39,6 +33,9 @@ def run(arguments):
     overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
     detect = read_config(overrides=overrides).detect
 
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
     import dataclasses
 
     from yolo_tf.atomic import size_on_disk
@@ -85,4 +82,3 @@ def _read_images(sources, data):
         paths, origin = [record.path for record in dataset.records], f"val images of {data}"
     step = -(-len(paths) // MOST_IMAGES)  # evenly from the whole list
     return [read_image(path) for path in paths[::step]], origin
-

@@ -29,11 +29,19 @@ def run(arguments):
     )
     out = arguments.out or next_free_directory("runs", "predict")
 
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
     import numpy as np
 
     from yolo_tf.atomic import write_json, write_text
     from yolo_tf.prediction import (
-        list_images, output_names, predict_image, prediction_to_json, prediction_to_yolo_txt, write_picture,
+        list_images,
+        output_names,
+        predict_image,
+        prediction_to_json,
+        prediction_to_yolo_txt,
+        write_picture,
     )
     from yolo_tf.runtime import choose_image_size, detect_images, open_detector
 

@@ -28,6 +28,9 @@ def run(arguments):
 
 
 def _show_backbones(arguments):
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
     from yolo_tf.models.backbones import BACKBONES
 
     print(f"{'backbone':<16}{'parameters':>13}{'GFLOPs':>10}  {'channels':<16}features of stride 8, 16, 32")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML with sections data, augment, model, loss, train, detect, hyp")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML: data, augment, model, loss, train, detect, hyp")
     parser.add_argument("--run", type=Path, metavar="DIR", help="run directory; default runs/<config name>, numbered if taken")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run from its last finished epoch")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="options that replace those of the file")
@@ -31,6 +31,9 @@ def run(arguments):
         config = read_config(config_file, arguments.overrides)
         root = root or next_free_directory("runs", config_file.stem if config_file else config.model.name)
 
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
     from yolo_tf.training import train
 
     return train(config, root, resume=arguments.resume)
