@@ -68,9 +68,8 @@ def test_a_full_disk_leaves_the_last_checkpoint(tiny_network, tiny_anchors, tmp_
     assert load_checkpoint(run, make_trainer(tiny_network, tiny_anchors, seed=1))["epoch"] == 1
 
 
-def test_no_checkpoint_is_named(tmp_path):
-    with pytest.raises(InputError, match="holds no checkpoint. Expected a run with at least one finished epoch"):
-        load_checkpoint(RunDirectory(tmp_path), None)
+def test_a_run_without_a_finished_epoch_starts_at_the_first(tmp_path):
+    assert load_checkpoint(RunDirectory(tmp_path), None) == {"epoch": 0, "best": None}
 
 
 def test_a_run_is_never_overwritten(tmp_path):

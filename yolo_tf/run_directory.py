@@ -20,6 +20,8 @@ from yolo_tf import __version__
 from yolo_tf.atomic import atomic_path, write_json, write_text
 from yolo_tf.errors import InputError
 
+FIRST_STATE = {"epoch": 0, "best": None}  # of a run that has finished no epoch
+
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
@@ -100,17 +102,14 @@ def save_checkpoint(run, trainer, state):
 
 
 def load_checkpoint(run, trainer):
-    """Restores the newest checkpoint into `trainer`; returns its state.
+    """Restores the newest checkpoint into `trainer`; returns its state, or FIRST_STATE when no epoch was finished yet.
 
     Raises:
-        InputError: there is none, or it belongs to another network.
+        InputError: it belongs to another network.
     """
     places = sorted(run.checkpoints.glob("epoch_*"))
     if not places:
-        raise InputError(
-            f"{run.checkpoints}: holds no checkpoint. Expected a run with at least one finished epoch."
-            " Start it anew in another --run."
-        )
+        return FIRST_STATE
     try:
         state = json.loads((places[-1] / "state.json").read_text(encoding="utf-8"))
         with warnings.catch_warnings():

@@ -18,7 +18,7 @@ from yolo_tf.models.report import format_report, network_report
 from yolo_tf.network_file import load_weights, save_network
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.plots import plot_evaluation, plot_history, plot_labels
-from yolo_tf.run_directory import RunDirectory, load_checkpoint, new_run_directory, read_history, write_environment
+from yolo_tf.run_directory import FIRST_STATE, RunDirectory, load_checkpoint, new_run_directory, read_history, write_environment
 from yolo_tf.runtime import network_candidates, open_detector
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.trainer import DetectorTrainer
@@ -56,7 +56,7 @@ def train(config, root, *, resume=False):
     compiled = use_xla(config.train.xla)
     trainer = DetectorTrainer(network, anchors, loss=config.loss, fused_batch_norm=not compiled)
     trainer.compile(optimizer=optimizer, jit_compile=compiled)
-    state = load_checkpoint(run, trainer) if resume else {"epoch": 0, "best": None}
+    state = load_checkpoint(run, trainer) if resume else FIRST_STATE
     batches = make_train_dataset(
         train_set,
         data=config.data,
@@ -91,14 +91,18 @@ def train(config, root, *, resume=False):
         tensorboard=config.train.tensorboard,
     )
     print(f"run directory: {run.root}  (interrupt with Ctrl-C, go on with --resume)")
-    trainer.fit(
-        batches,
-        epochs=config.train.epochs,
-        initial_epoch=state["epoch"],
-        steps_per_epoch=steps,
-        callbacks=[StopOnNonFiniteLoss(), evaluation, recording],
-        shuffle=False,  # the batches come shuffled
-    )
+    try:
+        trainer.fit(
+            batches,
+            epochs=config.train.epochs,
+            initial_epoch=state["epoch"],
+            steps_per_epoch=steps,
+            callbacks=[StopOnNonFiniteLoss(), evaluation, recording],
+            shuffle=False,  # the batches come shuffled
+        )
+    except KeyboardInterrupt:
+        print(f"\nThe last finished epoch is kept. Go on with: yolo-tf train --resume --run {run.root}")
+        raise
     return summarize(run, val_set, config, rows, best_epoch=evaluation.best["epoch"])
 
 
