@@ -7,6 +7,8 @@ CLASS_NAMES = ("circle", "square", "triangle", "star", "cross")
 SIZES = (20.0, 160.0)  # px, longer side of the box around a whole shape
 LEAST_VISIBLE = 0.6  # of the area of every shape, after all others are painted
 ATTEMPTS = 8  # places tried for one shape before it is given up
+USUAL_HUE = 0.9  # of the shapes have about the hue of their class: colour hints at the class, only the outline decides it
+HUE_SPREAD = 0.04  # standard deviation around the hue of the class, fraction of the circle
 SUPERSAMPLING = 3  # each mask is drawn this much larger and averaged down, for smooth edges
 
 
@@ -28,23 +30,27 @@ def paint_scene(rng, *, height, width, max_objects):
     owner = np.full((height, width), -1, np.int32)  # which shape is seen at each pixel
     areas, class_ids = [], []
     count = int(rng.integers(0, max_objects + 1) or rng.integers(0, max_objects + 1))
-    first_hue = rng.uniform()
     # Uniform in the logarithm: as many from 20 to 40 px as from 80 to 160.
     sizes = np.sort(np.exp(rng.uniform(*np.log(SIZES), count)))[::-1]
-    for number, size in enumerate(sizes):
+    for size in sizes:
         class_id = int(rng.integers(len(CLASS_NAMES)))
         mask = _draw_mask(rng, CLASS_NAMES[class_id], min(size, 0.7 * min(height, width)))
         place = _find_place(rng, mask, owner, areas)
         if place is None:
             continue
-        # Steps of the golden ratio keep the hues of one picture apart.
-        _paint_shape(rng, image, mask, place, first_hue + 0.618 * number)
+        _paint_shape(rng, image, mask, place, _draw_hue(rng, class_id))
         window, patch = _overlap(mask, place, owner.shape)
         owner[window][mask[patch] >= 0.5] = len(areas)
         areas.append(np.count_nonzero(mask >= 0.5))
         class_ids.append(class_id)
     boxes = [_visible_box(owner == index) for index in range(len(areas))]
     return _add_grain(rng, image), np.array(boxes, np.float32).reshape(-1, 4), np.array(class_ids, np.int32)
+
+
+def _draw_hue(rng, class_id):
+    if rng.uniform() < USUAL_HUE:
+        return class_id / len(CLASS_NAMES) + rng.normal(0, HUE_SPREAD)
+    return rng.uniform()
 
 
 def _visible_box(visible):
@@ -131,7 +137,7 @@ def _paint_shape(rng, image, mask, place, hue):
 def _texture(rng, hue, height, width):
     """Returns a bright patch, float32 [height, width, 3]: plain, shaded, striped, dotted, chequered or mottled."""
     base = _colour(hue, rng.uniform(0.65, 1.0), rng.uniform(0.7, 1.0))
-    other = _colour(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.5, 1.0), rng.uniform(0.35, 0.75))
+    other = _colour(hue + rng.uniform(-0.08, 0.08), rng.uniform(0.5, 1.0), rng.uniform(0.35, 0.75))
     y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
     angle = rng.uniform(0, np.pi)
     cosine, sine = float(np.cos(angle)), float(np.sin(angle))  # Python numbers keep the arrays float32
