@@ -4,14 +4,24 @@ import argparse
 
 import keras
 
-from yolo_tf.anchors import COCO_ANCHORS
-from yolo_tf.config import AugmentConfig, DataConfig, DetectConfig, ModelConfig, TrainConfig
-from yolo_tf.data.pipeline import make_train_dataset, steps_per_epoch
-from yolo_tf.decode import decode_predictions
-from yolo_tf.models.network import build_network
-from yolo_tf.sources import read_dataset, read_source
-from yolo_tf.suppression import suppress
-from yolo_tf.trainer import DetectorTrainer
+from yolo_tf import (
+    COCO_ANCHORS,
+    AugmentConfig,
+    DataConfig,
+    DetectConfig,
+    DetectorTrainer,
+    ModelConfig,
+    TrainConfig,
+    build_network,
+    decode_predictions,
+    detector_spec,
+    make_train_dataset,
+    read_dataset,
+    read_source,
+    save_network,
+    steps_per_epoch,
+    suppress,
+)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", default="configs/datasets/shapes.yaml", help="data set YAML")
@@ -29,7 +39,8 @@ trainer = DetectorTrainer(network, COCO_ANCHORS)
 trainer.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=10.0), jit_compile=False)
 trainer.fit(batches, epochs=train.epochs, steps_per_epoch=steps_per_epoch(dataset, train.batch_size), shuffle=False)
 
-network.save(arguments.out)  # opens with Keras alone
+spec = detector_spec(class_names=dataset.class_names, image_size=data.image_size, anchors=COCO_ANCHORS)
+save_network(network, spec, arguments.out)  # opens with Keras alone, and with every yolo-tf command
 images, _ = next(iter(batches))
 detections = suppress(*decode_predictions(network(images), COCO_ANCHORS), DetectConfig(score_threshold=0.1))
 print(f"saved {arguments.out}; objects found in the last batch: {detections.num_valid.numpy().tolist()}")

@@ -52,7 +52,7 @@ def test_file_keeps_the_house_rules(path):
         if package in {"tensorflow", "keras", "keras_cv", "tensorflow_datasets"}:
             assert part not in TENSORFLOW_FREE, f"{part} may import {package} inside functions only"
             assert package not in {"keras_cv", "tensorflow_datasets"}, f"{package} is imported where it is used"
-        if package == "yolo_tf" and rest and rest[0] not in {part, "__version__"}:
+        if package == "yolo_tf" and rest and rest[0] not in {part, "__version__"}:  # the package itself gives its version only
             assert RANK[rest[0]] < RANK[part], f"{part} may not import {rest[0]}"
 
 

@@ -1,3 +1,50 @@
-"""YOLOv5-style object detection on any Keras backbone."""
+"""YOLOv5-style object detection on any Keras backbone.
+
+The names below are loaded from their modules when they are first used: importing the package costs nothing.
+"""
+
+import importlib
 
 __version__ = "0.1.0"
+
+# public name -> module
+PUBLIC = {
+    "AugmentConfig": "config",
+    "COCO_ANCHORS": "anchors",
+    "Config": "config",
+    "DataConfig": "config",
+    "DetectConfig": "config",
+    "DetectorTrainer": "trainer",
+    "LossConfig": "config",
+    "ModelConfig": "config",
+    "TrainConfig": "config",
+    "build_network": "models.network",
+    "decode_predictions": "decode",
+    "detect_images": "runtime",
+    "detection_loss": "losses",
+    "detector_spec": "detector_file",
+    "evaluate": "evaluation",
+    "export_detector": "export",
+    "make_eval_dataset": "data.pipeline",
+    "make_train_dataset": "data.pipeline",
+    "open_detector": "runtime",
+    "read_config": "config_reader",
+    "read_dataset": "sources",
+    "read_source": "sources",
+    "save_network": "network_file",
+    "steps_per_epoch": "data.pipeline",
+    "suppress": "suppression",
+    "train": "training",
+}
+
+__all__ = list(PUBLIC)
+
+
+def __getattr__(name):
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'yolo_tf' has no attribute '{name}'. Public names: {', '.join(PUBLIC)}.")
+    return getattr(importlib.import_module(f"yolo_tf.{PUBLIC[name]}"), name)
+
+
+def __dir__():
+    return sorted([*globals(), *PUBLIC])

@@ -102,8 +102,8 @@ def test_no_shape_is_mostly_hidden_and_sizes_spread():
         _, boxes, class_ids = paint_scene(np.random.default_rng(seed), height=300, width=340, max_objects=8)
         sides.extend((boxes[:, 2:] - boxes[:, :2]).max(axis=1))
         assert len(boxes) <= 8 and set(class_ids.tolist()) <= set(range(5))
-    assert min(sides) > 10 and max(sides) <= 162
-    assert np.mean(np.array(sides) < 32) > 0.1 and np.mean(np.array(sides) > 96) > 0.1
+    assert min(sides) > 14 and max(sides) <= 162
+    assert np.mean(np.array(sides) < 48) > 0.1 and np.mean(np.array(sides) > 96) > 0.1
 
 
 def test_a_picture_without_shapes_is_background(monkeypatch):

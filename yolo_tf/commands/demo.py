@@ -10,7 +10,7 @@ OVERRIDES = (
     "train.batch_size=8",
     "train.nominal_batch_size=8",
     "train.optimizer=adamw",
-    "train.learning_rate=0.002",
+    "train.learning_rate=0.003",
     "train.momentum=0.9",
     "train.schedule=one_cycle",
     "train.warmup_epochs=0.0",
@@ -33,7 +33,7 @@ seed: 0
 def add_arguments(parser):
     """Declares the arguments."""
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default runs/demo")
-    parser.add_argument("--epochs", type=int, default=24, metavar="N", help="passes over the training pictures (default 24)")
+    parser.add_argument("--epochs", type=int, default=18, metavar="N", help="passes over the training pictures (default 18)")
     parser.add_argument("--images", type=int, default=600, metavar="N", help="training pictures to paint (default 600)")
     parser.add_argument("--image-size", type=int, default=256, metavar="N", help="network input, px (default 256)")
 

@@ -4,11 +4,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 CLASS_NAMES = ("circle", "square", "triangle", "star", "cross")
-SIZES = (20.0, 160.0)  # px, longer side of the box around a whole shape
-LEAST_VISIBLE = 0.6  # of the area of every shape, after all others are painted
+SIZES = (28.0, 160.0)  # px, longer side of the box around a whole shape
+LEAST_VISIBLE = 0.7  # of the area of every shape, after all others are painted
 ATTEMPTS = 8  # places tried for one shape before it is given up
-USUAL_HUE = 0.9  # of the shapes have about the hue of their class: colour hints at the class, only the outline decides it
-HUE_SPREAD = 0.04  # standard deviation around the hue of the class, fraction of the circle
+USUAL_HUE = 0.95  # of the shapes have about the hue of their class: colour hints at the class, only the outline decides it
+HUE_SPREAD = 0.03  # standard deviation around the hue of the class, fraction of the circle
 SUPERSAMPLING = 3  # each mask is drawn this much larger and averaged down, for smooth edges
 
 
@@ -30,7 +30,7 @@ def paint_scene(rng, *, height, width, max_objects):
     owner = np.full((height, width), -1, np.int32)  # which shape is seen at each pixel
     areas, class_ids = [], []
     count = int(rng.integers(0, max_objects + 1) or rng.integers(0, max_objects + 1))
-    # Uniform in the logarithm: as many from 20 to 40 px as from 80 to 160.
+    # Uniform in the logarithm: as many from 30 to 60 px as from 60 to 120.
     sizes = np.sort(np.exp(rng.uniform(*np.log(SIZES), count)))[::-1]
     for size in sizes:
         class_id = int(rng.integers(len(CLASS_NAMES)))

@@ -1,0 +1,25 @@
+"""`import yolo_tf` costs nothing, and every public name is there."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import yolo_tf
+
+
+@pytest.mark.parametrize("name", sorted(yolo_tf.PUBLIC))
+def test_a_public_name_is_the_module_s_own(name):
+    assert getattr(yolo_tf, name) is getattr(importlib.import_module(f"yolo_tf.{yolo_tf.PUBLIC[name]}"), name)
+    assert name in dir(yolo_tf)
+
+
+def test_an_unknown_name_lists_the_known():
+    with pytest.raises(AttributeError, match="has no attribute 'trane'. Public names: .*train"):
+        yolo_tf.trane
+
+
+def test_importing_the_package_loads_nothing():
+    code = "import sys, yolo_tf; assert not {'tensorflow', 'numpy', 'yaml'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
