@@ -97,6 +97,7 @@ def test_every_hyp_name_points_to_an_option():
         ("augment.photometric={Grayscale: 3.0}", "config.augment.photometric.Grayscale: expected a probability"),
         ("augment.photometric=Grayscale", "expected mapping"),
         ("model.anchors=[[a]]", "expected nested list of numbers"),
+        ("model.batch_norm_momentum=1.0", "config.model.batch_norm_momentum: expected 0 <= momentum < 1"),
         ("model.depth=0.0", "config.model.depth: expected a number above 0"),
         ("loss.anchor_ratio_limit=1.0", "expected above 1"),
         ("loss.label_smoothing=1.0", "config.loss.label_smoothing: expected 0..1"),

@@ -113,11 +113,18 @@ class ModelConfig:
     depth: float = option(0.33, "depth multiple of backbone (csp_darknet) and neck")
     width: float = option(0.25, "width multiple of backbone (csp_darknet) and neck")
     anchors: tuple = option((), "[[[w, h], ...], ...] px, fine to coarse; empty = YOLOv5's COCO anchors")
+    batch_norm_momentum: float = option(
+        0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)"
+    )
     weights: str = option("", "a .keras file of the same network to start from")
 
     def __post_init__(self):
         require(self.depth > 0, f"config.model.depth: expected a number above 0, got {self.depth}.")
         require(self.width > 0, f"config.model.width: expected a number above 0, got {self.width}.")
+        require(
+            0 <= self.batch_norm_momentum < 1,
+            f"config.model.batch_norm_momentum: expected 0 <= momentum < 1, got {self.batch_norm_momentum}.",
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -183,3 +183,13 @@ def test_anchors_of_the_config():
 def test_unusable_anchors(anchors):
     with pytest.raises(InputError, match=r"config.model.anchors: got .* Expected 3 levels with equally many"):
         network_anchors(ModelConfig(anchors=anchors))
+
+
+def test_batch_norm_momentum_replaces_that_of_every_batch_norm(tmp_path):
+    network = build(batch_norm_momentum=0.5, **SMALL)
+    network.save(tmp_path / "a.keras")
+    for one in (network, keras.models.load_model(tmp_path / "a.keras", compile=False)):
+        momenta = [layer.momentum for layer in one.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert len(momenta) > 20 and set(momenta) == {0.5}
+    usual = [layer.momentum for layer in build(**SMALL).layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert set(usual) == {0.97}

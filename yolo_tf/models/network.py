@@ -45,7 +45,12 @@ def build_network(model, *, num_classes, anchors):
     outputs = detection_head(
         features, num_classes=num_classes, anchors_per_cell=anchors.per_cell, strides=anchors.strides
     )
-    return keras.Model(backbone.inputs[0], outputs, name=_identifier(model.name))
+    network = keras.Model(backbone.inputs[0], outputs, name=_identifier(model.name))
+    if model.batch_norm_momentum:
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = model.batch_norm_momentum
+    return network
 
 
 def adapt_features(features, kind, *, width):
