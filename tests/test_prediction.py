@@ -8,15 +8,16 @@ from PIL import Image
 
 from yolo_tf.config import DetectConfig
 from yolo_tf.detector_file import read_spec
+from yolo_tf.drawing import write_picture
 from yolo_tf.errors import InputError
 from yolo_tf.prediction import (
     Prediction,
+    draw_prediction,
     list_images,
     output_names,
     predict_image,
     prediction_to_json,
     prediction_to_yolo_txt,
-    write_picture,
 )
 from yolo_tf.runtime import Detector
 
@@ -115,12 +116,12 @@ def test_nothing_found_is_written_as_nothing(tmp_path):
     )
     assert prediction_to_json(empty, detector_files.CLASS_NAMES)["detections"] == []
     assert prediction_to_yolo_txt(empty) == ""
-    write_picture(empty, detector_files.CLASS_NAMES, tmp_path / "x.png")
+    write_picture(draw_prediction(empty, detector_files.CLASS_NAMES), tmp_path / "x.png")
     np.testing.assert_array_equal(read_picture(tmp_path / "x.png"), PREDICTION.image)
 
 
 def test_picture_has_the_size_of_the_image_and_boxes_on_it(tmp_path):
-    write_picture(PREDICTION, detector_files.CLASS_NAMES, tmp_path / "new" / "x.jpg")
+    write_picture(draw_prediction(PREDICTION, detector_files.CLASS_NAMES), tmp_path / "new" / "x.jpg")
     picture = read_picture(tmp_path / "new" / "x.jpg").astype(int)
     assert picture.shape == (100, 200, 3)
     assert np.abs(picture[50, 20] - 90).max() > 40  # left edge of the first box

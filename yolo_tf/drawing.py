@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from yolo_tf.atomic import atomic_path
 from yolo_tf.palette import class_colors, text_color
 
 # Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.
@@ -75,6 +76,12 @@ def draw_grid(pictures, *, columns=None, cell_size=None, gap=6):
         top = gap + row * (height + gap) + (height - cell.height) // 2
         grid.paste(cell, (int(left), int(top)))
     return np.array(grid)
+
+
+def write_picture(picture, path):
+    """Writes a picture, uint8 [H, W, 3], whole or not at all; the suffix of `path` says the format."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, quality=92, subsampling=0)  # a JPEG with sharp colours; others take no notice
 
 
 @functools.lru_cache(maxsize=32)

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import letterbox_image, to_original
 from yolo_tf.drawing import draw_boxes
@@ -111,11 +109,9 @@ def output_names(paths):
     return names
 
 
-def write_picture(prediction, class_names, path):
-    """Writes the image with its boxes drawn; the suffix of `path` says the format."""
-    picture = draw_boxes(prediction.image, prediction.boxes, prediction.class_ids, class_names, prediction.scores)
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, quality=92, subsampling=0)  # a JPEG with sharp colours; others take no notice
+def draw_prediction(prediction, class_names):
+    """Returns the image with its boxes drawn: uint8 [h, w, 3]."""
+    return draw_boxes(prediction.image, prediction.boxes, prediction.class_ids, class_names, prediction.scores)
 
 
 def prediction_to_json(prediction, class_names):

@@ -4,13 +4,13 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.anchors import best_possible_recall
-from yolo_tf.atomic import atomic_path, write_json
+from yolo_tf.atomic import write_json
 from yolo_tf.callbacks import EvaluateAveraged, RecordRun, StopOnNonFiniteLoss
 from yolo_tf.config_reader import write_config
 from yolo_tf.data.images import check_images
 from yolo_tf.data.pipeline import first_batches, make_train_dataset, steps_per_epoch
 from yolo_tf.detector_file import detector_spec
-from yolo_tf.drawing import draw_boxes, draw_grid
+from yolo_tf.drawing import draw_boxes, draw_grid, write_picture
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation import evaluate, format_table
 from yolo_tf.models.network import build_network, network_anchors
@@ -176,12 +176,6 @@ def picture_batches(batches, class_names, folder, *, images=9):
             real = class_ids >= 0
             drawn.append(draw_boxes(picture, boxes[real], class_ids[real], class_names))
         write_picture(draw_grid(drawn), folder / f"train_batch_{number}.png")
-
-
-def write_picture(picture, path):
-    """Writes a uint8 [H, W, 3] picture."""
-    with atomic_path(path) as temporary:
-        keras.utils.save_img(temporary, picture, scale=False)
 
 
 def summarize(run, val_set, config, rows, *, best_epoch):

@@ -1,8 +1,6 @@
 """The loss against tensors recorded from the reference implementation."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +16,8 @@ SIZE = 320
 
 
 @pytest.fixture(scope="module")
-def golden():
-    root = os.environ.get("YOLO_TF_SHARED")
-    if not root or not (Path(root) / "golden" / "loss.npz").exists():
-        pytest.skip("set YOLO_TF_SHARED to a directory with golden/loss.npz")
-    return np.load(Path(root) / "golden" / "loss.npz"), json.loads((Path(root) / "golden" / "loss.json").read_text())
+def golden(shared_dir):
+    return np.load(shared_dir / "golden" / "loss.npz"), json.loads((shared_dir / "golden" / "loss.json").read_text())
 
 
 @pytest.fixture(scope="module")

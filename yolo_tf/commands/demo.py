@@ -83,9 +83,10 @@ def deploy(network, data_yaml, out):
     from yolo_tf.atomic import size_on_disk
     from yolo_tf.config import DetectConfig
     from yolo_tf.data.images import read_image
+    from yolo_tf.drawing import write_picture
     from yolo_tf.evaluation import evaluate
     from yolo_tf.export import export_detector
-    from yolo_tf.prediction import predict_image, write_picture
+    from yolo_tf.prediction import draw_prediction, predict_image
     from yolo_tf.runtime import choose_image_size, open_detector
     from yolo_tf.sources import read_dataset, read_source
 
@@ -95,7 +96,7 @@ def deploy(network, data_yaml, out):
     detector = open_detector(network)
     for path in paths:
         prediction = predict_image(detector, path, image_size=detector.spec.image_size, detect=DetectConfig())
-        write_picture(prediction, detector.spec.class_names, out / "predictions" / f"{path.stem}.jpg")
+        write_picture(draw_prediction(prediction, detector.spec.class_names), out / "predictions" / f"{path.stem}.jpg")
 
     files = {"keras": {"path": str(network)}}
     for format, place in (("saved_model", out / "saved_model"), ("tflite", out / "detector.tflite")):

@@ -35,13 +35,14 @@ def run(arguments):
     import numpy as np
 
     from yolo_tf.atomic import write_json, write_text
+    from yolo_tf.drawing import write_picture
     from yolo_tf.prediction import (
+        draw_prediction,
         list_images,
         output_names,
         predict_image,
         prediction_to_json,
         prediction_to_yolo_txt,
-        write_picture,
     )
     from yolo_tf.runtime import choose_image_size, detect_images, open_detector
 
@@ -60,7 +61,7 @@ def run(arguments):
         except InputError as error:
             unreadable.append((path, error))
             continue
-        write_picture(prediction, class_names, picture)
+        write_picture(draw_prediction(prediction, class_names), picture)
         if arguments.save_txt:
             write_text(out / "labels" / f"{picture.stem}.txt", prediction_to_yolo_txt(prediction))
         rows.append(prediction_to_json(prediction, class_names))
