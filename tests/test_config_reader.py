@@ -30,6 +30,7 @@ def test_file_then_overrides(tmp_path):
     assert config.data.image_size == (96, 160) and config.data.classes == ("a", "b")
     assert config.augment.photometric == {"Grayscale": 0.5} and config.train.xla == "true"
     assert read_config(None, ["data.image_size=64"]).data.image_size == (64, 64)
+    assert read_config(None, ["detect.class_ids=[5, 0]"]).detect.class_ids == (5, 0)
 
 
 def test_paths_are_relative_to_the_file_that_states_them(tmp_path, monkeypatch):
@@ -43,7 +44,8 @@ def test_paths_are_relative_to_the_file_that_states_them(tmp_path, monkeypatch):
 
 
 def test_the_resolved_config_reads_back_equal(tmp_path):
-    config = read_config(None, ["augment.level=med", "model.anchors=[[[1, 2], [3, 4]], [[5, 6], [7, 8.5]]]", "data.classes=[x]"])
+    lists = ["model.anchors=[[[1, 2], [3, 4]], [[5, 6], [7, 8.5]]]", "data.classes=[x]", "detect.class_ids=[3, 1]"]
+    config = read_config(None, ["augment.level=med", *lists])
     write_config(config, tmp_path / "c.yaml")
     assert read_config(tmp_path / "c.yaml") == config
 
@@ -103,6 +105,10 @@ def test_every_hyp_name_points_to_an_option():
         ("loss.label_smoothing=1.0", "config.loss.label_smoothing: expected 0..1"),
         ("detect.iou_threshold=1.5", "config.detect.iou_threshold: expected 0..1"),
         ("detect.max_detections=0", "config.detect.max_detections: expected a whole number above 0"),
+        ("detect.class_ids=[2, -1]", "config.detect.class_ids: expected numbers from 0, got [2, -1]"),
+        ("detect.class_ids=[2, 0, 2]", "config.detect.class_ids: expected each number once, got [2, 0, 2]"),
+        ("detect.class_ids=[car]", "config.detect.class_ids: expected int, got 'car' (str)"),
+        ("detect.class_ids=2", "config.detect.class_ids: expected list, got 2 (int)"),
         ("epochs=3", "Expected section.key=value"),
         ("train.epochs", "Expected section.key=value"),
         ("train.epochs=[", "is not a YAML value"),

@@ -1,6 +1,7 @@
 """A detector that knows the answer, through letterbox, suppression and back to original pixels."""
 
 import dataclasses
+import math
 import time
 
 import numpy as np
@@ -36,8 +37,8 @@ def dataset(tmp_path):
 def to_input(boxes, height, width):
     """The letterbox by hand: scaled to fit, centred, the free pixel on the right and below."""
     scale = min(IMAGE_SIZE[0] / height, IMAGE_SIZE[1] / width)
-    offset_x = (IMAGE_SIZE[1] - round(width * scale)) // 2
-    offset_y = (IMAGE_SIZE[0] - round(height * scale)) // 2
+    offset_x = (IMAGE_SIZE[1] - math.ceil(width * scale - 1e-9)) // 2
+    offset_y = (IMAGE_SIZE[0] - math.ceil(height * scale - 1e-9)) // 2
     return boxes * scale + [offset_x, offset_y, offset_x, offset_y]
 
 
@@ -117,12 +118,35 @@ def test_a_split_without_boxes_gives_none(dataset):
     assert "-" in format_table(result)
 
 
-def test_progress_counts_images(dataset):
-    calls = []
-    evaluate(
-        perfect_candidates(dataset), dataset, image_size=IMAGE_SIZE, batch_size=2, progress=lambda *call: calls.append(call)
-    )
-    assert calls == [(2, 5), (4, 5), (5, 5)]
+def test_rect_batches_find_the_same_in_smaller_inputs(dataset):
+    """Ratios .3 2.5 1.59 .6 .67 in batches of 2: records 0 3, then 4 2, then 1; the longer side is always 160 px."""
+    by_ratio = iter([dataset.records[index] for index in (0, 3, 4, 2, 1)])
+    shapes = []
+
+    def candidates(images):
+        shapes.append(tuple(images.shape))
+        boxes, scores = np.zeros((len(images), 7, 4), np.float32), np.zeros((len(images), 7, 3), np.float32)
+        for row, record in zip(range(len(images)), by_ratio):
+            scale = 160 / max(record.height, record.width)
+            y = (images.shape[1] - round(record.height * scale)) // 2
+            x = (images.shape[2] - round(record.width * scale)) // 2
+            count = len(record.boxes)
+            boxes[row, :count] = record.boxes * scale + [x, y, x, y]
+            scores[row, np.arange(count), record.class_ids] = 0.9
+        return boxes, scores
+
+    result = evaluate(candidates, dataset, image_size=(160, 160), batch_size=2, rect=True)
+    assert shapes == [(2, 128, 192, 3), (2, 192, 192, 3), (1, 192, 96, 3)]
+    assert result.metrics["AP"] == result.metrics["AR100"] == result.metrics["f1"] == 1.0
+    for record, (boxes, _, class_ids) in zip(dataset.records, result.detections, strict=True):
+        order, expected = np.lexsort(boxes.T), np.lexsort(record.boxes.T)
+        assert boxes[order] == pytest.approx(record.boxes[expected], abs=2e-3)  # original px, in record order
+        assert class_ids[order].tolist() == record.class_ids[expected].tolist()
+
+
+def test_rect_without_a_square_is_refused(dataset):
+    with pytest.raises(InputError, match="96 x 160 px .* is no square"):
+        evaluate(perfect_candidates(dataset), dataset, image_size=IMAGE_SIZE, rect=True)
 
 
 def test_speed_leaves_out_the_first_batch_where_there_are_more(dataset):

@@ -14,17 +14,17 @@ ORDER = [
     {"errors", "structures", "atomic", "palette"},
     {"lookup", "config", "yaml_file", "tensorflow_start"},
     {"config_reader", "sources", "boxes", "anchors", "run_directory"},
-    {"detector_file", "data", "models", "losses", "decode", "suppression", "metrics", "drawing", "plots"},
-    {"trainer", "schedules", "evaluation", "runtime"},
+    {"detector_file", "data", "models", "losses", "decode", "suppression", "metrics", "drawing", "plots", "checkpoints"},
+    {"trainer", "schedules", "evaluation", "runtime", "test_time_augmentation"},
     {"optimizers", "prediction", "callbacks", "export"},
     {"network_file"},
-    {"training"},
+    {"training", "yolov5_import"},
     {"commands"},
     {"cli"},
     {"__main__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ORDER) for part in row}
-TENSORFLOW_FREE = ORDER[0] | ORDER[1] | {"config_reader", "sources", "anchors", "run_directory", "detector_file"}
+TENSORFLOW_FREE = ORDER[0] | ORDER[1] | {"config_reader", "sources", "anchors", "run_directory", "detector_file", "checkpoints"}
 TENSORFLOW_FREE |= {"commands", "cli", "__main__", "__init__"}
 FILES = sorted(ROOT.rglob("*.py"))
 

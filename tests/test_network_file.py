@@ -20,7 +20,8 @@ def test_weights_start_another_network(tiny_network, tiny_anchors, tmp_path):
     save_network(tiny_network(seed=0), spec, tmp_path / "a.keras")
     assert read_spec(tmp_path / "a.keras") == spec
     other = tiny_network(seed=1)
-    load_weights(other, tmp_path / "a.keras", spec)
+    report = load_weights(other, tmp_path / "a.keras")
+    assert len(report.loaded) == 13 and str(report) == f"weights: 13 of 13 layers from {tmp_path / 'a.keras'}"
     for left, right in zip(other.weights, tiny_network(seed=0).weights, strict=True):
         np.testing.assert_array_equal(left.numpy(), right.numpy())
 
@@ -41,20 +42,38 @@ def test_half_precision_is_saved_as_float32(tiny_network, tiny_anchors, tmp_path
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
-def test_another_network_or_class_count_is_refused(tiny_network, tiny_anchors, tmp_path):
-    save_network(tiny_network(num_classes=4), spec_of(4, tiny_anchors), tmp_path / "four.keras")
-    with pytest.raises(InputError, match=r"was trained on 4 classes .* Expected 6: .* Use a network of these classes"):
-        load_weights(tiny_network(), tmp_path / "four.keras", spec_of(6, tiny_anchors))
-    save_network(tiny_network(anchors_per_cell=3), spec_of(6, tiny_anchors), tmp_path / "three.keras")
-    with pytest.raises(InputError, match=r"holds another network \(tiny\). Expected one built from the same model section"):
-        load_weights(tiny_network(), tmp_path / "three.keras", spec_of(6, tiny_anchors))
+def test_what_does_not_fit_stays_as_it_was_and_is_reported(tiny_network, tiny_anchors, tmp_path):
+    source, other = tiny_network(num_classes=4, seed=0), tiny_network(num_classes=6, seed=1)
+    save_network(source, spec_of(4, tiny_anchors), tmp_path / "four.keras")
+    before = other.get_layer("head_p4").get_weights()
+    report = load_weights(other, tmp_path / "four.keras")
+    assert report.other_shape == ("head_p3", "head_p4", "head_p5") and report.missing == report.unused == ()
+    assert "weights: 10 of 13 layers" in str(report) and "head_p3 (other shape), head_p4 (other shape)" in str(report)
+    np.testing.assert_array_equal(other.get_layer("head_p4").get_weights()[0], before[0])
+    np.testing.assert_array_equal(other.get_layer("stage2_conv").kernel, source.get_layer("stage2_conv").kernel)
 
 
-def test_an_export_is_no_start(tmp_path, tiny_network, tiny_anchors):
-    from yolo_tf.export import export_detector
+def test_a_part_of_a_network_gives_its_layers(tiny_network, tmp_path):
+    source, other = tiny_network(seed=0), tiny_network(seed=1)
+    part = keras.Model(source.inputs[0], keras.layers.Conv2D(2, 1, name="extra")(source.get_layer("stage1_silu").output))
+    save_network(part, None, tmp_path / "part.keras")
+    report = load_weights(other, tmp_path / "part.keras")
+    assert report.loaded == ("stage0_conv", "stage0_batch_norm", "stage1_conv", "stage1_batch_norm")
+    assert len(report.missing) == 9 and report.unused == ("extra",)
+    text = str(report)
+    assert "stage2_conv (not in the file)" in text and "and 3 more" in text and "in the file only: extra" in text
 
-    spec = spec_of(6, tiny_anchors)
-    save_network(tiny_network(), spec, tmp_path / "a.keras")
-    export_detector(tmp_path / "a.keras", "saved_model", tmp_path / "saved")
-    with pytest.raises(InputError, match="saved: is an export. Expected a .keras file"):
-        load_weights(tiny_network(), tmp_path / "saved", spec)
+
+def test_files_that_give_nothing_are_refused(tiny_network, tmp_path):
+    images = keras.Input((None, None, 3))
+    save_network(keras.Model(images, keras.layers.Conv2D(2, 1, name="other")(images)), None, tmp_path / "other.keras")
+    with pytest.raises(InputError, match="none of its 1 layers fits tiny by name and shape. Expected .* same backbone"):
+        load_weights(tiny_network(), tmp_path / "other.keras")
+    (tmp_path / "broken.keras").write_bytes(b"PK")
+    with pytest.raises(InputError, match="broken.keras: cannot be read as a Keras network"):
+        load_weights(tiny_network(), tmp_path / "broken.keras")
+    with pytest.raises(InputError, match="absent.keras: no such file. Expected a .keras file. Check config.model.weights"):
+        load_weights(tiny_network(), tmp_path / "absent.keras")
+    (tmp_path / "saved_model").mkdir()
+    with pytest.raises(InputError, match="saved_model: is no .keras file"):
+        load_weights(tiny_network(), tmp_path / "saved_model")

@@ -89,6 +89,25 @@ def test_boxes_come_back_in_pixels_of_the_file(tmp_path):
     assert found.milliseconds > 0
 
 
+def test_a_rectangle_has_the_scale_of_the_whole_input_and_less_grey(tmp_path):
+    """200 x 100 (w x h) in 160 x 160: scale 0.8, 160 x 80 in 160 x 96, offset (0, 8) instead of (0, 40)."""
+    Image.fromarray(PREDICTION.image).save(tmp_path / "1.png")
+    offsets = {(160, 160): 40, (96, 160): 8}
+
+    def candidates(images):
+        y = offsets[tuple(images.shape[1:3])]
+        np.testing.assert_array_equal(np.unique(images[0, y : y + 80]), [90])
+        np.testing.assert_array_equal(np.unique(tf.concat([images[0, :y], images[0, y + 80 :]], 0)), [114])
+        return tf.constant([[[16.0, 8 + y, 48, 72 + y]]]), tf.constant([[[0, 0, 0.75]]])
+
+    detector = Detector(path=Path("x"), kind="keras", spec=read_spec(detector_files.keras_file()), candidates=candidates)
+    for rect in (False, True):
+        found = predict_image(detector, tmp_path / "1.png", image_size=(160, 160), detect=DetectConfig(), rect=rect)
+        np.testing.assert_allclose(found.boxes, PREDICTION.boxes[:1], rtol=1e-6)
+        offsets.pop((96, 160) if rect else (160, 160))
+    assert not offsets, "each size was seen"
+
+
 def test_json_and_txt():
     assert prediction_to_json(PREDICTION, detector_files.CLASS_NAMES) == {
         "path": "street/1.png",

@@ -8,6 +8,7 @@ from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.boxes import pairwise_iou
 from yolo_tf.config import EVALUATION_DETECT, DetectConfig
 from yolo_tf.decode import decode_predictions
+from yolo_tf.errors import InputError
 from yolo_tf.suppression import suppress
 
 DETECT = DetectConfig(score_threshold=0.25, iou_threshold=0.5, max_detections=6, max_candidates=40)
@@ -81,6 +82,56 @@ def test_worked_example():
     # across classes the fourth falls to the first
     found = suppress(boxes, scores, dataclasses.replace(DETECT, class_agnostic=True))
     np.testing.assert_allclose(found.scores[0], [0.9, 0.7, 0, 0, 0, 0])
+
+
+# four candidates apart from each other, with the scores of three classes
+APART = np.array([[[0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [60, 0, 69, 9]]], np.float32)
+OF_THREE = np.array([[[0.9, 0.6, 0.1], [0.5, 0.8, 0.1], [0.2, 0.3, 0.7], [0.45, 0.1, 0.4]]], np.float32)
+
+
+@pytest.mark.parametrize(
+    "class_ids, multi_label, class_agnostic, expected",  # expected: (score, class id, candidate)
+    [
+        ((1,), False, False, [(0.8, 1, 1)]),  # candidates 0 and 2 are of other classes first
+        ((1,), True, False, [(0.8, 1, 1), (0.6, 1, 0), (0.3, 1, 2)]),
+        ((1,), False, True, [(0.8, 1, 1)]),
+        ((1,), True, True, [(0.8, 1, 1), (0.6, 1, 0), (0.3, 1, 2)]),
+        ((2, 0), False, False, [(0.9, 0, 0), (0.7, 2, 2), (0.45, 0, 3)]),
+        ((2, 0), True, False, [(0.9, 0, 0), (0.7, 2, 2), (0.5, 0, 1), (0.45, 0, 3), (0.4, 2, 3)]),
+        ((2, 0), True, True, [(0.9, 0, 0), (0.7, 2, 2), (0.5, 0, 1), (0.45, 0, 3)]),  # one class a candidate
+        ((0, 1, 2), False, False, [(0.9, 0, 0), (0.8, 1, 1), (0.7, 2, 2), (0.45, 0, 3)]),
+    ],
+)
+@pytest.mark.parametrize("score_threshold", [0.25, 0.0])
+def test_only_some_classes(class_ids, multi_label, class_agnostic, expected, score_threshold):
+    detect = dataclasses.replace(
+        DETECT, class_ids=class_ids, multi_label=multi_label, class_agnostic=class_agnostic, score_threshold=score_threshold
+    )
+    if multi_label and not score_threshold:
+        expected = [entry for entry in expected if entry[0] > 0.4]  # weaker ones follow
+    found = suppress(APART, OF_THREE, detect)
+    count = len(expected)
+    assert found.num_valid[0] == count or (multi_label and not score_threshold)
+    np.testing.assert_allclose(found.scores[0, :count], [score for score, _, _ in expected])
+    np.testing.assert_array_equal(found.class_ids[0, :count], [class_id for _, class_id, _ in expected])
+    np.testing.assert_array_equal(found.boxes[0, :count], [APART[0, candidate] for _, _, candidate in expected])
+    assert set(found.class_ids.numpy().ravel()) <= {*class_ids, -1}
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_other_classes_take_no_places_and_suppress_no_one(multi_label):
+    only_last = dataclasses.replace(DETECT, class_ids=(2,), multi_label=multi_label)
+    found = suppress(APART, OF_THREE, dataclasses.replace(only_last, max_candidates=1, max_detections=1))
+    np.testing.assert_array_equal(found.class_ids, [[2]])
+    np.testing.assert_allclose(found.scores, [[0.7]])
+    one_place = np.repeat(APART[:, :1], 4, 1)
+    found = suppress(one_place, OF_THREE, dataclasses.replace(only_last, class_agnostic=True))
+    np.testing.assert_allclose(found.scores[0, :2], [0.7, 0])
+
+
+def test_an_unknown_class_number_is_refused():
+    with pytest.raises(InputError, match="config.detect.class_ids: the detector has no class 3. Expected 0..2. Correct"):
+        suppress(APART, OF_THREE, dataclasses.replace(DETECT, class_ids=(0, 3)))
 
 
 @pytest.mark.parametrize("class_agnostic", [False, True])

@@ -1,5 +1,6 @@
 """The main job through the real commands, on a generated data set of a few small pictures."""
 
+import dataclasses
 import json
 import shutil
 
@@ -9,11 +10,16 @@ import pytest
 import yaml
 
 from yolo_tf import cli
+from yolo_tf.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.callbacks import EvaluateAveraged, StopOnNonFiniteLoss, fitness
 from yolo_tf.config import TrainConfig
 from yolo_tf.config_reader import read_config
+from yolo_tf.detector_file import detector_spec, read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.network_file import save_network
 from yolo_tf.run_directory import RunDirectory, read_history
+from yolo_tf.runtime import open_detector
+from yolo_tf.training import start_anchors, start_network
 
 CONFIG = """# a test
 data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
@@ -93,7 +99,7 @@ def test_an_interrupted_run_continues_as_if_it_had_not_been(project, monkeypatch
     [
         (["--run", "run"], "holds a run already"),
         (["model.weights=nowhere.keras"], "nowhere.keras: no such file"),
-        (["data.classes=[circle]", "model.weights={run}/best.keras"], "was trained on 5 classes"),
+        (["model.width=0.2", "model.weights={run}/other.keras"], "none of its 1 layers fits small by name and shape"),
         (["data.classes=[hexagon]"], "hexagon"),
         (["data.val_split=validation"], "validation"),
         (["data.image_size=100"], "100 is no positive multiple of 32"),
@@ -103,6 +109,8 @@ def test_an_interrupted_run_continues_as_if_it_had_not_been(project, monkeypatch
     ],
 )
 def test_bad_input_of_a_training_run(project, capsys, arguments, message):
+    images = keras.Input((None, None, 3))
+    keras.Model(images, keras.layers.Conv2D(2, 1)(images)).save(project / "run" / "other.keras")
     arguments = [argument.replace("{run}", str(project / "run")) for argument in arguments]
     if "--run" not in arguments:
         arguments = ["--run", "new", *arguments]
@@ -111,6 +119,34 @@ def test_bad_input_of_a_training_run(project, capsys, arguments, message):
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
     assert not (project / "new").exists()
+
+
+def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
+    best = RunDirectory(project / "run").best
+    config = read_config(project / "config.yaml", [f"model.weights={best}", "data.classes=[star, circle]"])
+    own = anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) + 4)
+    attached = project / "attached.keras"
+    save_network(open_detector(best).network, dataclasses.replace(read_spec(best), anchor_sizes=own.sizes.tolist()), attached)
+    np.testing.assert_array_equal(start_anchors(dataclasses.replace(config.model, weights=str(attached))).sizes, own.sizes)
+    stated = dataclasses.replace(config.model, weights=str(attached), anchors=COCO_ANCHORS.sizes.tolist())
+    np.testing.assert_array_equal(start_anchors(stated).sizes, COCO_ANCHORS.sizes)
+
+    spec = dataclasses.replace(read_spec(best), class_names=("star", "circle"))
+    network = start_network(config, spec)
+    theirs = open_detector(best).network
+    np.testing.assert_array_equal(network.get_layer("neck_p5_reduce_conv").kernel, theirs.get_layer("neck_p5_reduce_conv").kernel)
+    out = capsys.readouterr().out
+    assert "left as initialised: head_p3 (other shape), head_p4 (other shape), head_p5 (other shape)" in out
+    start_network(config, dataclasses.replace(spec, class_names=tuple("abcde")))
+    assert "note: their head was trained on ['circle', " in capsys.readouterr().out
+
+
+def test_anchors_of_other_levels_are_refused(project, tiny_network):
+    spec = detector_spec(class_names=["a"], image_size=(64, 64), anchors=anchor_set((16, 32), [[(9, 9)], [(20, 30)]]))
+    save_network(tiny_network(), spec, project / "two_levels.keras")
+    config = read_config(project / "config.yaml", [f"model.weights={project / 'two_levels.keras'}"])
+    with pytest.raises(InputError, match=r"has levels of strides \(16, 32\). Expected \(8, 16, 32\). Use other weights"):
+        start_anchors(config.model)
 
 
 def test_resuming_with_another_class_count_is_refused(project, capsys):

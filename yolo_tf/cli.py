@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "COCO numbers of a .keras file, a SavedModel or a .tflite file"),
     "predict": ("predict", "detect objects in images; pictures, JSON, txt"),
     "export": ("export", "write a SavedModel or a TFLite file and check it against the network"),
+    "import-yolov5": ("import_yolov5", "a YOLOv5 checkpoint (.pt) becomes a .keras file, without PyTorch"),
     "show": ("show", "tables: backbones, one network's cost, the resolved config"),
 }
 

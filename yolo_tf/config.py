@@ -116,7 +116,7 @@ class ModelConfig:
     batch_norm_momentum: float = option(
         0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)"
     )
-    weights: str = option("", "a .keras file of the same network to start from")
+    weights: str = option("", "a .keras file to start from: every layer that fits by name and shape")
 
     def __post_init__(self):
         require(self.depth > 0, f"config.model.depth: expected a number above 0, got {self.depth}.")
@@ -136,6 +136,9 @@ class LossConfig:
     classification: float = option(0.5, "gain of the class loss, before rescaling by levels and classes")
     level_balance: tuple[float, ...] = option((4.0, 1.0, 0.4), "weight of each level in the objectness loss, fine to coarse")
     anchor_ratio_limit: float = option(4.0, "largest ratio of box side to anchor side that still matches")
+    shared_anchor: Literal["best", "last"] = option(
+        "best", "objectness target where boxes share an anchor: the better overlap, or the last box as in YOLOv5 on a CPU"
+    )
     label_smoothing: float = option(0.0, "class targets become 1 - e/2 and e/2")
     objectness_positive_weight: float = option(1.0, "weight of positive cells in the objectness loss")
     class_positive_weight: float = option(1.0, "weight of positive classes in the class loss")
@@ -198,6 +201,7 @@ class DetectConfig:
     max_candidates: int = option(1000, "most candidates that enter suppression, best first")
     multi_label: bool = option(False, "one candidate may become a detection of several classes")
     class_agnostic: bool = option(False, "suppress across classes")
+    class_ids: tuple[int, ...] = option((), "keep only detections of these class numbers; empty = all")
 
     def __post_init__(self):
         for name in ("score_threshold", "iou_threshold"):
@@ -206,6 +210,9 @@ class DetectConfig:
         for name in ("max_detections", "max_candidates"):
             value = getattr(self, name)
             require(value > 0, f"config.detect.{name}: expected a whole number above 0, got {value}.")
+        numbers = list(self.class_ids)
+        require(min(numbers, default=0) >= 0, f"config.detect.class_ids: expected numbers from 0, got {numbers}.")
+        require(len(set(numbers)) == len(numbers), f"config.detect.class_ids: expected each number once, got {numbers}.")
 
 
 # The settings at which COCO numbers are computed (YOLOv5's val), whatever `detect` says.

@@ -66,6 +66,15 @@ def attach_spec(path, spec):
         archive.writestr(MEMBER, spec_to_json(spec))
 
 
+def carries_spec(path):
+    """Returns whether a `.keras` or `.tflite` file has a `detector.json`; False for what is no such file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MEMBER in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def read_spec(path):
     """Reads the DetectorSpec of an artefact.
 

@@ -25,7 +25,7 @@ class EvaluationResult:
     detections: list  # per record: (boxes float32 [n, 4] xyxy original px, scores float32 [n], class_ids int32 [n])
 
 
-def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATION_DETECT, progress=None):
+def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATION_DETECT, rect=False):
     """Runs a detector over a data set and measures it.
 
     Args:
@@ -34,7 +34,8 @@ def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATIO
         image_size: (height, width) of the network input, px.
         batch_size: images in one call of `candidates`; the last call may have fewer.
         detect: DetectConfig; the default is what COCO numbers are computed at.
-        progress: called with (images done, images in all) after every batch; None = not called.
+        rect: sort the images by shape and give each batch the smallest input instead of the whole square, as
+            YOLOv5's own validation does; `candidates` then gets another H, W with nearly every call.
 
     Returns:
         EvaluationResult; its metrics are the names in COCO_NAMES, "precision", "recall", "f1",
@@ -43,11 +44,11 @@ def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATIO
         out where there is more than one.
 
     Raises:
-        InputError: the detector has another number of classes than the data set.
+        InputError: the detector has another number of classes than the data set, or `rect` and no square.
     """
     detections = [None] * len(dataset.records)
     seconds, sizes = [], []
-    for images, letterbox, indices in make_eval_dataset(dataset, image_size=image_size, batch_size=batch_size):
+    for images, letterbox, indices in make_eval_dataset(dataset, image_size=image_size, batch_size=batch_size, rect=rect):
         start = time.perf_counter()
         boxes, scores = candidates(images)
         _check_classes(scores.shape[-1], dataset.class_names)
@@ -60,8 +61,6 @@ def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATIO
         for row, index in enumerate(indices.numpy()):
             kept = slice(num_valid[row])
             detections[index] = (original_boxes[row, kept], found_scores[row, kept], class_ids[row, kept])
-        if progress is not None:
-            progress(sum(sizes), len(dataset.records))
     first = min(1, len(sizes) - 1)
     return measure(dataset, detections, images_per_second=sum(sizes[first:]) / sum(seconds[first:]))
 

@@ -1,48 +1,113 @@
 """Networks in training <-> `.keras` files that open with Keras alone."""
 
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from pathlib import Path
+
+import keras
+
 from yolo_tf.atomic import atomic_path
-from yolo_tf.detector_file import attach_spec, read_spec
+from yolo_tf.detector_file import attach_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export.fold import float32_copy
-from yolo_tf.runtime import open_detector
 
 
 def save_network(network, spec, path):
-    """Writes a network with its detector.json.
+    """Writes a detector network with its detector.json.
 
     One that trains in half precision is written in float32: a half-precision policy inside a file would be
     forced on every runtime, and TFLite cannot take it.
 
     Args:
         network: functional keras.Model.
-        spec: DetectorSpec.
+        spec: DetectorSpec; None = a network that is no detector, written without detector.json.
         path: `.keras` file, replaced when whole.
     """
     if any(layer.compute_dtype != "float32" for layer in network.layers):
         network = float32_copy(network)
     with atomic_path(path) as temporary:
         network.save(temporary)
-        attach_spec(temporary, spec)
+        if spec is not None:
+            attach_spec(temporary, spec)
 
 
-def load_weights(network, path, spec):
-    """Copies the weights of a `.keras` detector of the same architecture and classes into `network`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoadedWeights:
+    """What `load_weights` did, layer by layer."""
+
+    path: Path
+    loaded: tuple[str, ...]  # names of layers that now have the file's weights
+    other_shape: tuple[str, ...]  # in both, with other shapes: left as they were
+    missing: tuple[str, ...]  # in the network only: left as they were
+    unused: tuple[str, ...]  # in the file only
+
+    def __str__(self):
+        """One or two lines for a person."""
+        count = len(self.loaded) + len(self.other_shape) + len(self.missing)
+        kept = [f"{name} (other shape)" for name in self.other_shape] + [f"{name} (not in the file)" for name in self.missing]
+        lines = [f"weights: {len(self.loaded)} of {count} layers from {self.path}"]
+        if kept:
+            lines.append(f"left as initialised: {_list(kept)}")
+        if self.unused:
+            lines.append(f"in the file only: {_list(self.unused)}")
+        return "\n".join(lines)
+
+
+def load_weights(network, path):
+    """Copies into `network` the weights of every layer that a `.keras` file has under the same name and shapes.
+
+    So a detector of other classes gives all but its head, and a backbone its own layers.
+
+    Args:
+        network: keras.Model; changed in place.
+        path: `.keras` file: a detector, or a backbone alone.
+
+    Returns:
+        LoadedWeights.
 
     Raises:
-        InputError: no such file or a damaged one, another number of classes, or another architecture.
+        InputError: no such file, not a Keras network, or no layer fits.
     """
-    theirs = read_spec(path)
-    if len(theirs.class_names) != len(spec.class_names):
+    path = Path(path)
+    theirs = {layer.name: layer for layer in _read_network(path).layers if layer.weights}
+    ours = {layer.name: layer for layer in network.layers if layer.weights}
+    fits = [name for name in ours if name in theirs and _shapes(ours[name]) == _shapes(theirs[name])]
+    if not fits:
         raise InputError(
-            f"{path}: was trained on {len(theirs.class_names)} classes {list(theirs.class_names)}. Expected"
-            f" {len(spec.class_names)}: {list(spec.class_names)}. Use a network of these classes, or start without model.weights."
+            f"{path}: none of its {len(theirs)} layers fits {network.name} by name and shape. Expected a network of the"
+            " same backbone. Check config.model.backbone, depth and width."
         )
-    source = open_detector(path).network
-    if source is None:
-        raise InputError(f"{path}: is an export. Expected a .keras file. Use the network that it was made from.")
-    shapes = [[tuple(weight.shape) for weight in model.weights] for model in (source, network)]
-    if shapes[0] != shapes[1]:
+    for name in fits:
+        ours[name].set_weights(theirs[name].get_weights())
+    return LoadedWeights(
+        path=path,
+        loaded=tuple(fits),
+        other_shape=tuple(name for name in ours if name in theirs and name not in fits),
+        missing=tuple(name for name in ours if name not in theirs),
+        unused=tuple(name for name in theirs if name not in ours),
+    )
+
+
+def _read_network(path):
+    if not path.is_file() or path.suffix != ".keras":
+        what = "is no .keras file" if path.exists() else "no such file"
+        raise InputError(f"{path}: {what}. Expected a .keras file. Check config.model.weights.")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path}: holds another network ({source.name}). Expected one built from the same model section as {network.name}."
-        )
-    network.set_weights(source.get_weights())
+            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole .keras file. Check"
+            " config.model.weights."
+        ) from error
+
+
+def _shapes(layer):
+    return [tuple(weight.shape) for weight in layer.weights]
+
+
+def _list(names, limit=6):
+    """Joins the first few names; says how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -103,6 +103,16 @@ def choose_image_size(detector, image_size=None):
     return image_size
 
 
+def check_any_size(detector, option):
+    """Raises InputError, on behalf of `option`, unless the detector takes images of any size."""
+    if detector.fixed_image_size is not None:
+        height, width = detector.fixed_image_size
+        raise InputError(
+            f"{option}: {detector.path} takes images of {height} x {width} px (height x width) only. Expected a file"
+            f" for any size. Use the .keras file or a SavedModel, or leave {option} out."
+        )
+
+
 def network_candidates(network, anchors):
     """Returns the function images -> candidates of a network in memory.
 

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from yolo_tf.errors import InputError
 from yolo_tf.structures import Detections
 
 
@@ -14,6 +15,11 @@ def suppress(boxes, scores, detect):
     `detect.iou_threshold`. With `detect.multi_label` a candidate stands for every class above the threshold,
     else for its best class; under `class_agnostic` always for its best (its own box would suppress the rest).
 
+    `detect.class_ids` is applied first, so that other classes neither suppress nor take up places. With
+    `multi_label` a candidate stands for every class kept; else its best class is chosen from all, and the
+    candidate counts only where that one is kept (a bus that scores a little as a car is no car). As in YOLOv5,
+    doi 10.5281/zenodo.3908559.
+
     Args:
         boxes: float32 [B, D, 4] xyxy, any unit, not clipped; B and D at least 1.
         scores: float32 [B, D, C], 0..1.
@@ -21,7 +27,12 @@ def suppress(boxes, scores, detect):
 
     Returns:
         Detections with K = `detect.max_detections`, in the unit of `boxes`.
+
+    Raises:
+        InputError: a number in `detect.class_ids` is C or more.
     """
+    if detect.class_ids:
+        scores = _scores_of_kept_classes(scores, detect)
     best_scores = tf.reduce_max(scores, -1)
     num_candidates = tf.minimum(detect.max_candidates, tf.shape(scores)[1])
     best_scores, order = tf.math.top_k(best_scores, num_candidates)
@@ -32,6 +43,20 @@ def suppress(boxes, scores, detect):
     if not detect.multi_label:
         scores *= tf.one_hot(tf.argmax(scores, -1), tf.shape(scores)[-1])
     return _suppress_per_class(boxes, scores, detect)
+
+
+def _scores_of_kept_classes(scores, detect):
+    """Returns the scores, 0 wherever `detect.class_ids` says that a class or a candidate does not count."""
+    num_classes = scores.shape[-1]
+    if max(detect.class_ids) >= num_classes:
+        raise InputError(
+            f"config.detect.class_ids: the detector has no class {max(detect.class_ids)}. Expected 0..{num_classes - 1}."
+            " Correct the number."
+        )
+    kept = tf.reduce_sum(tf.one_hot(detect.class_ids, num_classes), 0)  # [C] of 0 and 1
+    if not detect.multi_label:
+        kept = tf.gather(kept, tf.argmax(scores, -1))[..., None]  # [B, D, 1]: of the best class
+    return scores * kept
 
 
 def _suppress_per_class(boxes, scores, detect):

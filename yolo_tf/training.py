@@ -3,13 +3,13 @@
 import keras
 import tensorflow as tf
 
-from yolo_tf.anchors import best_possible_recall
+from yolo_tf.anchors import COCO_ANCHORS, best_possible_recall
 from yolo_tf.atomic import write_json
 from yolo_tf.callbacks import EvaluateAveraged, RecordRun, StopOnNonFiniteLoss
 from yolo_tf.config_reader import write_config
 from yolo_tf.data.images import check_images
 from yolo_tf.data.pipeline import first_batches, make_train_dataset, steps_per_epoch
-from yolo_tf.detector_file import detector_spec
+from yolo_tf.detector_file import carries_spec, detector_spec, read_spec
 from yolo_tf.drawing import draw_boxes, draw_grid, write_picture
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation import evaluate, format_table
@@ -44,7 +44,7 @@ def train(config, root, *, resume=False):
     run = RunDirectory(root.resolve()) if resume else new_run_directory(root)
     keras.utils.set_random_seed(config.train.seed)
 
-    anchors = network_anchors(config.model)
+    anchors = start_anchors(config.model)
     spec = detector_spec(
         class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=config.model.name
     )
@@ -131,8 +131,27 @@ def read_splits(data):
     return sets
 
 
+def start_anchors(model):
+    """Returns the anchors of a ModelConfig; those of the detector in `model.weights` where the config states none.
+
+    A head that was trained on other anchors would answer in the wrong units.
+
+    Raises:
+        InputError: the detector has other levels than this network.
+    """
+    if model.anchors or not (model.weights and carries_spec(model.weights)):
+        return network_anchors(model)
+    anchors = read_spec(model.weights).anchors
+    if anchors.strides != COCO_ANCHORS.strides:
+        raise InputError(
+            f"{model.weights}: has levels of strides {anchors.strides}. Expected {COCO_ANCHORS.strides}. Use other weights,"
+            " or state config.model.anchors."
+        )
+    return anchors
+
+
 def start_network(config, spec):
-    """Builds the network under the precision's policy, and loads `model.weights` if given."""
+    """Builds the network under the precision's policy, and loads what fits of `model.weights` if given."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.train.precision)
     try:
@@ -140,7 +159,10 @@ def start_network(config, spec):
     finally:
         keras.config.set_dtype_policy(before)
     if config.model.weights:
-        load_weights(network, config.model.weights, spec)
+        print(load_weights(network, config.model.weights))
+        theirs = read_spec(config.model.weights).class_names if carries_spec(config.model.weights) else ()
+        if len(theirs) == len(spec.class_names) and theirs != spec.class_names:
+            print(f"note: their head was trained on {list(theirs)}, in that order")
     return network
 
 

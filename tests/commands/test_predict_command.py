@@ -6,6 +6,11 @@ import pytest
 from PIL import Image
 
 from yolo_tf.cli import main
+from yolo_tf.commands.predict import find_class_ids
+from yolo_tf.config import DetectConfig
+from yolo_tf.errors import InputError
+from yolo_tf.prediction import predict_image
+from yolo_tf.runtime import open_detector
 
 
 @pytest.fixture
@@ -93,6 +98,8 @@ def test_sources_are_never_overwritten(photos, capsys):
         (["--score-threshold", "3"], "score_threshold: expected 0..1, got 3.0"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),
         (["none.jpg"], "none.jpg: stands for no image"),
+        (["--classes", "bus", "cra"], "--classes: there is no class 'cra'. Did you mean 'car'? Expected numbers 0..2"),
+        (["--classes", "3"], "--classes: there is no class '3'. Expected numbers 0..2 or names of: car, bus, tram. Correct"),
     ],
 )
 def test_bad_arguments(words, message, photos, capsys):
@@ -100,3 +107,78 @@ def test_bad_arguments(words, message, photos, capsys):
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 1 and message in error[0]
     assert not (photos / "out").exists()
+
+
+def detections_of(photos, *words):
+    """Returns the detections of 1.png (70 x 160 px, h x w) as JSON rows."""
+    assert predict(photos, detector_files.keras_file(), photos / "1.png", "--save-json", *words) == 0
+    return json.loads((photos / "out" / "detections.json").read_text())["images"][0]["detections"]
+
+
+@pytest.mark.parametrize("words", [("tram", "0"), ("0,tram",), ("2", "car,0")])
+def test_only_the_named_classes_are_kept(words, photos):
+    everything = detections_of(photos, "--max-detections", 1000)
+    kept = detections_of(photos, "--max-detections", 1000, "--classes", *words)
+    expected = [row for row in everything if row["class_name"] != "bus"]
+    assert sorted(kept, key=str) == sorted(expected, key=str)  # equal scores may come in another order
+    assert 0 < len(kept) < len(everything)
+
+
+def test_class_agnostic_reaches_suppression(photos):
+    detector = open_detector(detector_files.keras_file())
+    counts = []
+    for words, class_agnostic in (((), False), (("--class-agnostic",), True)):
+        detect = DetectConfig(max_detections=1000, class_agnostic=class_agnostic)
+        expected = predict_image(detector, photos / "1.png", image_size=(96, 160), detect=detect)
+        found = detections_of(photos, "--max-detections", 1000, *words)
+        np.testing.assert_allclose([row["score"] for row in found], expected.scores, atol=1e-6)
+        counts.append(len(found))
+    assert 0 < counts[1] < counts[0]
+
+
+@pytest.mark.parametrize(
+    "words, sizes",
+    [
+        ((), [(96, 160)]),
+        (("--rect", "--image-size", "320"), [(160, 320)]),  # scale 2: 140 x 320
+        (("--augment",), [(96, 160), (96, 160), (96, 128)]),  # 79.7 x 132.8 and 64.3 x 107.2, up to strides of 32
+        (("--augment", "--rect", "--image-size", "320"), [(160, 320), (160, 288), (128, 224)]),
+    ],
+)
+@pytest.mark.parametrize("model", [detector_files.keras_file, detector_files.saved_model])
+def test_flags_change_what_the_network_sees(model, words, sizes, photos, monkeypatch):
+    from yolo_tf import runtime
+
+    opened, seen = runtime.open_detector, []
+
+    def spy(path):
+        detector = opened(path)
+
+        def candidates(images):
+            seen.append(tuple(images.shape[1:3]))
+            return detector.candidates(images)
+
+        return runtime.dataclasses.replace(detector, candidates=candidates)
+
+    monkeypatch.setattr(runtime, "open_detector", spy)
+    assert predict(photos, model(), photos / "1.png", *words) == 0
+    assert seen[-len(sizes) :] == sizes and len(seen) == 2 * len(sizes)  # once on nothing, to warm up
+
+
+@pytest.mark.parametrize("option", ["--rect", "--augment"])
+def test_a_file_of_one_size_takes_no_other(option, photos, capsys):
+    assert predict(photos, detector_files.tflite_file(), photos / "1.png", option) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"{option}: {detector_files.tflite_file()} takes images of 96 x 160 px (height x width) only. Expected" in error
+    assert not (photos / "out").exists()
+
+
+def test_class_numbers_of_words():
+    names = ("car", "traffic light", "bus", "2", "a,b")
+    assert find_class_ids((), names) == ()
+    assert find_class_ids(["car, 1", "traffic light,bus"], names) == (0, 1, 2)
+    assert find_class_ids(["2"], names) == (3,), "a name wins over a number"
+    assert find_class_ids(["a,b", "4"], names) == (4,)
+    for word in ("car,", "-1", "5"):
+        with pytest.raises(InputError, match="--classes: there is no class"):
+            find_class_ids([word], names)

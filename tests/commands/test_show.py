@@ -42,7 +42,7 @@ def test_backbones(show):
     code, result, output, _ = show("backbones")
     rows = {row["name"]: row for row in result["backbones"]}
     assert code == 0
-    assert len(rows) == 1 + 8 + 5
+    assert len(rows) == 2 + 8 + 5
     assert rows["efficientnetb7"]["trainable_params"] == 62_143_440
     assert rows["efficientnetb7"]["taps"][1] == {"layer": "block5j_add", "stride": 16, "channels": 224}
     assert "62,143,440    82.883  80/224/640      block3g_add, block5j_add, block7d_add" in output

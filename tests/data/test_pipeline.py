@@ -154,6 +154,32 @@ def test_eval_dataset_keeps_the_order_and_gives_the_last_short_batch(dataset_of)
         np.testing.assert_allclose(to_original(in_input, letterbox), originals, atol=1e-3)
 
 
-def test_eval_dataset_of_nothing_is_empty():
+def test_rect_batches_hold_like_shapes_and_every_image_once(dataset_of):
+    """Ratios .75 .6 1.67 .3 1 at side 160: canvases 4 x 6, 6 x 6 and 6 x 4 strides."""
+    dataset = dataset_of(SIZES)
+    batches = list(make_eval_dataset(dataset, image_size=(160, 160), batch_size=2, rect=True))
+    assert [indices.numpy().tolist() for _, _, indices in batches] == [[3, 1], [0, 4], [2]]
+    assert [images.shape for images, _, _ in batches] == [(2, 128, 192, 3), (2, 192, 192, 3), (1, 192, 128, 3)]
+    scales = np.concatenate([letterbox.scale for _, letterbox, _ in batches])
+    offsets = np.concatenate([letterbox.offset for _, letterbox, _ in batches])  # (x, y): half of the free pixels
+    np.testing.assert_allclose(scales, [0.8, 1.0, 2.5, 16 / 3, 0.8], rtol=1e-6)
+    assert offsets.tolist() == [[16, 40], [16, 16], [16, 36], [16, 16], [16, 16]]
+    for images, letterbox, indices in batches:
+        for row, index in enumerate(indices.numpy()):
+            record = dataset.records[index]
+            assert tuple(letterbox.original_size[row].numpy()) == (record.height, record.width)
+            rows, columns = np.nonzero(images[row].numpy().max(-1) > 130)  # brighter than grey and background
+            painted = np.float32([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]])
+            only = type(letterbox)(*(part[row : row + 1] for part in letterbox))
+            np.testing.assert_allclose(to_original(painted[None], only)[0], record.boxes, atol=1 / scales.min())
+
+
+def test_rect_needs_a_square(dataset_of):
+    with pytest.raises(InputError, match=r"96 x 160 px \(height x width\) is no square.*Use 160 x 160, or leave rect out"):
+        make_eval_dataset(dataset_of(SIZES), image_size=(96, 160), batch_size=2, rect=True)
+
+
+@pytest.mark.parametrize("rect", [False, True])
+def test_eval_dataset_of_nothing_is_empty(rect):
     dataset = DetectionDataset(class_names=("a",), records=())
-    assert list(make_eval_dataset(dataset, image_size=(96, 160), batch_size=2)) == []
+    assert list(make_eval_dataset(dataset, image_size=(160, 160), batch_size=2, rect=rect)) == []

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yolo_tf.anchors import anchor_set
+from yolo_tf.boxes import complete_iou
 from yolo_tf.config import LossConfig
 from yolo_tf.losses.detection_loss import cross_entropy, detection_loss
 from yolo_tf.structures import Targets
@@ -48,6 +50,26 @@ def test_zero_logits_without_boxes_cost_log_two_times_the_gains(tiny_anchors):
     # Every cell costs -log(0.5); balance 4 + 1 + 0.4; image 96 x 160 of the 640 x 640 the gain is for.
     expected = math.log(2) * 5.4 * (96 * 160) / 640**2
     np.testing.assert_allclose(parts["objectness"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("rule", "winners"), [("best", {(2, 5): 0, (2, 6): 1}), ("last", {(2, 5): 1, (2, 6): 0})])
+def test_where_boxes_share_an_anchor_one_of_them_sets_the_objectness(rule, winners):
+    """The boxes of test_target_matching: cells (2, 5) and (2, 6) answer for both. Zero logits predict the middle of
+    the cell, so each box fits its own cell better; the neighbour is written last."""
+    targets = Targets(tf.constant([[[41, 17, 51, 27], [45, 13, 55, 23]]], tf.float32), tf.constant([[3, 1]]))
+    anchors = anchor_set((8,), [[(10, 10)]])
+    loss = LossConfig(shared_anchor=rule, level_balance=(1.0,))
+    logits = tf.broadcast_to(tf.one_hot(4, 9) * 2.0, [1, 12, 20, 1, 9])  # 2 for the objectness; the target counts
+    centres = [(5.75, 2.75), (6.25, 2.25)]
+    answers = {(2, 5): winners[2, 5], (2, 6): winners[2, 6], (3, 5): 0, (1, 6): 1}
+    total = 0.0
+    for (row, column), box in answers.items():
+        x, y = centres[box]
+        predicted, true = [column + 0.5, row + 0.5, 1.25, 1.25], [x, y, 1.25, 1.25]
+        total += float(complete_iou(tf.constant([predicted]), tf.constant([true]))[0])
+    # Cross entropy at logit 2 is log(1 + e^2) - 2 * target.
+    expected = (240 * math.log(1 + math.exp(2)) - 2 * total) / 240 * 3 * (96 * 160) / 640**2
+    np.testing.assert_allclose(detection_loss(targets, [logits], anchors, loss=loss)["objectness"], expected, rtol=1e-5)
 
 
 def test_a_perfect_prediction_costs_almost_nothing(random_targets, tiny_anchors):

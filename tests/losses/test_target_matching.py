@@ -58,6 +58,17 @@ def test_a_box_goes_to_its_cell_and_the_two_nearer_neighbours():
     np.testing.assert_allclose(boxes, [[0.25, 0.5, 1.25, 2.5], [1.25, 0.5, 1.25, 2.5]])
 
 
+def test_the_order_is_that_in_which_the_reference_writes():
+    """Box 0: centre (5.75, 2.75) cells, so right and lower neighbour; box 1: (6.25, 2.25), left and upper."""
+    targets = Targets(tf.constant([[[41, 17, 51, 27], [45, 13, 55, 23]]], tf.float32), tf.constant([[3, 1]]))
+    match = match_level(targets, np.array([(10, 10)], np.float32), stride=8, grid_size=(12, 20), ratio_limit=4.0)
+    order = {}
+    for cell, box, turn in zip(match.cell.numpy()[0], match.class_ids.numpy()[0], match.order.numpy()[0], strict=True):
+        order[int(cell) // 20, int(cell) % 20, int(box)] = int(turn)
+    # Of each kind of neighbour (own, left, upper, right, lower) first box 0, then box 1: kind * 2 + box.
+    assert order == {(2, 5, 3): 0, (2, 6, 3): 6, (3, 5, 3): 8, (2, 6, 1): 1, (2, 5, 1): 3, (1, 6, 1): 5}
+
+
 def test_no_neighbour_outside_the_grid():
     match = match_one((0, 0, 6, 6), [(6, 6)], stride=8, grid_size=(3, 5), ratio_limit=4.0)
     assert answers(match, 5, 1) == [(0, 0, 0, 0, 4)]  # centre (.375, .375): left and up would leave the grid

@@ -16,6 +16,10 @@ def add_arguments(parser):
     parser.add_argument("--lenient", action="store_true", help="leave bad labels out and count them instead of stopping")
     parser.add_argument("--score-threshold", type=float, default=0.001, metavar="X", help="least score (default 0.001)")
     parser.add_argument("--iou-threshold", type=float, default=0.6, metavar="X", help="IoU of suppression (default 0.6)")
+    parser.add_argument("--max-detections", type=int, default=300, metavar="N", help="most detections of one image (default 300)")
+    parser.add_argument("--class-agnostic", action="store_true", help="suppress across classes")
+    parser.add_argument("--rect", action="store_true", help="sort the images by shape; each batch gets the smallest input")
+    parser.add_argument("--augment", action="store_true", help="look at three scales of each image, one of them mirrored")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision-recall, F1 and confusion plots there")
 
 
@@ -29,6 +33,13 @@ def run(arguments):
 
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size: got {arguments.batch_size}. Expected a whole number above 0.")
+    detect = dataclasses.replace(
+        EVALUATION_DETECT,
+        score_threshold=arguments.score_threshold,
+        iou_threshold=arguments.iou_threshold,
+        max_detections=arguments.max_detections,
+        class_agnostic=arguments.class_agnostic,
+    )
     dataset = read_dataset(
         read_source(arguments.data, path=arguments.path),
         arguments.split,
@@ -47,20 +58,24 @@ def run(arguments):
     from yolo_tf.data.images import check_images
     from yolo_tf.evaluation import evaluate, format_table
     from yolo_tf.plots import plot_evaluation
-    from yolo_tf.runtime import choose_image_size, open_detector
+    from yolo_tf.runtime import check_any_size, choose_image_size, open_detector
+    from yolo_tf.test_time_augmentation import augment_candidates
 
     detector = open_detector(arguments.model)
-    detect = dataclasses.replace(
-        EVALUATION_DETECT, score_threshold=arguments.score_threshold, iou_threshold=arguments.iou_threshold
-    )
+    for option, given in (("--rect", arguments.rect), ("--augment", arguments.augment)):
+        if given:
+            check_any_size(detector, option)
+    candidates = detector.candidates
+    if arguments.augment:
+        candidates = augment_candidates(candidates, detector.spec.anchors)
     try:
         result = evaluate(
-            detector.candidates,
+            with_progress(candidates, len(dataset.records)),
             dataset,
             image_size=choose_image_size(detector, arguments.image_size),
             batch_size=arguments.batch_size,
             detect=detect,
-            progress=show_progress,
+            rect=arguments.rect,
         )
     except tf.errors.InvalidArgumentError:
         check_images(dataset)  # names the file, if one does not decode
@@ -72,6 +87,15 @@ def run(arguments):
     return result.metrics
 
 
-def show_progress(done, total):
-    """Rewrites one line with the number of images done; ends it after the last."""
-    print(f"\r{done}/{total} images", end="\n" if done == total else "", flush=True)
+def with_progress(candidates, total):
+    """Returns `candidates` that rewrites one line with the number of images done and ends it after the last."""
+    done = 0
+
+    def counted(images):
+        nonlocal done
+        found = candidates(images)
+        done += len(images)
+        print(f"\r{done}/{total} images", end="\n" if done == total else "", flush=True)
+        return found
+
+    return counted

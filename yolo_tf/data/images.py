@@ -22,7 +22,12 @@ def decode_image(contents):
     Raises:
         tf.errors.InvalidArgumentError: the bytes do not decode, or the file is truncated.
     """
-    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+    image = tf.cond(
+        tf.io.is_jpeg(contents),
+        # The pixels that other libraries see too; TensorFlow's own choice is up to 23 of 255 off, for no time saved.
+        lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
+    )
     image.set_shape([None, None, 3])
     return image
 

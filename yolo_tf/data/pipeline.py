@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from yolo_tf.data.augment import augment_batch, draw_parameters
 from yolo_tf.data.images import decode_image, resize_image
-from yolo_tf.data.letterbox import PAD_GREY, fitted_size, letterbox_image
+from yolo_tf.data.letterbox import PAD_GREY, fitted_size, letterbox_image, rect_canvases
 from yolo_tf.data.photometric import build_photometric
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox, Targets
@@ -111,27 +111,44 @@ def make_train_dataset(dataset, *, data, augment, train, first_epoch=0):
     return numbered.map(augmented, num_parallel_calls=PARALLEL_AUGMENTATIONS).prefetch(tf.data.AUTOTUNE)
 
 
-def make_eval_dataset(dataset, *, image_size, batch_size):
-    """Makes one pass over the images in record order, letterboxed.
+def make_eval_dataset(dataset, *, image_size, batch_size, rect=False):
+    """Makes one pass over the images, letterboxed: in record order, or sorted into batches of like ratios.
 
     Args:
         dataset: a DetectionDataset.
         image_size: (height, width) of the network input.
         batch_size: B; the last batch holds what is left.
+        rect: sort the images by height / width and give each batch the smallest canvas instead of the whole
+            square (see `rect_canvases`). Less grey, so faster; YOLOv5's own validation figures are measured so.
 
     Returns:
         tf.data.Dataset of (images float32 [b, H, W, 3] RGB 0..255, Letterbox, indices int32 [b] into
-        dataset.records).
-    """
-    paths = tf.constant([record.path for record in dataset.records], tf.string)
+        dataset.records). With `rect` H and W change from batch to batch.
 
-    def load(index):
+    Raises:
+        InputError: `rect` and an input that is no square.
+    """
+    records = dataset.records
+    paths = tf.constant([record.path for record in records], tf.string)
+    if rect:
+        height, width = image_size
+        if height != width:
+            raise InputError(
+                f"image size: {height} x {width} px (height x width) is no square. Expected one for rect, which gives each"
+                f" batch its own rectangle. Use {max(image_size)} x {max(image_size)}, or leave rect out."
+            )
+        sizes_hw = [(record.height, record.width) for record in records]
+        order, canvas_hw = rect_canvases(sizes_hw, height, batch_size)
+    else:
+        order, canvas_hw = np.arange(len(records), dtype=np.int32), np.tile(np.int32(image_size), [len(records), 1])
+
+    def load(index, canvas_hw):
         image = decode_image(tf.io.read_file(paths[index]))
-        boxed, scale, offset = letterbox_image(image, image_size)
+        boxed, scale, offset = letterbox_image(image, canvas_hw if rect else image_size, fit_size=image_size)
         return boxed, Letterbox(scale, offset, tf.shape(image)[:2]), index
 
-    indices = tf.data.Dataset.from_tensor_slices(tf.range(len(dataset.records)))
-    return indices.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    images = tf.data.Dataset.from_tensor_slices((order, canvas_hw))
+    return images.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def first_batches(train_dataset, count):

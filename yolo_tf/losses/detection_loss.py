@@ -74,9 +74,13 @@ def level_loss(match, raw, *, loss):
     iou = complete_iou(tf.concat([predicted_xy, predicted_wh], -1), target)  # [B, P]
     box = tf.math.divide_no_nan(tf.reduce_sum((1 - iou) * counted), num_matches)
 
-    # Two boxes may meet in one cell and anchor. The better overlap wins: deterministic, unlike the last write.
+    # Two boxes may meet in one cell and anchor. The better overlap wins, or the one that the reference writes last.
     quality = tf.stop_gradient(tf.nn.relu(iou)) * counted
     slot = match.cell + tf.range(batch)[:, None] * cells
+    if loss.shared_anchor == "last":
+        order = tf.where(match.mask, match.order, -1)
+        last = tf.math.unsorted_segment_max(tf.reshape(order, [-1]), tf.reshape(slot, [-1]), batch * cells)
+        quality *= tf.cast(order == tf.gather(last, slot), tf.float32)
     objectness_target = tf.math.unsorted_segment_max(tf.reshape(quality, [-1]), tf.reshape(slot, [-1]), batch * cells)
     objectness_target = tf.maximum(objectness_target, 0.0)  # empty segments hold the lowest float
     objectness_logits = tf.cast(tf.reshape(flat[..., 4], [-1]), tf.float32)

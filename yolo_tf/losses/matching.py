@@ -21,6 +21,7 @@ class Match(NamedTuple):
     boxes_grid: tf.Tensor  # float32 [B, P, 4]: centre offset from the cell (x, y), width, height; in cells
     anchors_grid: tf.Tensor  # float32 [1, P, 2] (width, height), in cells
     class_ids: tf.Tensor  # int32 [B, P]; -1 for padding
+    order: tf.Tensor  # int32 [B, P]: of answers in one cell and anchor, the reference writes the highest last
 
 
 def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
@@ -79,6 +80,10 @@ def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
     def per_answer(tensor, *last):
         return tf.reshape(tf.broadcast_to(tensor, [*shape, *last]), [batch, answers, *last])
 
+    # The reference lists all centres, then all left, upper, right and lower neighbours; each time box by box.
+    turn = tf.stack([tf.zeros_like(zero), tf.where(lower[..., 0], 1.0, 3.0), tf.where(lower[..., 1], 2.0, 4.0)], -1)
+    order = tf.cast(turn, tf.int32) * num_boxes + tf.range(num_boxes)[:, None]  # [B, M, SLOTS]
+
     offset_and_size = tf.concat(  # the offset is from the unclamped cell: -0.5 .. 1.5
         [centre[:, :, None] - cell_xy, tf.broadcast_to(size[:, :, None], tf.shape(cell_xy))], -1
     )
@@ -90,4 +95,5 @@ def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
             tf.broadcast_to(anchors_grid[:, None], [1, num_boxes, num_anchors, SLOTS, 2]), [1, answers, 2]
         ),
         class_ids=per_answer(targets.class_ids[:, :, None, None]),
+        order=per_answer(order[:, :, None]),
     )

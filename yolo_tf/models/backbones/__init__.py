@@ -12,7 +12,7 @@ import keras
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import look_up
 from yolo_tf.models.backbones.applications import build_application
-from yolo_tf.models.backbones.csp_darknet import build_csp_darknet
+from yolo_tf.models.backbones.csp_darknet import STAGES_V5, build_csp_darknet
 from yolo_tf.models.backbones.transfer import copy_weights_by_name
 from yolo_tf.models.layers import scaled_channels
 
@@ -79,15 +79,21 @@ def _convnext(variant, last_blocks, channels, trainable_params, gflops):
     return _application(f"ConvNeXt{variant}", layers, channels, trainable_params, gflops)
 
 
-BACKBONES = {
-    "csp_darknet": BackboneSpec(
-        build=build_csp_darknet,
+def _csp_darknet(trainable_params, gflops, **options):
+    return BackboneSpec(
+        build=functools.partial(build_csp_darknet, **options),
         taps=_taps([f"backbone_stage{stage}_csp_merge_silu" for stage in (2, 3, 4)], (256, 512, 1024)),
         pixel_scaling=UNIT_PIXELS,
-        trainable_params=23_958_400,
-        gflops=67.266,
+        trainable_params=trainable_params,
+        gflops=gflops,
         scalable=True,
-    ),
+    )
+
+
+BACKBONES = {
+    "csp_darknet": _csp_darknet(23_958_400, 67.266),
+    # Of YOLOv5 v4 and v5, for their checkpoints; together with the neck csp_pan_unpooled.
+    "csp_darknet_v5": _csp_darknet(27_075_968, 75.655, stages=STAGES_V5, pooled=True),
     # B0's stage 7 is one block without a residual, hence no add.
     "efficientnetb0": _efficientnet("B0", ("3b_add", "5c_add", "7a_project_bn"), (40, 112, 320), 3_595_388, 5.941),
     "efficientnetb1": _efficientnet("B1", ("3c_add", "5d_add", "7b_add"), (40, 112, 320), 6_101_024, 8.936),

@@ -7,7 +7,7 @@ from yolo_tf.models.layers import conv_block, csp_block, scaled_channels, scaled
 CHANNELS = (256, 512, 1024)  # of strides 8, 16, 32 at width 1
 
 
-def csp_pan(features, *, depth, width):
+def csp_pan(features, *, depth, width, pooled=True):
     """Mixes three features coarse to fine, then fine to coarse.
 
     The way up takes the coarse maps as they are after their 1 x 1 reduction, not the merged ones.
@@ -16,6 +16,7 @@ def csp_pan(features, *, depth, width):
         features: three tensors of strides 8, 16, 32, with any number of channels.
         depth: factor on the bottlenecks of each block, 3 at depth 1.
         width: factor on CHANNELS.
+        pooled: whether pyramid pooling comes first; False where the backbone ends with it.
 
     Returns:
         Three tensors of strides 8, 16, 32 with CHANNELS * width channels (multiples of 8).
@@ -32,7 +33,8 @@ def csp_pan(features, *, depth, width):
     def upsample(x, *, name):
         return keras.layers.UpSampling2D(2, interpolation="nearest", name=name)(x)
 
-    coarse = spatial_pyramid_pool(coarse, coarse_filters, name="neck_sppf")
+    if pooled:
+        coarse = spatial_pyramid_pool(coarse, coarse_filters, name="neck_sppf")
     coarse = conv_block(coarse, middle_filters, name="neck_p5_reduce")
     middle = merge([upsample(coarse, name="neck_p5_upsample"), middle], middle_filters, name="neck_p4_topdown")
     middle = conv_block(middle, fine_filters, name="neck_p4_reduce")

@@ -1,0 +1,101 @@
+"""`yolo-tf evaluate` on a small YOLO data set: every option reaches what it is about."""
+
+import json
+
+import detector_files
+import pytest
+from PIL import Image
+
+from yolo_tf.cli import main
+
+SIZES = ((60, 200), (300, 120), (96, 160))  # (height, width)
+
+
+@pytest.fixture
+def data_yaml(tmp_path):
+    """Three images of three shapes with one box each."""
+    for folder in ("images/val", "labels/val"):
+        (tmp_path / folder).mkdir(parents=True)
+    for index, (height, width) in enumerate(SIZES):
+        picture = Image.fromarray(detector_files.images()[index]).resize((width, height))
+        picture.save(tmp_path / "images" / "val" / f"{index}.png")
+        (tmp_path / "labels" / "val" / f"{index}.txt").write_text(f"{index} 0.5 0.5 0.4 0.6\n")
+    path = tmp_path / "data.yaml"
+    path.write_text("path: .\nval: images/val\nnames: [car, bus, tram]\n")
+    return path
+
+
+def evaluate(data_yaml, model, *words):
+    """Returns (exit code, the numbers or None)."""
+    result = data_yaml.parent / "result.json"
+    code = main(["evaluate", str(model), "--data", str(data_yaml), *(str(word) for word in words), "--json", str(result)])
+    return code, json.loads(result.read_text()) if result.exists() else None
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The shapes that the network saw, and the options that suppression was called with."""
+    from yolo_tf import evaluation, runtime
+
+    opened, suppressed = runtime.open_detector, evaluation.suppress
+    shapes, detects = [], []
+
+    def open_spy(path):
+        detector = opened(path)
+
+        def candidates(images):
+            shapes.append(tuple(images.shape[:3]))
+            return detector.candidates(images)
+
+        return runtime.dataclasses.replace(detector, candidates=candidates)
+
+    def suppress_spy(boxes, scores, detect):
+        detects.append(detect)
+        return suppressed(boxes, scores, detect)
+
+    monkeypatch.setattr(runtime, "open_detector", open_spy)
+    monkeypatch.setattr(evaluation, "suppress", suppress_spy)
+    return shapes, detects
+
+
+def test_plain(data_yaml, seen, capsys):
+    code, metrics = evaluate(data_yaml, detector_files.keras_file(), "--batch-size", 2)
+    assert (code, metrics["images"], metrics["boxes"]) == (0, 3, 3)
+    shapes, detects = seen
+    assert shapes == [(2, 96, 160), (1, 96, 160)]
+    assert (detects[0].max_detections, detects[0].class_agnostic, detects[0].multi_label) == (300, False, True)
+    assert "\r2/3 images\r3/3 images\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", [detector_files.keras_file, detector_files.saved_model])
+def test_rect_and_augment_reach_the_network(model, data_yaml, seen):
+    """Ratios .3 .6 2.5 at side 160: 4 x 6 strides for the first two, 6 x 3 for the last."""
+    words = ("--rect", "--augment", "--image-size", 160, "--batch-size", 2)
+    code, metrics = evaluate(data_yaml, model(), *words)
+    assert code == 0 and 0 <= metrics["AP"] <= 1
+    # 128 x 192 scaled: 106.2 x 159.4, 85.8 x 128.6; 192 x 96 scaled: 159.4 x 79.7, 128.6 x 64.3
+    first, last = [(2, 128, 192), (2, 128, 160), (2, 96, 160)], [(1, 192, 96), (1, 160, 96), (1, 160, 96)]
+    assert seen[0] == first + last
+
+
+def test_options_of_suppression_arrive(data_yaml, seen):
+    words = ("--class-agnostic", "--max-detections", 7, "--score-threshold", 0.125, "--iou-threshold", 0.5)
+    assert evaluate(data_yaml, detector_files.keras_file(), *words)[0] == 0
+    detect = seen[1][0]
+    assert (detect.class_agnostic, detect.max_detections) == (True, 7)
+    assert (detect.score_threshold, detect.iou_threshold) == (0.125, 0.5)
+
+
+@pytest.mark.parametrize(
+    "model, words, message",
+    [
+        (detector_files.keras_file, ["--rect"], "image size: 96 x 160 px (height x width) is no square. Expected one for rect"),
+        (detector_files.tflite_file, ["--rect"], "--rect: {model} takes images of 96 x 160 px (height x width) only. Expected a"),
+        (detector_files.tflite_file, ["--augment"], "--augment: {model} takes images of 96 x 160 px (height x width) only."),
+        (detector_files.keras_file, ["--max-detections", "0"], "max_detections: expected a whole number above 0, got 0"),
+    ],
+)
+def test_bad_options_are_one_line(model, words, message, data_yaml, capsys):
+    assert evaluate(data_yaml, model(), *words) == (2, None)
+    captured = capsys.readouterr()
+    assert message.format(model=model()) in captured.err.splitlines()[-1] and "images" not in captured.out

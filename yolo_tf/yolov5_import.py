@@ -1,0 +1,183 @@
+"""A YOLOv5 checkpoint -> a `.keras` detector with the same answers."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from yolo_tf.checkpoints.yolov5 import read_yolov5
+from yolo_tf.config import ModelConfig
+from yolo_tf.detector_file import detector_spec
+from yolo_tf.errors import InputError
+from yolo_tf.models.backbones import BACKBONES
+from yolo_tf.models.network import build_network
+from yolo_tf.network_file import save_network
+
+# Largest difference of a raw prediction that rounding explains; the reference differs from itself by 4e-5 of its box.
+LOGIT_TOLERANCE = 2e-3
+
+
+def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=False):
+    """Turns a checkpoint of YOLOv5 v4.0 to v7.0 into a `.keras` file, without PyTorch.
+
+    Args:
+        path: `.pt` file; nothing in it is executed.
+        out: `.keras` file to write. It opens with Keras alone, and carries class names and anchors.
+        image_size: (height, width) px that the detector runs at by default; None = as the checkpoint says, else 640.
+        reference: `.npz` file with the answer of the original: `image` uint8 [H, W, 3] RGB and `raw_p3`, `raw_p4`,
+            `raw_p5` float [1, A, Y, X, 5 + C], logits. None = not compared.
+        backbone_only: write the backbone alone, images -> features of strides 8, 16, 32, without detector.json.
+
+    Returns:
+        dict: "out", "name", "versions", "weights_of", "precision", "depth", "width", "num_classes", "class_names",
+        "anchors", "image_size", "trainable_params", "tensors" (part -> read, used, unused), "unused" (kinds of
+        tensors) and "largest_difference" (level -> greatest difference of a logit; None without a reference).
+
+    Raises:
+        InputError: the checkpoint cannot be read or is of another kind, or the answers differ from the reference by
+            more than LOGIT_TOLERANCE. Nothing is written then.
+    """
+    out = Path(out)
+    if out.suffix != ".keras":
+        raise InputError(f"{out}: is no name of a Keras file. Expected one that ends with .keras. Change --out.")
+    checkpoint = read_yolov5(path)
+    network = build_imported(checkpoint, where=path)
+    difference = None if reference is None else reference_difference(network, reference)
+    if difference is not None:
+        largest = np.max(list(difference.values()))  # NaN where any is; max() may miss it
+        if not largest <= LOGIT_TOLERANCE:
+            raise InputError(
+                f"{reference}: differs from the imported network by {largest:.2g} in a raw prediction. Expected at most"
+                f" {LOGIT_TOLERANCE}. Record it from this checkpoint, in float32 and inference mode."
+            )
+    image_size = image_size or checkpoint.image_size
+    spec = detector_spec(
+        class_names=checkpoint.class_names, image_size=image_size, anchors=checkpoint.anchors, name=checkpoint.name
+    )
+    if backbone_only:
+        save_network(backbone_of(network, checkpoint.backbone), None, out)
+    else:
+        save_network(network, spec, out)
+    return {
+        "out": str(out),
+        "name": checkpoint.name,
+        "versions": checkpoint.versions,
+        "weights_of": checkpoint.weights_of,
+        "precision": checkpoint.precision,
+        "depth": checkpoint.depth,
+        "width": checkpoint.width,
+        "num_classes": len(checkpoint.class_names),
+        "class_names": list(checkpoint.class_names),
+        "anchors": checkpoint.anchors.sizes.tolist(),
+        "image_size": list(image_size),
+        "trainable_params": sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
+        "tensors": checkpoint.tensors,
+        "unused": list(checkpoint.unused),
+        "largest_difference": difference,
+    }
+
+
+def build_imported(checkpoint, *, where):
+    """Builds the network of a Yolov5Checkpoint and gives it the checkpoint's weights.
+
+    Args:
+        checkpoint: Yolov5Checkpoint.
+        where: path for messages.
+
+    Returns:
+        keras.Model as `build_network` builds it.
+
+    Raises:
+        InputError: a tensor has another shape than these multiples and classes make it.
+    """
+    model = ModelConfig(
+        name=checkpoint.name,
+        backbone=checkpoint.backbone,
+        neck=checkpoint.neck,
+        depth=checkpoint.depth,
+        width=checkpoint.width,
+    )
+    network = build_network(model, num_classes=len(checkpoint.class_names), anchors=checkpoint.anchors)
+    layers = {layer.name: layer for layer in network.layers if layer.weights}
+    strangers = sorted(set(layers) ^ set(checkpoint.weights))
+    if strangers:
+        raise InputError(
+            f"{where}: its blocks have other bottlenecks than depth {checkpoint.depth} makes them (first difference:"
+            f" {strangers[0]}). Expected those of YOLOv5. Models that were pruned or changed by hand cannot be imported."
+        )
+    for name, arrays in checkpoint.weights.items():
+        shapes = [tuple(weight.shape) for weight in layers[name].weights]
+        if [array.shape for array in arrays] != shapes:
+            raise InputError(
+                f"{where}: {name} has weights of shape {[array.shape for array in arrays]}. Expected {shapes} at width"
+                f" {checkpoint.width}. Models that were pruned or changed by hand cannot be imported."
+            )
+    for name, arrays in checkpoint.weights.items():
+        layers[name].set_weights(arrays)
+    return network
+
+
+def backbone_of(network, backbone):
+    """Cuts a network behind its backbone: a keras.Model from images to the features of the backbone's taps."""
+    features = [network.get_layer(tap.layer).output for tap in BACKBONES[backbone].taps]
+    return keras.Model(network.inputs[0], features, name=backbone)
+
+
+def reference_difference(network, path):
+    """Compares raw predictions with recorded ones.
+
+    Args:
+        network: keras.Model, images 0..255 -> raw predictions.
+        path: `.npz` file, see `import_yolov5`.
+
+    Returns:
+        dict: "p3", "p4", "p5" -> greatest absolute difference of a logit.
+
+    Raises:
+        InputError: the file lacks an array or holds one of another shape.
+    """
+    try:
+        with np.load(path) as arrays:  # allow_pickle is False: arrays only
+            image, *recorded = (arrays[key] for key in ("image", "raw_p3", "raw_p4", "raw_p5"))
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: is no reference ({type(error).__name__}: {error}). Expected an .npz file with image, raw_p3, raw_p4 and"
+            " raw_p5. See docs/parity.md."
+        ) from error
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or any(side % 32 for side in image.shape[:2]):
+        raise InputError(
+            f"{path}: its image is {image.dtype} {list(image.shape)}. Expected uint8 [H, W, 3], H and W multiples of 32."
+            " See docs/parity.md."
+        )
+    difference = {}
+    for level, ours, theirs in zip(("p3", "p4", "p5"), network(image[None].astype(np.float32)), recorded, strict=True):
+        ours = np.moveaxis(np.asarray(ours), 3, 1)  # [1, Y, X, A, 5 + C] -> [1, A, Y, X, 5 + C]
+        if ours.shape != theirs.shape:
+            raise InputError(
+                f"{path}: raw_{level} has shape {list(theirs.shape)}. Expected {list(ours.shape)}. Record it from this model."
+            )
+        difference[level] = float(np.abs(ours - theirs).max())
+    return difference
+
+
+def format_import(result):
+    """Writes the summary of an import that a person reads, from what `import_yolov5` returned."""
+    lines = [
+        f"{result['name']}: YOLOv5 {result['versions']}, depth {result['depth']}, width {result['width']},"
+        f" {result['num_classes']} classes, {result['trainable_params']:,} parameters, {result['image_size'][0]} x"
+        f" {result['image_size'][1]} px",
+        f"weights: {result['weights_of']}, stored as {result['precision']}",
+        "",
+        f"{'tensors':<10}{'read':>8}{'used':>8}{'unused':>8}",
+    ]
+    for part, counts in result["tensors"].items():
+        lines.append(f"{part:<10}{counts['read']:>8}{counts['used']:>8}{counts['unused']:>8}")
+    if result["unused"]:
+        lines.append(f"unused: {', '.join(result['unused'])}, which only PyTorch needs")
+    if result["largest_difference"] is not None:
+        numbers = ", ".join(f"{level} {value:.1e}" for level, value in result["largest_difference"].items())
+        lines.append(f"largest difference from the reference, raw predictions: {numbers}")
+    return "\n".join(lines)
