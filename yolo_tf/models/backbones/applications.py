@@ -11,12 +11,14 @@ The graphs of keras.applications are rebuilt layer by layer, under their own lay
   (`..._block_0_add`), so that every tensor can be found by name.
 """
 
+import functools
 import re
 import warnings
 
 import keras
 
 from yolo_tf.errors import InputError
+from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
 
 
 def build_application(pixels, *, constructor, taps, weights):
@@ -128,3 +130,47 @@ def _rebuilt_weights(original, layer):
 
 def _first_line(error):
     return str(error).strip().splitlines()[0].rstrip(".")[:200]
+
+
+def _application(constructor, layers, channels, trainable_params, gflops):
+    return BackboneSpec(
+        build=functools.partial(build_application, constructor=constructor, taps=layers),
+        taps=taps_at(layers, channels),
+        pixel_scaling=IMAGENET_PIXELS,
+        trainable_params=trainable_params,
+        gflops=gflops,
+        licence="Apache-2.0 (Keras)",
+        weights="ImageNet, keras.applications",
+    )
+
+
+def _efficientnet(variant, last_blocks, channels, trainable_params, gflops):
+    """A feature is the output of the last block of its stride, not the six times wider tensor behind it."""
+    layers = tuple(f"block{block}" for block in last_blocks)
+    return _application(f"EfficientNet{variant}", layers, channels, trainable_params, gflops)
+
+
+def _convnext(variant, last_blocks, channels, trainable_params, gflops):
+    """A feature is the residual sum that ends its stage; `..._identity` would be the branch alone."""
+    layers = tuple(
+        f"convnext_{variant.lower()}_stage_{stage}_block_{block}_add" for stage, block in enumerate(last_blocks, start=1)
+    )
+    return _application(f"ConvNeXt{variant}", layers, channels, trainable_params, gflops)
+
+
+ROWS = {
+    # B0's stage 7 is one block without a residual, hence no add.
+    "efficientnetb0": _efficientnet("B0", ("3b_add", "5c_add", "7a_project_bn"), (40, 112, 320), 3_595_388, 5.941),
+    "efficientnetb1": _efficientnet("B1", ("3c_add", "5d_add", "7b_add"), (40, 112, 320), 6_101_024, 8.936),
+    "efficientnetb2": _efficientnet("B2", ("3c_add", "5d_add", "7b_add"), (48, 120, 352), 7_202_562, 10.320),
+    "efficientnetb3": _efficientnet("B3", ("3c_add", "5e_add", "7b_add"), (48, 136, 384), 10_103_336, 15.194),
+    "efficientnetb4": _efficientnet("B4", ("3d_add", "5f_add", "7b_add"), (56, 160, 448), 16_742_216, 23.834),
+    "efficientnetb5": _efficientnet("B5", ("3e_add", "5g_add", "7c_add"), (64, 176, 512), 27_288_112, 37.527),
+    "efficientnetb6": _efficientnet("B6", ("3f_add", "5h_add", "7c_add"), (72, 200, 576), 39_403_992, 53.653),
+    "efficientnetb7": _efficientnet("B7", ("3g_add", "5j_add", "7d_add"), (80, 224, 640), 62_143_440, 82.883),
+    "convnext_tiny": _convnext("Tiny", (2, 8, 2), (192, 384, 768), 27_818_592, 72.731),
+    "convnext_small": _convnext("Small", (2, 26, 2), (192, 384, 768), 49_453_152, 141.762),
+    "convnext_base": _convnext("Base", (2, 26, 2), (256, 512, 1024), 87_564_416, 250.673),
+    "convnext_large": _convnext("Large", (2, 26, 2), (384, 768, 1536), 196_227_264, 560.978),
+    "convnext_xlarge": _convnext("XLarge", (2, 26, 2), (512, 1024, 2048), 348_143_872, 994.596),
+}

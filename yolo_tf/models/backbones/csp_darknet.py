@@ -1,6 +1,9 @@
 """CSPDarknet, the backbone of YOLOv5."""
 
+import functools
+
 from yolo_tf.errors import InputError
+from yolo_tf.models.backbones.spec import UNIT_PIXELS, BackboneSpec, taps_at
 from yolo_tf.models.layers import conv_block, csp_block, scaled_channels, scaled_repeats, spatial_pyramid_pool
 
 # (output channels, bottlenecks) of stages 1..4 at width and depth 1; stage i ends at stride 2 ** (i + 1).
@@ -46,3 +49,22 @@ def build_csp_darknet(pixels, *, depth, width, weights, stages=STAGES, pooled=Fa
         x = csp_block(x, filters, repeats=scaled_repeats(repeats, depth), shortcut=not pool_here, name=f"{name}_csp")
         features.append(x)
     return tuple(features[1:])
+
+
+def _row(trainable_params, gflops, **options):
+    return BackboneSpec(
+        build=functools.partial(build_csp_darknet, **options),
+        taps=taps_at([f"backbone_stage{stage}_csp_merge_silu" for stage in (2, 3, 4)], (256, 512, 1024)),
+        pixel_scaling=UNIT_PIXELS,
+        trainable_params=trainable_params,
+        gflops=gflops,
+        licence="Apache-2.0 (this project)",
+        scalable=True,
+    )
+
+
+ROWS = {
+    "csp_darknet": _row(23_958_400, 67.266),
+    # Of YOLOv5 v4 and v5, for their checkpoints; together with the neck csp_pan_unpooled.
+    "csp_darknet_v5": _row(27_075_968, 75.655, stages=STAGES_V5, pooled=True),
+}

@@ -1,0 +1,47 @@
+"""What a row of BACKBONES says about a backbone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+STRIDES = (8, 16, 32)
+
+# (scale, offset): what the network sees of an RGB pixel value p in 0..255 is p * scale + offset.
+UNIT_PIXELS = (1 / 255, 0.0)
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's training images, RGB in 0..1
+IMAGENET_PIXELS = (
+    tuple(1 / (255 * deviation) for deviation in _DEVIATION),
+    tuple(-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureTap:
+    """Where a feature leaves the backbone, and what it is there."""
+
+    layer: str  # the layer whose output it is
+    stride: int  # input px per cell
+    channels: int  # at width 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackboneSpec:
+    """One row of BACKBONES."""
+
+    build: Callable  # (pixels, *, weights[, depth, width]) -> tuple of features, fine to coarse
+    taps: tuple[FeatureTap, ...]
+    pixel_scaling: tuple  # (scale, offset)
+    trainable_params: int  # up to the last tap, at depth and width 1
+    gflops: float  # up to the last tap, at 640 x 640, 2 per multiply-add, at depth and width 1
+    licence: str  # of the code or paper that defines it, and of the weights where there are any
+    weights: str = "none published"  # where initial weights come from, besides files
+    scalable: bool = False  # follows config.model.depth and width; its features have the widths of the neck
+
+
+def taps_at(layers, channels):
+    """Returns the FeatureTaps of three layers at STRIDES."""
+    return tuple(
+        FeatureTap(layer=layer, stride=stride, channels=count)
+        for layer, stride, count in zip(layers, STRIDES, channels, strict=True)
+    )
