@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from yolo_tf.boxes import area, complete_iou, cxcywh_to_xyxy, pairwise_iou, xyxy_to_cxcywh
+from yolo_tf.boxes import area, complete_iou, cxcywh_to_xyxy, generalized_iou, pairwise_iou, xyxy_to_cxcywh
 
 
 def draw_boxes(count, seed):
@@ -45,6 +46,21 @@ def test_complete_iou_by_hand():
     v = 4 / math.pi**2 * (math.atan(0.25) - math.atan(1)) ** 2
     expected = [1, 1 / 3 - 4 / 52, 1 / 3 - v * v / (v - 1 / 3 + 1)]
     np.testing.assert_allclose(complete_iou(predicted, target), expected, atol=1e-5)
+
+
+def test_generalized_iou_by_hand():
+    # Same 4 x 4 box: 1. Moved by (2, 2): overlap 4, union 28, enclosing 6 x 6. Apart: union 16 + 4, enclosing 9 x 4.
+    target = tf.constant([[4.0, 4.0, 4.0, 4.0], [6.0, 6.0, 4.0, 4.0], [10.0, 4.0, 2.0, 2.0]])
+    predicted = tf.constant([[4.0, 4.0, 4.0, 4.0]] * 3)
+    np.testing.assert_allclose(generalized_iou(predicted, target), [1, 4 / 28 - 8 / 36, -16 / 36], atol=1e-5)
+
+
+def test_boxes_apart_pull_on_generalized_iou():
+    predicted = tf.Variable([[4.0, 4.0, 4.0, 4.0]])
+    with tf.GradientTape() as tape:
+        value = generalized_iou(predicted, tf.constant([[10.0, 4.0, 2.0, 2.0]]))
+    # -16 / 36 with the enclosing box 11 - 2 wide: moving right by d makes it 1 - d narrower, 20 / 36 grows by 20 / 36 / 9.
+    assert tape.gradient(value, predicted).numpy()[0, 0] == pytest.approx(20 / 36 / 9, rel=1e-4)
 
 
 def test_no_gradient_flows_through_alpha():

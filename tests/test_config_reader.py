@@ -9,6 +9,7 @@ import pytest
 from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config
 from yolo_tf.config_reader import HYP_NAMES, options_table, read_config, write_config
 from yolo_tf.errors import InputError
+from yolo_tf.recipes import RECIPES, recipe_for
 
 ROOT = Path(__file__).parents[1]
 
@@ -168,3 +169,47 @@ def test_the_recipes_are_the_levels(tmp_path, level):
     by_level = read_config(None, [f"augment.level={level}"])
     assert dataclasses.replace(by_recipe.augment, level=level) == by_level.augment
     assert by_recipe.loss.classification == (0.5 if level == "low" else 0.3)
+
+
+def test_one_name_needs_no_brackets():
+    assert read_config(None, ["train.freeze=backbone"]).train.freeze == ("backbone",)
+    assert read_config(None, ["train.freeze=[stage1, stage2]"]).train.freeze == ("stage1", "stage2")
+    assert read_config(None, ["train.freeze=none"]).train.freeze == ()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.freeze_epochs=3", "got 3, but train.freeze names no part. Set both or neither"),
+        ("train.freeze_epochs=-1", "expected 0 or more, got -1"),
+        ("train.layer_decay=1.5", "expected 0 < layer_decay <= 1, got 1.5"),
+        ("train.backbone_learning_rate_multiplier=0.0", "expected a number above 0, got 0.0"),
+    ],
+)
+def test_unusable_transfer_controls(override, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_config(None, [override])
+
+
+def test_the_recipe_of_yolov4_csp():
+    config = read_config(ROOT / "configs" / "coco_yolov4_csp_s.yaml")
+    assert (config.loss.iou, config.loss.classification_per_class, config.train.schedule) == ("giou", False, "cosine")
+    assert (config.train.final_learning_rate_fraction, config.loss.box, config.loss.classification) == (0.2, 0.05, 0.5)
+    assert config.model == read_config(ROOT / "configs" / "models" / "yolov4_csp_s.yaml").model
+
+
+def test_a_recipe_fills_in_what_the_config_leaves_out():
+    config = read_config(None, ["model.backbone=convnext_tiny", "train.recipe=auto", "train.learning_rate=0.1"])
+    assert (config.train.optimizer, config.train.weight_decay, config.train.learning_rate) == ("adamw", 0.05, 0.1)
+    assert read_config(None, ["model.backbone=convnext_tiny"]).train.optimizer == "sgd"
+    assert read_config(None, ["model.backbone=efficientnetv2b0", "train.recipe=auto"]).model.batch_norm_momentum == 0
+    assert read_config(None, ["model.backbone=efficientnetb0", "train.recipe=auto"]).model.batch_norm_momentum == 0.97
+    assert read_config(None, ["train.recipe=auto"]) == read_config(None, ["train.recipe=auto", "train.optimizer=sgd"])
+
+
+def test_every_recipe_sets_options_that_exist():
+    for recipe in RECIPES:
+        for dotted, value in recipe.settings.items():
+            section, key = dotted.split(".")
+            assert type(value) is type(getattr(getattr(Config(), section), key)), dotted
+        assert recipe_for(f"{recipe.family}_x").settings == recipe.settings and len(recipe.source) > 20

@@ -42,6 +42,14 @@ def test_half_precision_is_saved_as_float32(tiny_network, tiny_anchors, tmp_path
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
+def test_freezing_is_not_saved(tiny_network, tmp_path):
+    network = tiny_network()
+    network.get_layer("stage1_batch_norm").trainable = False
+    save_network(network, None, tmp_path / "a.keras")
+    assert not network.get_layer("stage1_batch_norm").trainable
+    assert all(layer.trainable for layer in keras.models.load_model(tmp_path / "a.keras", compile=False).layers)
+
+
 def test_what_does_not_fit_stays_as_it_was_and_is_reported(tiny_network, tiny_anchors, tmp_path):
     source, other = tiny_network(num_classes=4, seed=0), tiny_network(num_classes=6, seed=1)
     save_network(source, spec_of(4, tiny_anchors), tmp_path / "four.keras")

@@ -137,3 +137,20 @@ def test_the_average_can_be_off():
     before = [variable.numpy() for variable in variables]
     optimizer.swap_averages()
     assert all(np.array_equal(variable.numpy(), value) for variable, value in zip(variables, before, strict=True))
+
+
+@pytest.mark.parametrize("optimizer_class", [DetectorSGD, DetectorAdamW])
+def test_a_factor_scales_the_step_of_its_variable_only(optimizer_class):
+    train = TrainConfig(batch_size=4, nominal_batch_size=4, weight_decay=0.0, clip_norm=0.0)
+    steps = {}
+    for factor in (1.0, 0.25):
+        keras.utils.set_random_seed(0)
+        _, variables = make_variables()
+        before = [variable.numpy() for variable in variables]
+        optimizer = optimizer_class(0.01, train=train)
+        optimizer.rate_factors = {variables[0].path: factor}
+        run(optimizer, variables, draw_gradients(variables, 1))
+        steps[factor] = [variable.numpy() - old for variable, old in zip(variables, before, strict=True)]
+    np.testing.assert_allclose(steps[0.25][0], 0.25 * steps[1.0][0], rtol=1e-4, atol=1e-7)
+    for slow, full in zip(steps[0.25][1:], steps[1.0][1:], strict=True):
+        np.testing.assert_array_equal(slow, full)

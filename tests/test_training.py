@@ -45,6 +45,7 @@ def test_a_run_leaves_everything_that_is_promised(project):
     run = RunDirectory(project / "run")
     names = {str(path.relative_to(run.root)) for path in run.root.rglob("*") if path.is_file()}
     promised = {"config.yaml", "last.keras", "best.keras", "history.csv", "metrics.json", "environment.json"}
+    promised.add("swap_report.json")
     plots = ("labels", "train_batch_0", "train_batch_1", "history", "f1", "precision_recall", "confusion_matrix")
     promised |= {f"plots/{name}.png" for name in plots}
     promised |= {"checkpoints/epoch_0002/trainer.weights.h5", "checkpoints/epoch_0002/state.json"}
@@ -132,13 +133,34 @@ def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     np.testing.assert_array_equal(start_anchors(stated).sizes, COCO_ANCHORS.sizes)
 
     spec = dataclasses.replace(read_spec(best), class_names=("star", "circle"))
-    network = start_network(config, spec)
+    network, _ = start_network(config, spec)
     theirs = open_detector(best).network
     np.testing.assert_array_equal(network.get_layer("neck_p5_reduce_conv").kernel, theirs.get_layer("neck_p5_reduce_conv").kernel)
     out = capsys.readouterr().out
     assert "left as initialised: head_p3 (other shape), head_p4 (other shape), head_p5 (other shape)" in out
     start_network(config, dataclasses.replace(spec, class_names=tuple("abcde")))
     assert "note: their head was trained on ['circle', " in capsys.readouterr().out
+
+
+def test_a_frozen_backbone_rests_and_then_learns(project, capsys):
+    """Two epochs with the backbone frozen in the first: its weights and statistics change in the second only."""
+    start = RunDirectory(project / "run").best
+    argv = ["train", "--config", str(project / "config.yaml"), f"model.weights={start}", "train.learning_rate=0.05"]
+    argv += ["train.freeze=backbone", "train.ema_decay=0.0"]
+    weights = {}
+    for name, more in (("frozen", ["train.epochs=1"]), ("freed", ["train.freeze_epochs=1"])):
+        assert cli.main([*argv, "--run", str(project / name), *more]) == 0
+        weights[name] = open_detector(RunDirectory(project / name).last).network
+    before = open_detector(start).network
+    for name in ("backbone_stem_conv", "backbone_stage4_csp_merge_batch_norm"):
+        three = [network.get_layer(name).get_weights() for network in (before, *weights.values())]
+        for old, same, new in zip(*three, strict=True):
+            np.testing.assert_array_equal(same, old)
+            assert np.abs(new - old).max() > 0
+    kernels = [network.get_layer("neck_p3_csp_merge_conv").kernel.numpy() for network in (weights["frozen"], before)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 0
+    out = capsys.readouterr().out
+    assert "frozen: " in out and "now learning: " in out
 
 
 def test_anchors_of_other_levels_are_refused(project, tiny_network):

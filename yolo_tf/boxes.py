@@ -1,4 +1,4 @@
-"""Box arithmetic on tensors: conversions, area, IoU, CIoU. Boxes are [..., 4]."""
+"""Box arithmetic on tensors: conversions, area, IoU, GIoU, CIoU. Boxes are [..., 4]."""
 
 import math
 
@@ -47,16 +47,10 @@ def complete_iou(predicted_cxcywh, target_cxcywh, *, epsilon=1e-7):
 
     Source: Zheng et al., Distance-IoU Loss, arXiv:1911.08287, equations 9-11.
     """
-    predicted, target = cxcywh_to_xyxy(predicted_cxcywh), cxcywh_to_xyxy(target_cxcywh)
     width_p, height_p = predicted_cxcywh[..., 2], predicted_cxcywh[..., 3]
     width_t, height_t = target_cxcywh[..., 2], target_cxcywh[..., 3]
+    iou, _, enclosing_wh = _overlap(predicted_cxcywh, target_cxcywh, epsilon)
 
-    overlap_wh = tf.minimum(predicted[..., 2:], target[..., 2:]) - tf.maximum(predicted[..., :2], target[..., :2])
-    overlap = tf.reduce_prod(tf.nn.relu(overlap_wh), -1)
-    union = width_p * height_p + width_t * height_t - overlap + epsilon
-    iou = overlap / union
-
-    enclosing_wh = tf.maximum(predicted[..., 2:], target[..., 2:]) - tf.minimum(predicted[..., :2], target[..., :2])
     diagonal_squared = tf.reduce_sum(tf.square(enclosing_wh), -1) + epsilon
     distance_squared = tf.reduce_sum(tf.square(target_cxcywh[..., :2] - predicted_cxcywh[..., :2]), -1)
 
@@ -65,3 +59,33 @@ def complete_iou(predicted_cxcywh, target_cxcywh, *, epsilon=1e-7):
     # For equal boxes iou may round to just above 1; the floor keeps 0 / 0 out.
     alpha = tf.stop_gradient(aspect / tf.maximum(aspect - iou + 1, epsilon))
     return iou - distance_squared / diagonal_squared - alpha * aspect
+
+
+def generalized_iou(predicted_cxcywh, target_cxcywh, *, epsilon=1e-7):
+    """Returns the generalized IoU of boxes in the same place of both tensors.
+
+    GIoU = IoU - share of the enclosing box that neither box covers.
+
+    Args:
+        predicted_cxcywh, target_cxcywh: float32 [..., 4], any one unit.
+        epsilon: guards the divisions.
+
+    Returns:
+        float32 [...], -1 .. 1.
+
+    Source: Rezatofighi et al., Generalized IoU, arXiv:1902.09630, algorithm 1.
+    """
+    iou, union, enclosing_wh = _overlap(predicted_cxcywh, target_cxcywh, epsilon)
+    enclosing = enclosing_wh[..., 0] * enclosing_wh[..., 1] + epsilon
+    return iou - (enclosing - union) / enclosing
+
+
+def _overlap(predicted_cxcywh, target_cxcywh, epsilon):
+    """Returns IoU [...], union [...] and the sides [..., 2] of the enclosing box."""
+    predicted, target = cxcywh_to_xyxy(predicted_cxcywh), cxcywh_to_xyxy(target_cxcywh)
+    overlap_wh = tf.minimum(predicted[..., 2:], target[..., 2:]) - tf.maximum(predicted[..., :2], target[..., :2])
+    overlap = tf.reduce_prod(tf.nn.relu(overlap_wh), -1)
+    area_p, area_t = (boxes[..., 2] * boxes[..., 3] for boxes in (predicted_cxcywh, target_cxcywh))
+    union = area_p + area_t - overlap + epsilon
+    enclosing_wh = tf.maximum(predicted[..., 2:], target[..., 2:]) - tf.minimum(predicted[..., :2], target[..., :2])
+    return overlap / union, union, enclosing_wh

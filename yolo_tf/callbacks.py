@@ -17,6 +17,33 @@ def fitness(metrics):
     return 0.1 * (metrics["AP50"] or 0.0) + 0.9 * (metrics["AP"] or 0.0)
 
 
+class Freeze(keras.callbacks.Callback):
+    """Keeps layers from learning, their batch norms in inference mode, for the first epochs or for the whole run.
+
+    The optimizer has state for every variable from the start, so a layer that joins later starts with empty momenta.
+
+    Args:
+        layers: keras layers.
+        epochs: epochs after which they learn; 0 = never.
+    """
+
+    def __init__(self, layers, *, epochs):
+        super().__init__()
+        self.layers = layers
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Freezes or frees the layers; builds the training step anew when that changes anything."""
+        free = bool(self.epochs) and epoch >= self.epochs
+        changed = [layer for layer in self.layers if layer.trainable != free]
+        for layer in changed:
+            layer.trainable = free
+        if changed:
+            self.model.make_train_function(force=True)  # it was traced for the variables that learned until now
+            count = sum(layer.count_params() for layer in changed)
+            print(f"{'now learning' if free else 'frozen'}: {len(changed)} layers with {count:,} weights")
+
+
 class EvaluateAveraged(keras.callbacks.Callback):
     """Evaluates the averaged weights after an epoch, saves the network and keeps the best.
 

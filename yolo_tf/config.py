@@ -104,14 +104,22 @@ class ModelConfig:
     """The network."""
 
     name: str = option("yolov5n", "short name of the network, for tables")
-    backbone: str = option("csp_darknet", "a row of BACKBONES (`yolo-tf show backbones`)")
+    backbone: str = option("csp_darknet", "a row of BACKBONES (`yolo-tf show backbones`), or keras_model: your own")
+    backbone_file: str = option("", "keras_model: the .keras file of a functional model, with its weights")
+    taps: tuple[str, ...] = option((), "keras_model: its layers of strides 8, 16, 32; empty = the last block of each")
+    pixels: Literal["own", "unit", "tf", "imagenet"] = option(
+        "own", "keras_model: the values it wants; own = 0..255, unit = 0..1, tf = -1..1, imagenet = by mean and deviation"
+    )
     backbone_weights: str = option("none", "imagenet | none | FILE: the backbone's initial weights")
     adapters: Literal["batch_norm", "plain", "none"] = option(
         "batch_norm", "1x1 convolutions from backbone taps to neck widths: with batch norm, plain with bias, or none"
     )
     neck: str = option("csp_pan", "a row of NECKS")
-    depth: float = option(0.33, "depth multiple of backbone (csp_darknet) and neck")
-    width: float = option(0.25, "width multiple of backbone (csp_darknet) and neck")
+    depth: float = option(0.33, "depth multiple of a scalable backbone (csp_darknet, yolov4_csp) and of the neck")
+    width: float = option(0.25, "width multiple of a scalable backbone and of the neck")
+    activation: Literal["silu", "mish", "leaky_relu", "relu"] = option(
+        "silu", "activation of a scalable backbone and of the neck; leaky_relu has slope 0.1"
+    )
     anchors: tuple = option((), "[[[w, h], ...], ...] px, fine to coarse; empty = YOLOv5's COCO anchors")
     batch_norm_momentum: float = option(
         0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)"
@@ -120,6 +128,10 @@ class ModelConfig:
 
     def __post_init__(self):
         require(self.depth > 0, f"config.model.depth: expected a number above 0, got {self.depth}.")
+        require(
+            self.backbone == "keras_model" or not (self.backbone_file or self.taps),
+            f"config.model.backbone_file and taps belong to backbone keras_model; got backbone {self.backbone}. Leave them out.",
+        )
         require(self.width > 0, f"config.model.width: expected a number above 0, got {self.width}.")
         require(
             0 <= self.batch_norm_momentum < 1,
@@ -131,9 +143,11 @@ class ModelConfig:
 class LossConfig:
     """Gains and targets of the loss (YOLOv5: box, obj, cls, anchor_t, label_smoothing ...)."""
 
-    box: float = option(0.05, "gain of the box loss (1 - CIoU), before rescaling by levels")
+    box: float = option(0.05, "gain of the box loss (1 - overlap), before rescaling by levels")
+    iou: Literal["ciou", "giou"] = option("ciou", "overlap in box loss and objectness target: complete or generalized IoU")
     objectness: float = option(1.0, "gain of the objectness loss, before rescaling by levels and image size")
     classification: float = option(0.5, "gain of the class loss, before rescaling by levels and classes")
+    classification_per_class: bool = option(True, "rescale the class gain by the number of classes over 80")
     level_balance: tuple[float, ...] = option((4.0, 1.0, 0.4), "weight of each level in the objectness loss, fine to coarse")
     anchor_ratio_limit: float = option(4.0, "largest ratio of box side to anchor side that still matches")
     shared_anchor: Literal["best", "last"] = option(
@@ -156,6 +170,9 @@ class TrainConfig:
     epochs: int = option(100, "passes over the training split")
     batch_size: int = option(16, "images in one step")
     nominal_batch_size: int = option(64, "gradients of smaller batches are summed up to this many images before an update")
+    recipe: Literal["none", "auto"] = option(
+        "none", "auto = what suits the family of the backbone, where the config says nothing (printed at the start)"
+    )
     optimizer: Literal["sgd", "adamw"] = option("sgd", "sgd = Nesterov with coupled L2 as YOLOv5; adamw")
     learning_rate: float = option(0.01, "initial learning rate (lr0); adamw wants about 0.001")
     final_learning_rate_fraction: float = option(0.01, "final learning rate as a fraction of the initial (lrf)")
@@ -170,6 +187,12 @@ class TrainConfig:
     clip_norm: float = option(10.0, "largest global gradient norm; 0 = no clipping")
     ema_decay: float = option(0.9999, "decay of the averaged weights that are evaluated and saved; 0 = off")
     ema_ramp: float = option(2000.0, "updates over which the decay ramps up: decay * (1 - exp(-k / ramp))")
+    freeze: tuple[str, ...] = option(
+        (), "parts that do not learn: backbone, adapters, neck, head, or stages of the backbone, stage1 (stride 2) .. stage5 (32)"
+    )
+    freeze_epochs: int = option(0, "epochs after which frozen parts learn too; 0 = never")
+    backbone_learning_rate_multiplier: float = option(1.0, "factor on the learning rate of the backbone")
+    layer_decay: float = option(1.0, "further factor per stage of the backbone, counted down from the neck; 1 = none")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option(
         "float32", "arithmetic of the network; loss and decode are always float32"
     )
@@ -183,7 +206,13 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "nominal_batch_size", "evaluate_every"):
             value = getattr(self, name)
             require(value > 0, f"config.train.{name}: expected a whole number above 0, got {value}.")
-        for name in ("learning_rate", "ema_ramp"):
+        require(self.freeze_epochs >= 0, f"config.train.freeze_epochs: expected 0 or more, got {self.freeze_epochs}.")
+        require(
+            self.freeze or not self.freeze_epochs,
+            f"config.train.freeze_epochs: got {self.freeze_epochs}, but train.freeze names no part. Set both or neither.",
+        )
+        require(0 < self.layer_decay <= 1, f"config.train.layer_decay: expected 0 < layer_decay <= 1, got {self.layer_decay}.")
+        for name in ("learning_rate", "ema_ramp", "backbone_learning_rate_multiplier"):
             value = getattr(self, name)
             require(value > 0, f"config.train.{name}: expected a number above 0, got {value}.")
         for name in ("momentum", "warmup_momentum", "ema_decay"):

@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 
 from yolo_tf.atomic import write_text
-from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config
+from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config, ModelConfig
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import did_you_mean, look_up
+from yolo_tf.recipes import recipe_for
 from yolo_tf.yaml_file import read_yaml
 
 # YOLOv5 hyperparameter name -> our place. None: accepted only at its neutral value (see HYP_NEUTRAL).
@@ -40,7 +41,7 @@ HYP_NAMES = {
 }
 # iou_t is read but used nowhere in YOLOv5 v6/v7, so any value is neutral.
 HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0}
-PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.backbone_weights"}
+PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.backbone_file", "model.backbone_weights"}
 NO_PATHS = {"", "none", "imagenet"}  # values of those keys that are words
 
 
@@ -156,6 +157,11 @@ def _build(values):
         sections[section][key] = _convert(value, kinds[key], f"config.{dotted}")
     level = sections["augment"].get("level", "low")
     sections["augment"] = {**look_up(AUGMENT_LEVELS, level, kind="augmentation level"), **sections["augment"]}
+    if sections["train"].get("recipe") == "auto":
+        recipe = recipe_for(sections["model"].get("backbone", ModelConfig.backbone))
+        for dotted, value in (recipe.settings if recipe else {}).items():
+            section, key = dotted.split(".")
+            sections[section].setdefault(key, value)
     return Config(**{name: SECTIONS[name](**fields) for name, fields in sections.items()})
 
 
@@ -170,6 +176,8 @@ def _convert(value, kind, where):
     if origin is tuple:
         if where.endswith("image_size") and isinstance(value, int):
             value = [value, value]
+        if isinstance(value, str) and arguments == (str, Ellipsis):
+            value = [] if value in ("", "none") else [value]  # one name needs no brackets
         if not isinstance(value, (list, tuple)):
             raise _wrong_type(where, "list", value)
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments

@@ -25,12 +25,19 @@ def save_network(network, spec, path):
         spec: DetectorSpec; None = a network that is no detector, written without detector.json.
         path: `.keras` file, replaced when whole.
     """
+    frozen = [layer for layer in network.layers if not layer.trainable]
     if any(layer.compute_dtype != "float32" for layer in network.layers):
         network = float32_copy(network)
-    with atomic_path(path) as temporary:
-        network.save(temporary)
-        if spec is not None:
-            attach_spec(temporary, spec)
+    try:
+        for layer in frozen:  # a run's freezing is not a property of its network: whoever opens the file decides anew
+            network.get_layer(layer.name).trainable = True
+        with atomic_path(path) as temporary:
+            network.save(temporary)
+            if spec is not None:
+                attach_spec(temporary, spec)
+    finally:
+        for layer in frozen:
+            layer.trainable = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ a restored optimizer goes on exactly.
 import keras
 import tensorflow as tf
 
+from yolo_tf.models.stages import learning_rate_factors
 from yolo_tf.schedules import EpochDecay, warmup_steps
 
 ADAM_BETA_2, ADAM_EPSILON = 0.999, 1e-8
@@ -19,7 +20,7 @@ def build_optimizer(train, network, *, steps_per_epoch):
 
     Args:
         train: TrainConfig.
-        network: built keras.Model; the average covers its weights and its batch norm statistics.
+        network: built keras.Model, nothing frozen yet; the average covers its weights and its batch norm statistics.
         steps_per_epoch: batches in one epoch.
 
     Returns:
@@ -35,6 +36,9 @@ def build_optimizer(train, network, *, steps_per_epoch):
     optimizer_class = {"sgd": DetectorSGD, "adamw": DetectorAdamW}[train.optimizer]
     optimizer = optimizer_class(schedule, train=train, warmup_steps=warmup_steps(train.warmup_epochs, steps_per_epoch))
     optimizer.averaged = [v for v in network.non_trainable_variables if v.dtype == "float32" and "moving_" in v.path]
+    optimizer.rate_factors = learning_rate_factors(
+        network, backbone=train.backbone_learning_rate_multiplier, layer_decay=train.layer_decay
+    )
     optimizer.build(network.trainable_variables)
     return optimizer
 
@@ -58,6 +62,7 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         self.warmup_steps = warmup_steps
         self.accumulation = max(round(train.nominal_batch_size / train.batch_size), 1)
         self.decay = train.weight_decay * train.batch_size * self.accumulation / train.nominal_batch_size
+        self.rate_factors = {}  # variable path -> factor on its learning rate; 1 where absent
         self.averaged = []  # further variables of the EMA: batch norm statistics
 
     def build(self, variables):
@@ -119,10 +124,11 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         momentum = self.train.momentum * warmth + self.train.warmup_momentum * (1 - warmth)
         for gradient, variable in zip(gradients, variables, strict=True):
             leaf = variable.path.rsplit("/", 1)[-1]
+            factor = self.rate_factors.get(variable.path, 1.0)
             self.update_variable(
                 gradient,
                 variable,
-                rate=bias_rate if leaf in ("bias", "beta") else rate * warmth,
+                rate=(bias_rate if leaf in ("bias", "beta") else rate * warmth) * factor,
                 momentum=momentum,
                 decay=self.decay if leaf in ("kernel", "depthwise_kernel") else 0.0,
             )

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from yolo_tf.anchors import COCO_ANCHORS, best_possible_recall
 from yolo_tf.atomic import write_json
-from yolo_tf.callbacks import EvaluateAveraged, RecordRun, StopOnNonFiniteLoss
+from yolo_tf.callbacks import EvaluateAveraged, Freeze, RecordRun, StopOnNonFiniteLoss
 from yolo_tf.config_reader import write_config
 from yolo_tf.data.images import check_images
 from yolo_tf.data.pipeline import first_batches, make_train_dataset, steps_per_epoch
@@ -15,9 +15,12 @@ from yolo_tf.errors import InputError
 from yolo_tf.evaluation import evaluate, format_table
 from yolo_tf.models.network import build_network, network_anchors
 from yolo_tf.models.report import format_report, network_report
+from yolo_tf.models.stages import frozen_layers
+from yolo_tf.models.swap_report import format_swap_report, swap_report
 from yolo_tf.network_file import load_weights, save_network
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.plots import plot_evaluation, plot_history, plot_labels
+from yolo_tf.recipes import recipe_for
 from yolo_tf.run_directory import FIRST_STATE, RunDirectory, load_checkpoint, new_run_directory, read_history, write_environment
 from yolo_tf.runtime import network_candidates, open_detector
 from yolo_tf.sources import read_dataset, read_source
@@ -48,10 +51,16 @@ def train(config, root, *, resume=False):
     spec = detector_spec(
         class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=config.model.name
     )
-    network = start_network(config, spec)
-    describe(network, spec, config, train_set, val_set)
-
+    network, loaded = start_network(config, spec)
+    frozen = frozen_layers(network, config.train.freeze)
     steps = steps_per_epoch(train_set, config.train.batch_size)
+    report = network_report(network, model=config.model, num_classes=len(spec.class_names), image_size=spec.image_size)
+    swap = swap_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
+    print(format_report(report), format_swap_report(swap), sep="\n\n")
+    recipe = recipe_for(config.model.backbone) if config.train.recipe == "auto" else None
+    if recipe:
+        print(f"recipe of {recipe.family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
+    describe_data(train_set, val_set, spec, config)
     optimizer = build_optimizer(config.train, network, steps_per_epoch=steps)
     compiled = use_xla(config.train.xla)
     trainer = DetectorTrainer(network, anchors, loss=config.loss, fused_batch_norm=not compiled)
@@ -68,6 +77,7 @@ def train(config, root, *, resume=False):
     if not resume:
         write_config(config, run.config)
         write_environment(run.root / "environment.json")
+        write_json(run.root / "swap_report.json", {**report, **swap})
         plot_labels(train_set, run.plots / "labels.png")
         picture_batches(batches, train_set.class_names, run.plots)
 
@@ -97,7 +107,7 @@ def train(config, root, *, resume=False):
             epochs=config.train.epochs,
             initial_epoch=state["epoch"],
             steps_per_epoch=steps,
-            callbacks=[StopOnNonFiniteLoss(), evaluation, recording],
+            callbacks=[Freeze(frozen, epochs=config.train.freeze_epochs), StopOnNonFiniteLoss(), evaluation, recording],
             shuffle=False,  # the batches come shuffled
         )
     except KeyboardInterrupt:
@@ -151,19 +161,24 @@ def start_anchors(model):
 
 
 def start_network(config, spec):
-    """Builds the network under the precision's policy, and loads what fits of `model.weights` if given."""
+    """Builds the network under the precision's policy; loads what fits of `model.weights`, if given.
+
+    Returns:
+        (keras.Model, LoadedWeights or None).
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.train.precision)
     try:
         network = build_network(config.model, num_classes=len(spec.class_names), anchors=spec.anchors)
     finally:
         keras.config.set_dtype_policy(before)
-    if config.model.weights:
-        print(load_weights(network, config.model.weights))
+    loaded = load_weights(network, config.model.weights) if config.model.weights else None
+    if loaded:
+        print(loaded)
         theirs = read_spec(config.model.weights).class_names if carries_spec(config.model.weights) else ()
         if len(theirs) == len(spec.class_names) and theirs != spec.class_names:
             print(f"note: their head was trained on {list(theirs)}, in that order")
-    return network
+    return network, loaded
 
 
 def use_xla(choice):
@@ -171,17 +186,13 @@ def use_xla(choice):
     return choice == "true" or (choice == "auto" and bool(tf.config.list_physical_devices("GPU")))
 
 
-def describe(network, spec, config, train_set, val_set):
-    """Prints what will be trained on what."""
+def describe_data(train_set, val_set, spec, config):
+    """Prints what will be trained on, and whether the anchors fit it."""
     scale = [min(config.data.image_size[0] / r.height, config.data.image_size[1] / r.width) for r in train_set.records]
     sizes = [(r.boxes[:, 2:] - r.boxes[:, :2]) * s for r, s in zip(train_set.records, scale, strict=True)]
     recall = best_possible_recall(
         [size for image in sizes for size in image], spec.anchors, ratio_limit=config.loss.anchor_ratio_limit
     )
-    report = network_report(
-        network, model=config.model, num_classes=len(spec.class_names), image_size=config.data.image_size
-    )
-    print(format_report(report))
     print(
         f"data: {len(train_set.records)} training images with {train_set.num_boxes} boxes, {len(val_set.records)} validation"
         f" images with {val_set.num_boxes}; {len(spec.class_names)} classes; best possible recall of the anchors {recall:.3f}"

@@ -62,7 +62,7 @@ def test_the_backbone_alone(yolov5_file, tmp_path):
     backbone = keras.models.load_model(tmp_path / "b.keras", compile=False)
     assert all(layer.name.startswith("backbone_") for layer in backbone.layers if layer.weights)
     assert [tuple(feature.shape) for feature in backbone(IMAGES)] == [(2, 8, 12, 16), (2, 4, 6, 32), (2, 2, 3, 56)]
-    taps = [network.get_layer(f"backbone_stage{stage}_csp_merge_silu").output for stage in (2, 3, 4)]
+    taps = [network.get_layer(f"backbone_stage{stage}_csp_merge_activation").output for stage in (2, 3, 4)]
     for ours, theirs in zip(backbone(IMAGES), keras.Model(network.inputs, taps)(IMAGES), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert not carries_spec(tmp_path / "b.keras")

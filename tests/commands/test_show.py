@@ -6,6 +6,7 @@ import yaml
 from yolo_tf.cli import main
 from yolo_tf.config import Config
 from yolo_tf.config_reader import config_to_dict
+from yolo_tf.models.backbones import BACKBONES
 
 
 @pytest.fixture
@@ -32,6 +33,14 @@ def test_model(show, tmp_path):
     assert output.startswith("narrow: 20 classes, 640 x 320 px")
 
 
+def test_model_with_rows(show):
+    code, report, output, _ = show("model", "--rows", "--num-classes", "4", "model.width=0.125")
+    assert code == 0
+    assert report["rows"][2] == {"block": "backbone_stem", "from": [1], "params": 880, "channels": 8}
+    assert sum(row["params"] for row in report["rows"]) == report["trainable_params"]["total"]
+    assert "  2          -1           880         8  backbone_stem" in output.splitlines()
+
+
 def test_model_needs_no_download(show):
     code, report, _, _ = show("model", "model.backbone=efficientnetb0", "model.backbone_weights=imagenet")
     assert code == 0
@@ -42,7 +51,7 @@ def test_backbones(show):
     code, result, output, _ = show("backbones")
     rows = {row["name"]: row for row in result["backbones"]}
     assert code == 0
-    assert len(rows) == 2 + 8 + 5
+    assert list(rows) == list(BACKBONES)
     assert rows["efficientnetb7"]["trainable_params"] == 62_143_440
     assert rows["efficientnetb7"]["taps"][1] == {"layer": "block5j_add", "stride": 16, "channels": 224}
     assert "62,143,440    82.883  80/224/640      block3g_add, block5j_add, block7d_add" in output
@@ -62,7 +71,7 @@ def test_config(show):
     ("arguments", "message"),
     [
         (["model", "model.backbone=efficientnet_b0"], "unknown backbone 'efficientnet_b0'. Did you mean 'efficientnetb0'?"),
-        (["model", "model.neck=pan"], "unknown neck 'pan'. Did you mean 'csp_pan'?"),
+        (["model", "model.neck=csp_pam"], "unknown neck 'csp_pam'. Did you mean 'csp_pan'?"),
         (["model", "--num-classes", "0"], "--num-classes: got 0. Expected 1 or more."),
         (["config", "train.epoch=3"], "config.train: unknown key 'epoch'. Did you mean 'epochs'?"),
     ],

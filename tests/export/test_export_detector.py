@@ -109,7 +109,7 @@ def test_generated_images_have_texture_and_repeat():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["csp_darknet", "efficientnetb0", "convnext_tiny"])
+@pytest.mark.parametrize("backbone", ["csp_darknet", "efficientnetb0", "convnext_tiny", "repvgg_a0", "yolov4_csp"])
 @pytest.mark.parametrize("format", EXPORTERS)
 def test_whole_networks(backbone, format, tmp_path):
     """Networks of the package itself, with batch norms that have seen images."""
@@ -117,9 +117,9 @@ def test_whole_networks(backbone, format, tmp_path):
     from yolo_tf.models.network import build_network
 
     keras.utils.set_random_seed(2)
-    network = build_network(
-        ModelConfig(backbone=backbone), num_classes=len(detector_files.CLASS_NAMES), anchors=detector_files.ANCHORS
-    )
+    options = dict(neck="yolov4_csp_pan", activation="mish") if backbone == "yolov4_csp" else {}
+    model = ModelConfig(backbone=backbone, **options)
+    network = build_network(model, num_classes=len(detector_files.CLASS_NAMES), anchors=detector_files.ANCHORS)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.anchors import anchor_set
-from yolo_tf.boxes import complete_iou
+from yolo_tf.boxes import complete_iou, generalized_iou
 from yolo_tf.config import LossConfig
 from yolo_tf.losses.detection_loss import cross_entropy, detection_loss
 from yolo_tf.structures import Targets
@@ -87,6 +87,37 @@ def test_gains_are_rescaled_by_levels_classes_and_image(random_targets, tiny_anc
     again = detection_loss(targets, draw_predictions(), tiny_anchors, loss=loss)
     ratios = [float(again[name] / once[name]) for name in ("box", "objectness", "class")]
     np.testing.assert_allclose(ratios, [2, 0.5, 3], rtol=1e-5)
+
+
+def test_class_gain_may_stay_unscaled(random_targets, tiny_anchors):
+    targets = random_targets(COUNTS, image_size=(96, 160), num_classes=6)
+    scaled = detection_loss(targets, draw_predictions(), tiny_anchors, loss=LossConfig())
+    unscaled = detection_loss(targets, draw_predictions(), tiny_anchors, loss=LossConfig(classification_per_class=False))
+    ratios = [float(unscaled[name] / scaled[name]) for name in ("box", "objectness", "class")]
+    np.testing.assert_allclose(ratios, [1, 1, 80 / 6], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("iou", "overlap"), [("ciou", complete_iou), ("giou", generalized_iou)])
+def test_the_overlap_makes_box_loss_and_objectness_target(iou, overlap):
+    targets = Targets(tf.constant([[[40, 16, 60, 26]]], tf.float32), tf.constant([[3]]))  # centre (6.25, 2.625) cells
+    loss = LossConfig(iou=iou, level_balance=(1.0,))
+    logits = tf.zeros([1, 12, 20, 1, 9])
+    parts = detection_loss(targets, [logits], anchor_set((8,), [[(10, 10)]]), loss=loss)
+    cells = [(2, 6), (2, 5), (3, 6)]  # its own, the left and the lower one; each predicts its middle and the anchor
+    values = [
+        float(overlap(tf.constant([[x + 0.5, y + 0.5, 1.25, 1.25]]), tf.constant([[6.25, 2.625, 2.5, 1.25]]))[0])
+        for y, x in cells
+    ]
+    np.testing.assert_allclose(parts["box"], 0.05 * 3 * (1 - np.mean(values)), rtol=1e-5)
+    # Cross entropy at logit 0 is log 2 whatever the target, so the targets show in the gradient alone.
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        objectness = detection_loss(targets, [logits], anchor_set((8,), [[(10, 10)]]), loss=loss)["objectness"]
+    gradient = tape.gradient(objectness, logits).numpy()[0, :, :, 0, 4] * 240 / (3 * (96 * 160) / 640**2)
+    expected = np.full((12, 20), 0.5)
+    for (y, x), value in zip(cells, values, strict=True):
+        expected[y, x] -= max(value, 0)
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
 
 
 def test_one_class_has_no_class_loss(random_targets, tiny_anchors):

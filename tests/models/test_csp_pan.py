@@ -6,10 +6,12 @@ import tensorflow as tf
 from yolo_tf.models.necks import NECKS
 from yolo_tf.models.necks.csp_pan import csp_pan
 
+BOTH_WAYS = [name for name in NECKS if name != "fpn"]  # nothing flows from fine to coarse in a plain pyramid
 
-def neck_model(neck, channels=(40, 112, 64), *, depth=0.33, width=0.125):
+
+def neck_model(neck, channels=(40, 112, 64), *, depth=0.33, width=0.125, **options):
     features = [keras.Input((None, None, count)) for count in channels]
-    return keras.Model(features, list(neck(features, depth=depth, width=width)))
+    return keras.Model(features, list(neck(features, depth=depth, width=width, **options)))
 
 
 def random_features(channels=(40, 112, 64)):
@@ -22,14 +24,25 @@ def random_features(channels=(40, 112, 64)):
 
 @pytest.mark.parametrize("neck", NECKS.values(), ids=NECKS)
 def test_strides_are_kept(neck):
-    assert [tuple(output.shape) for output in neck_model(neck)(random_features())] == [
-        (2, 12, 20, 32),
-        (2, 6, 10, 64),
-        (2, 3, 5, 128),
-    ]
+    grids = [tuple(output.shape[:3]) for output in neck_model(neck)(random_features())]
+    assert grids == [(2, 12, 20), (2, 6, 10), (2, 3, 5)]
+
+
+@pytest.mark.parametrize("neck", ["csp_pan", "csp_pan_unpooled"])
+def test_channels_follow_the_width(neck):
+    assert [output.shape[-1] for output in neck_model(NECKS[neck]).outputs] == [32, 64, 128]
 
 
 @pytest.mark.parametrize("neck", NECKS.values(), ids=NECKS)
+def test_activation_is_everywhere_the_same(neck):
+    model = neck_model(neck, activation="mish")
+    activations = [layer for layer in model.layers if layer.name.endswith("_activation")]
+    batch_norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(activations) == len(batch_norms)
+    assert {layer.activation for layer in activations} <= {keras.activations.mish}
+
+
+@pytest.mark.parametrize("neck", [NECKS[name] for name in BOTH_WAYS], ids=BOTH_WAYS)
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_every_output_depends_on_every_input(neck, level):
     model, features = neck_model(neck), random_features()
@@ -60,8 +73,8 @@ def test_parameters_of_yolov5(depth, width, params):
     [
         ("neck_p4_topdown_join", "neck_p5_upsample", None),
         ("neck_p3_join", "neck_p4_upsample", None),
-        ("neck_p4_join", "neck_p3_downsample_silu", "neck_p4_reduce_silu"),
-        ("neck_p5_join", "neck_p4_downsample_silu", "neck_p5_reduce_silu"),
+        ("neck_p4_join", "neck_p3_downsample_activation", "neck_p4_reduce_activation"),
+        ("neck_p5_join", "neck_p4_downsample_activation", "neck_p5_reduce_activation"),
     ],
 )
 def test_resampled_map_comes_first_and_the_way_up_takes_reduced_maps(join, first, second):

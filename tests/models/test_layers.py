@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.models.layers import conv_block, csp_block, scaled_channels, scaled_repeats, spatial_pyramid_pool
+from yolo_tf.errors import InputError
+from yolo_tf.models.layers import (
+    activation_layer,
+    conv_block,
+    csp_block,
+    scaled_channels,
+    scaled_repeats,
+    spatial_pyramid_pool,
+)
 
 
 def model_of(block, channels, *arguments, **keywords):
@@ -44,6 +52,36 @@ def test_conv_block_is_normalised_silu():
     assert float(model(np.full((1, 2, 3, 1), 4.0))[0, 1, 2, 0]) == pytest.approx(11 / (1 + np.exp(-11)), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("kind", "at_minus_two", "at_three"),
+    [
+        ("silu", -2 / (1 + np.exp(2)), 3 / (1 + np.exp(-3))),
+        ("mish", -2 * np.tanh(np.log1p(np.exp(-2))), 3 * np.tanh(np.log1p(np.exp(3)))),
+        ("leaky_relu", -0.2, 3),
+        ("relu", 0, 3),
+    ],
+)
+def test_activations_by_hand(kind, at_minus_two, at_three):
+    layer = activation_layer(kind, name="block_activation")
+    np.testing.assert_allclose(layer(np.array([-2.0, 3.0], np.float32)), [at_minus_two, at_three], rtol=1e-5, atol=1e-7)
+
+
+def test_unknown_activation():
+    with pytest.raises(InputError, match="unknown activation 'mich'. Did you mean 'mish'"):
+        model_of(conv_block, 3, 4, activation="mich")
+
+
+@pytest.mark.parametrize(
+    ("block", "keywords"), [(conv_block, {}), (csp_block, dict(repeats=1, shortcut=True)), (spatial_pyramid_pool, {})]
+)
+def test_activation_of_every_convolution_of_a_block(block, keywords):
+    model = model_of(block, 8, 8, activation="leaky_relu", **keywords)
+    batch_norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    activations = [layer for layer in model.layers if layer.name.endswith("_activation")]
+    assert len(activations) == len(batch_norms) > 0
+    assert all(isinstance(layer, keras.layers.LeakyReLU) and layer.negative_slope == 0.1 for layer in activations)
+
+
 def test_kernels_start_within_the_bound_of_their_fan_in():
     kernel = model_of(conv_block, 8, 64, 3).get_layer("block_conv").kernel.numpy()
     bound = 1 / np.sqrt(8 * 9)
@@ -63,7 +101,7 @@ def test_bottleneck_adds_its_input_only_with_a_shortcut(shortcut):
     model = model_of(csp_block, 8, 16, repeats=1, shortcut=shortcut)
     last = model.get_layer("block_bottleneck0_3x3_batch_norm")
     last.set_weights([np.zeros(8), np.zeros(8), np.zeros(8), np.ones(8)])  # the branch is silu(0) = 0
-    ends = [model.get_layer(name).output for name in ("block_main_silu", "block_concat")]
+    ends = [model.get_layer(name).output for name in ("block_main_activation", "block_concat")]
     main, joined = keras.Model(model.input, ends)(np.random.default_rng(0).normal(size=(2, 3, 5, 8)))
     np.testing.assert_allclose(joined[..., :8], main if shortcut else np.zeros_like(main))
     assert np.abs(main).max() > 0.1
@@ -71,7 +109,7 @@ def test_bottleneck_adds_its_input_only_with_a_shortcut(shortcut):
 
 def test_pyramid_pool_sees_neighbourhoods_of_5_9_and_13():
     model = model_of(spatial_pyramid_pool, 8, 16)
-    ends = [model.get_layer(name).output for name in ("block_reduce_silu", "block_concat")]
+    ends = [model.get_layer(name).output for name in ("block_reduce_activation", "block_concat")]
     x, joined = keras.Model(model.input, ends)(np.random.default_rng(0).normal(size=(2, 9, 14, 8)))
     expected = [x] + [tf.nn.max_pool2d(x, side, 1, "SAME") for side in (5, 9, 13)]
     np.testing.assert_array_equal(joined, np.concatenate(expected, -1))

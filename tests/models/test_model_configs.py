@@ -9,12 +9,14 @@ import pytest
 
 from yolo_tf.config_reader import read_config
 from yolo_tf.models.backbones import BACKBONES, STRIDES, feature_channels
+from yolo_tf.models.backbones.application_rows import V2_PIXELS
+from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, UNIT_PIXELS
 from yolo_tf.models.network import build_network, network_anchors
 from yolo_tf.models.report import network_report
 
 MODELS = Path(__file__).parents[2] / "configs" / "models"
-# Trainable parameters with 80 classes and GFLOPs at 640 x 640. Yolov5: the logs of its releases. The others:
-# 1 x 1 adapters with bias; batch norm instead of bias adds 128 + 256 + 512 = 896 parameters.
+# Trainable parameters with 80 classes and GFLOPs at 640 x 640. Yolov5: the logs of its releases. The others: as
+# configured, but for batch norm adapters: with a bias in place of the batch norm, 128 + 256 + 512 = 896 parameters less.
 FIGURES = {
     "yolov5n": (1_872_157, 4.468),
     "yolov5s": (7_235_389, 16.434),
@@ -36,9 +38,91 @@ FIGURES = {
     "yolov5s_convnext_base": (91_974_269, 258.534),
     "yolov5s_convnext_large": (200_981_181, 569.469),
     "yolov5s_convnext_xlarge": (353_241_853, 1003.715),
+    "yolov4_csp_s": (9_329_581, 21.165),
+    "yolov4_csp_l": (52_924_765, 120.240),
+    "yolov4_l_efficientnetb0": (30_468_217, 48.573),
+    "yolov4_l_efficientnetb1": (32_973_853, 51.568),
+    "yolov4_l_efficientnetb2": (34_295_807, 53.146),
+    "yolov4_l_efficientnetb3": (37_426_213, 58.213),
+    "yolov4_l_efficientnetb4": (44_547_909, 67.266),
+    "yolov4_l_efficientnetb5": (55_607_341, 81.391),
+    "yolov4_l_efficientnetb6": (68_271_573, 97.983),
+    "yolov4_l_efficientnetb7": (91_592_141, 127.704),
+    "yolov5s_efficientnetb0_seed0": (5_075_385, 8.404),
+    "yolov5s_efficientnetb1_seed0": (7_581_021, 11.399),
+    "yolov5s_efficientnetb2_seed0": (8_702_015, 12.816),
+    "yolov5s_efficientnetb3_seed0": (11_623_269, 17.716),
+    "yolov5s_efficientnetb4_seed0": (18_302_085, 26.415),
+    "yolov5s_efficientnetb5_seed0": (28_885_869, 40.160),
+    "yolov5s_efficientnetb6_seed0": (41_041_685, 56.345),
+    "yolov5s_efficientnetb7_seed0": (63_821_069, 85.634),
+    "fpn_resnet18": (13_373_501, 41.349),
+    "fpn_repvgg_a1": (15_204_861, 54.758),
+    "yolov5s_resnet18": (15_242_301, 36.841),
+    "yolov5s_ghostnet_050": (4_430_833, 7.339),
+    "yolov5s_ghostnet": (6_353_345, 8.945),
+    "yolov5s_ghostnet_130": (8_088_761, 10.307),
+    "yolov5s_repvgg_a0": (12_266_493, 32.116),
+    "yolov5s_repvgg_a1": (17_270_269, 50.407),
+    "yolov5s_repvgg_a2": (31_367_101, 100.608),
+    "yolov5s_repvgg_b0": (18_995_965, 62.990),
+    "yolov5s_repvgg_b1": (60_300_157, 222.584),
+    "yolov5s_repvgg_b1g2": (48_667_517, 168.058),
+    "yolov5s_repvgg_b1g4": (42_851_197, 140.795),
+    "yolov5s_repvgg_b2": (91_698_621, 342.016),
+    "yolov5s_repvgg_b2g2": (73_522_621, 256.820),
+    "yolov5s_repvgg_b2g4": (64_434_621, 214.221),
+    "yolov5s_repvgg_b3": (125_802_493, 484.308),
+    "yolov5s_repvgg_b3g2": (99_629_053, 361.625),
+    "yolov5s_repvgg_b3g4": (86_542_333, 300.283),
+    "yolov5s_inception_v4": (45_962_269, 141.617),
+    "yolov5s_efficientnetv2b0": (9_465_229, 18.344),
+    "yolov5s_efficientnetv2b1": (10_466_577, 23.203),
+    "yolov5s_efficientnetv2b2": (12_257_515, 25.682),
+    "yolov5s_efficientnetv2b3": (16_344_475, 32.843),
+    "yolov5s_efficientnetv2s": (23_749_197, 53.137),
+    "yolov5s_efficientnetv2m": (56_239_601, 93.948),
+    "yolov5s_efficientnetv2l": (120_531_549, 205.906),
+    "yolov5s_mobilenet": (7_616_829, 17.130),
+    "yolov5s_mobilenetv2": (5_725_949, 11.427),
+    "yolov5s_mobilenetv3small": (4_656_797, 7.566),
+    "yolov5s_mobilenetv3large": (6_653_869, 10.177),
+    "yolov5s_densenet121": (11_527_549, 54.955),
+    "yolov5s_densenet169": (17_451_389, 63.999),
+    "yolov5s_densenet201": (23_321_981, 79.728),
+    "yolov5s_resnet50": (28_632_573, 72.074),
+    "yolov5s_resnet101": (47_650_813, 132.682),
+    "yolov5s_resnet152": (63_317_501, 193.289),
+    "yolov5s_resnet50v2": (28_617_341, 65.940),
+    "yolov5s_resnet101v2": (47_626_877, 126.547),
+    "yolov5s_resnet152v2": (63_285_885, 187.155),
+    "yolov5s_xception": (25_796_389, 83.202),
+    "yolov5s_inceptionv3": (26_772_125, 70.530),
+    "yolov5s_inceptionresnetv2": (59_103_837, 153.347),
+    "yolov5s_nasnetmobile": (8_664_335, 17.089),
+    "yolov5s_vgg16": (18_895_165, 258.628),
+    "yolov5s_vgg19": (24_204_861, 326.576),
 }
 HEAVY = {"yolov5x", *(f"yolov5s_efficientnetb{variant}" for variant in "1234567")}
+HEAVY |= {"fpn_repvgg_a1", "yolov4_csp_l", *(f"yolov4_l_efficientnetb{variant}" for variant in range(8))}
+HEAVY |= {f"yolov5s_efficientnetb{variant}_seed0" for variant in range(1, 8)}
 HEAVY |= {f"yolov5s_convnext_{variant}" for variant in ("small", "base", "large", "xlarge")}
+HEAVY |= {"yolov5s_ghostnet_050", "yolov5s_ghostnet_130", "yolov5s_inception_v4"}
+HEAVY |= {name for name in FIGURES if name.startswith("yolov5s_repvgg_") and name != "yolov5s_repvgg_a0"}
+HEAVY |= {f"yolov5s_efficientnetv2{variant}" for variant in ("b1", "b2", "b3", "s", "m", "l")}
+HEAVY |= {f"yolov5s_mobilenet{variant}" for variant in ("", "v2", "v3large")}
+HEAVY |= {f"yolov5s_densenet{depth}" for depth in (121, 169, 201)}
+HEAVY |= {f"yolov5s_resnet{depth}" for depth in ("101", "152", "50v2", "101v2", "152v2")}
+HEAVY |= {f"yolov5s_{backbone}" for backbone in ("xception", "inceptionv3", "inceptionresnetv2", "nasnetmobile", "vgg19")}
+
+# What becomes of red 255, green 51, blue 0. ImageNet: (1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225.
+SCALED_PIXELS = {
+    UNIT_PIXELS: [1, 0.2, 0],
+    IMAGENET_PIXELS: [2.2489, -1.1429, -1.8044],
+    TF_PIXELS: [1, -0.6, -1],
+    CAFFE_PIXELS: [131.32, -65.779, -103.939],
+    V2_PIXELS: [0.99219, -0.60156, -1],
+}
 
 
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in FIGURES])
@@ -58,8 +142,8 @@ def test_every_file_and_every_backbone_has_figures():
 def test_cost_is_the_published_one(built):
     name, model, _, report = built
     params, gflops = FIGURES[name]
-    batch_norm = 0 if BACKBONES[model.backbone].scalable else 896
-    assert report["trainable_params"]["total"] == params + batch_norm
+    batch_norm = model.adapters == "batch_norm" and not BACKBONES[model.backbone].scalable
+    assert report["trainable_params"]["total"] == params + 896 * batch_norm
     assert report["flops"]["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
 
 
@@ -95,18 +179,23 @@ def test_one_flat_graph_with_names_by_part(built):
     _, model, network, _ = built
     assert not [layer for layer in network.layers if isinstance(layer, keras.Model)]
     names = {layer.name for layer in network.layers}
-    assert {"images", "pixel_scaling", "neck_p5_reduce_conv", "neck_p3_csp_merge_silu", "head_p4", "p5"} <= names
-    adapters = {"adapter_p3_conv", "adapter_p5_batch_norm"}
-    assert adapters & names == (set() if BACKBONES[model.backbone].scalable else adapters)
-    assert not [layer.name for layer in network.layers if getattr(layer, "groups", 1) > 1]  # slow on a CPU
+    assert {"images", "pixel_scaling", "head_p4", "p5"} <= names
+    assert {"neck_p5_reduce_conv", "neck_p3_csp_merge_activation"} <= names or {"neck_p3_output_conv"} <= names  # the FPN
+    adapters = "none" if BACKBONES[model.backbone].scalable else model.adapters
+    expected = {"none": set(), "plain": {"conv"}, "batch_norm": {"conv", "batch_norm"}}[adapters]
+    assert {name for name in names if name.startswith("adapter_")} == {
+        f"adapter_p{level}_{kind}" for level in (3, 4, 5) for kind in expected
+    }
+    grouped = [layer for layer in network.layers if getattr(layer, "groups", 1) > 1]
+    assert not [layer.name for layer in grouped if layer.groups == layer.filters]  # slower than DepthwiseConv2D on a CPU
 
 
 def test_pixels_are_scaled_inside_and_once(built):
     _, model, network, _ = built
     pixel = np.array([255, 51, 0], np.float32).reshape(1, 1, 1, 3)
     scaled = keras.Model(network.inputs, network.get_layer("pixel_scaling").output)([pixel])
-    # ImageNet: (1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225
-    expected = [1, 0.2, 0] if BACKBONES[model.backbone].scalable else [2.2489, -1.1429, -1.8044]
+    expected = SCALED_PIXELS[BACKBONES[model.backbone].pixel_scaling]
     np.testing.assert_allclose(np.ravel(scaled), expected, atol=1e-4)
     kinds = (keras.layers.Rescaling, keras.layers.Normalization)
-    assert [layer.name for layer in network.layers if isinstance(layer, kinds)] == ["pixel_scaling"]
+    of_pixels = [layer.name for layer in network.layers if isinstance(layer, kinds) and layer.output.shape[-1] == 3]
+    assert of_pixels == ["pixel_scaling"]

@@ -13,6 +13,7 @@ from yolo_tf.models.network import adapt_features, build_network, network_anchor
 
 SMALL = dict(name="small", width=0.125)
 SLOW = pytest.mark.slow
+HAND_BUILT = ("resnet18", "ghostnet", "repvgg_a0", "inception_v4")
 
 
 def build(num_classes=6, anchors=COCO_ANCHORS, **options):
@@ -70,10 +71,11 @@ def test_efficientnetb0_with_other_adapters_has_the_published_parameters(adapter
     "options",
     [
         dict(name="yolov5n"),
+        pytest.param(dict(backbone="yolov4_csp", neck="yolov4_csp_pan", activation="mish"), marks=SLOW),
         pytest.param(dict(backbone="efficientnetb0", width=0.25), marks=SLOW),
         pytest.param(dict(backbone="convnext_tiny", width=0.25), marks=SLOW),
     ],
-    ids=["csp_darknet", "efficientnetb0", "convnext_tiny"],
+    ids=["csp_darknet", "yolov4_csp", "efficientnetb0", "convnext_tiny"],
 )
 def test_every_variable_gets_a_gradient(options):
     keras.utils.set_random_seed(0)
@@ -91,10 +93,12 @@ def test_every_variable_gets_a_gradient(options):
     "options",
     [
         SMALL,
+        pytest.param(dict(backbone="yolov4_csp", neck="yolov4_csp_pan", activation="mish", width=0.125), marks=SLOW),
         pytest.param(dict(backbone="efficientnetb0", width=0.125), marks=SLOW),
         pytest.param(dict(backbone="convnext_tiny", width=0.125), marks=SLOW),
+        *(pytest.param(dict(backbone=name, width=0.125), marks=SLOW) for name in HAND_BUILT),
     ],
-    ids=["csp_darknet", "efficientnetb0", "convnext_tiny"],
+    ids=["csp_darknet", "yolov4_csp", "efficientnetb0", "convnext_tiny", *HAND_BUILT],
 )
 def test_file_opens_with_keras_alone(options, tmp_path):
     network = build(**options)
@@ -120,7 +124,7 @@ assert "yolo_tf" not in sys.modules
 
 @pytest.mark.parametrize(
     "backbone",
-    ["csp_darknet", pytest.param("efficientnetb0", marks=SLOW), pytest.param("convnext_tiny", marks=SLOW)],
+    ["csp_darknet", *(pytest.param(name, marks=SLOW) for name in ("efficientnetb0", "convnext_tiny", *HAND_BUILT))],
 )
 def test_predictions_are_finite_float32_in_mixed_precision(mixed_precision, backbone):
     network = build(backbone=backbone, width=0.125)
@@ -150,6 +154,12 @@ def test_same_seed_gives_the_same_network():
         keras.utils.set_random_seed(3)
         outputs.append(build(**SMALL)(random_images(1, 64, 96))[0].numpy())
     np.testing.assert_array_equal(*outputs)
+
+
+def test_activation_of_the_config_is_that_of_backbone_and_neck():
+    network = build(activation="leaky_relu", **SMALL)
+    kinds = {layer.name.partition("_")[0]: type(layer) for layer in network.layers if layer.name.endswith("_activation")}
+    assert kinds == {"backbone": keras.layers.LeakyReLU, "neck": keras.layers.LeakyReLU}
 
 
 def test_unknown_neck():

@@ -33,7 +33,7 @@ def test_parts_of_yolov5n(yolov5n):
 
 def test_what_was_asked_stands_in_the_report(yolov5n):
     assert (yolov5n["name"], yolov5n["image_size"], yolov5n["num_classes"]) == ("yolov5n", [640, 640], 80)
-    assert yolov5n["taps"][1] == {"layer": "backbone_stage3_csp_merge_silu", "stride": 16, "channels": 128}
+    assert yolov5n["taps"][1] == {"layer": "backbone_stage3_csp_merge_activation", "stride": 16, "channels": 128}
 
 
 def test_arithmetic_grows_with_the_area_of_the_image(network):
@@ -52,10 +52,22 @@ def test_worked_counts_of_each_kind_of_layer():
     assert macs == {"backbone": 2592, "adapters": 0, "neck": 2400, "head": 2592 + 720}
 
 
+def test_worked_counts_of_layers_with_two_kernels_or_any_axes():
+    x = images = keras.Input((None, None, 3))
+    # 4 x 6 cells: 3 * 3 * 3 * 2 depthwise = 54 and 6 * 5 pointwise = 30
+    x = keras.layers.SeparableConv2D(5, 3, 2, padding="same", depth_multiplier=2)(x)
+    # 24 cells, each of 7 * 2 outputs sums 5 channels: 24 * 70
+    x = keras.layers.EinsumDense("bhwc,cmn->bhwmn", output_shape=(None, None, 7, 2), name="neck_einsum")(x)
+    # 24 cells, each of 9 outputs sums 7 * 2 channels: 24 * 126
+    x = keras.layers.EinsumDense("...mn,mnd->...d", output_shape=9, name="head_einsum")(x)
+    macs = count_macs(keras.Model(images, x), image_size=(8, 12))
+    assert macs == {"backbone": 24 * 84, "adapters": 0, "neck": 24 * 70, "head": 24 * 126}
+
+
 def test_no_layer_is_passed_over():
     images = keras.Input((None, None, 3))
-    x = keras.layers.EinsumDense("bhwc,cd->bhwd", output_shape=(None, None, 4), name="mixer")(images)
-    with pytest.raises(TypeError, match=r"no rule for layer 'mixer' \(EinsumDense\)"):
+    x = keras.layers.Conv2DTranspose(4, 2, 2, name="mixer")(images)
+    with pytest.raises(TypeError, match=r"no rule for layer 'mixer' \(Conv2DTranspose\)"):
         count_macs(keras.Model(images, x), image_size=(8, 12))
 
 

@@ -20,6 +20,7 @@ def add_arguments(parser):
         child.add_argument("overrides", nargs="*", metavar="section.key=value", help="changes to the config")
         if subject == "model":
             child.add_argument("--num-classes", type=int, default=80, metavar="N", help="classes (default: 80, as COCO)")
+            child.add_argument("--rows", action="store_true", help="list every block too: what it reads, parameters, channels")
 
 
 def run(arguments):
@@ -33,12 +34,12 @@ def _show_backbones(arguments):
     load_tensorflow()
     from yolo_tf.models.backbones import BACKBONES
 
-    print(f"{'backbone':<16}{'parameters':>13}{'GFLOPs':>10}  {'channels':<16}features of stride 8, 16, 32")
+    print(f"{'backbone':<20}{'parameters':>13}{'GFLOPs':>10}  {'channels':<16}features of stride 8, 16, 32")
     rows = []
     for name, spec in BACKBONES.items():
         channels = "/".join(str(tap.channels) for tap in spec.taps)
         layers = ", ".join(tap.layer for tap in spec.taps)
-        print(f"{name:<16}{spec.trainable_params:>13,}{spec.gflops:>10.3f}  {channels:<16}{layers}")
+        print(f"{name:<20}{spec.trainable_params:>13,}{spec.gflops:>10.3f}  {channels:<16}{layers}")
         rows.append(
             {
                 "name": name,
@@ -74,6 +75,11 @@ def _show_model(arguments):
         network, model=config.model, num_classes=arguments.num_classes, image_size=config.data.image_size
     )
     print(format_report(report))
+    if arguments.rows:
+        from yolo_tf.models.block_rows import block_rows, format_block_rows
+
+        report["rows"] = block_rows(network)
+        print("", format_block_rows(report["rows"]), sep="\n")
     return report
 
 

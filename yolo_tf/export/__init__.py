@@ -15,6 +15,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.export.fold import float32_copy, fold_batch_norm
 from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.parity import ParityError, check_parity
+from yolo_tf.export.reparameterize import deploy_form
 from yolo_tf.export.saved_model import write_saved_model
 from yolo_tf.export.tflite import write_tflite
 from yolo_tf.lookup import look_up
@@ -24,7 +25,7 @@ from yolo_tf.runtime import choose_image_size, network_candidates, open_detector
 class ExportFormat(NamedTuple):
     """One row of EXPORTERS."""
 
-    write: Callable  # (network, path, *, anchors, detect, image_size); network in float32, its batch norms folded
+    write: Callable  # (network, path, *, anchors, detect, image_size); network in float32, branches merged, batch norms folded
     suffix: str  # of the path; "" = a directory
 
 
@@ -67,7 +68,7 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
     if any(layer.compute_dtype != "float32" for layer in detector.network.layers):
         # A network trained in half precision is exported in float32, so that is what the file must equal.
         reference = network_candidates(float32_copy(detector.network), anchors)
-    folded = fold_batch_norm(detector.network)
+    folded = fold_batch_norm(deploy_form(detector.network))
     with atomic_path(out) as temporary:
         exporter.write(folded, temporary, anchors=anchors, detect=detect, image_size=image_size)
         attach_spec(temporary, dataclasses.replace(detector.spec, image_size=image_size))

@@ -87,16 +87,22 @@ def _find_folds(network):
     return folds
 
 
+def batch_norm_factor_and_shift(batch_norm):
+    """Returns (factor, shift), float64 [channels], with which a batch norm computes x * factor + shift in inference."""
+    variance = _read(batch_norm.moving_variance, 1)
+    factor = _read(batch_norm.gamma, 1) / np.sqrt(variance + batch_norm.epsilon)
+    return factor, _read(batch_norm.beta, 0) - _read(batch_norm.moving_mean, 0) * factor
+
+
 def _folded_weights(convolution, batch_norm):
     """Returns [kernel, bias] of the convolution that does the work of both; float64 inside, where it costs nothing."""
-
-    def read(variable, default):
-        return default if variable is None else np.asarray(variable, np.float64)
-
-    mean, variance = read(batch_norm.moving_mean, 0), read(batch_norm.moving_variance, 1)
-    factor = read(batch_norm.gamma, 1) / np.sqrt(variance + batch_norm.epsilon)
-    kernel = read(convolution.kernel, 0)
+    factor, shift = batch_norm_factor_and_shift(batch_norm)
+    kernel = _read(convolution.kernel, 0)
     # a depthwise kernel is [height, width, channels, multiplier], its outputs counted channel by channel
     depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
     scaled = kernel * (factor.reshape(kernel.shape[2:]) if depthwise else factor)
-    return [scaled, (read(convolution.bias, 0) - mean) * factor + read(batch_norm.beta, 0)]
+    return [scaled, _read(convolution.bias, 0) * factor + shift]
+
+
+def _read(variable, default):
+    return default if variable is None else np.asarray(variable, np.float64)

@@ -2,9 +2,10 @@
 
 import tensorflow as tf
 
-from yolo_tf.boxes import complete_iou
+from yolo_tf.boxes import complete_iou, generalized_iou
 from yolo_tf.losses.matching import match_level
 
+BOX_OVERLAPS = {"ciou": complete_iou, "giou": generalized_iou}
 REFERENCE_LEVELS, REFERENCE_CLASSES, REFERENCE_SIZE = 3, 80, 640  # what YOLOv5's gains were tuned for
 
 
@@ -21,9 +22,10 @@ def detection_loss(targets, predictions, anchors, *, loss):
         dict of float32 scalars `box`, `objectness`, `class`: weighted by their gains, means over the batch. Their
         sum times B is what YOLOv5 minimises. Finite when nothing matches.
 
-    Gains are rescaled as YOLOv5 does: all by 3 / L, class by C / 80, objectness by image area / 640^2.
+    Gains are rescaled as YOLOv5 does: all by 3 / L, class by C / 80 (unless `loss` says otherwise), objectness by
+    image area / 640^2.
 
-    Source: YOLOv5 v6/v7 as documented; CIoU arXiv:1911.08287; focal loss arXiv:1708.02002, section 3.
+    Source: YOLOv5 v6/v7 as documented; CIoU arXiv:1911.08287; GIoU arXiv:1902.09630; focal loss arXiv:1708.02002, section 3.
     """
     num_classes = predictions[0].shape[-1] - 5
     pixels = predictions[0].shape[1] * predictions[0].shape[2] * anchors.strides[0] ** 2
@@ -41,10 +43,11 @@ def detection_loss(targets, predictions, anchors, *, loss):
         parts["objectness"] += objectness * loss.level_balance[level]
         parts["class"] += classification
     per_level = REFERENCE_LEVELS / len(predictions)
+    per_class = num_classes / REFERENCE_CLASSES if loss.classification_per_class else 1.0
     return {
         "box": parts["box"] * (loss.box * per_level),
         "objectness": parts["objectness"] * (loss.objectness * per_level * pixels / REFERENCE_SIZE**2),
-        "class": parts["class"] * (loss.classification * per_level * num_classes / REFERENCE_CLASSES),
+        "class": parts["class"] * (loss.classification * per_level * per_class),
     }
 
 
@@ -71,7 +74,7 @@ def level_loss(match, raw, *, loss):
     target = tf.where(match.mask[..., None], match.boxes_grid, tf.constant([0.5, 0.5, 1.0, 1.0]))
     predicted_xy = tf.sigmoid(chosen[..., 0:2]) * 2 - 0.5
     predicted_wh = tf.square(tf.sigmoid(chosen[..., 2:4]) * 2) * match.anchors_grid
-    iou = complete_iou(tf.concat([predicted_xy, predicted_wh], -1), target)  # [B, P]
+    iou = BOX_OVERLAPS[loss.iou](tf.concat([predicted_xy, predicted_wh], -1), target)  # [B, P]
     box = tf.math.divide_no_nan(tf.reduce_sum((1 - iou) * counted), num_matches)
 
     # Two boxes may meet in one cell and anchor. The better overlap wins, or the one that the reference writes last.

@@ -4,9 +4,20 @@ Every layer gets a name from the `name` of its block and stays under it in every
 package: weights move from network to network by these names.
 """
 
+import functools
 import math
 
 import keras
+
+from yolo_tf.lookup import look_up
+
+# SiLU: arXiv:1702.03118; Mish: arXiv:1908.08681; leaky ReLU with the slope of Darknet: arXiv:1506.02640, section 2.2.
+ACTIVATIONS = {
+    "silu": functools.partial(keras.layers.Activation, "silu"),
+    "mish": functools.partial(keras.layers.Activation, "mish"),
+    "leaky_relu": functools.partial(keras.layers.LeakyReLU, 0.1),
+    "relu": functools.partial(keras.layers.Activation, "relu"),
+}
 
 
 def scaled_channels(channels, width):
@@ -19,8 +30,8 @@ def scaled_repeats(repeats, depth):
     return max(round(repeats * depth), 1)
 
 
-def conv_block(x, filters, kernel=1, stride=1, *, name):
-    """Applies convolution, batch norm and SiLU.
+def conv_block(x, filters, kernel=1, stride=1, *, activation="silu", name):
+    """Applies convolution, batch norm and activation.
 
     A strided convolution pads both sides alike, as PyTorch does. Keras' "same" would pad the bottom and
     right only, which shifts every feature by half a pixel against weights that were trained elsewhere.
@@ -30,12 +41,13 @@ def conv_block(x, filters, kernel=1, stride=1, *, name):
         filters: output channels.
         kernel: side of the kernel; odd, or even with an even stride.
         stride: 1 or more.
-        name: prefix of the layer names `<name>_conv`, `<name>_batch_norm`, `<name>_silu`.
+        activation: a row of ACTIVATIONS.
+        name: prefix of the layer names `<name>_conv`, `<name>_batch_norm`, `<name>_activation`.
 
     Returns:
         [B, Y / stride, X / stride, filters].
 
-    Source: YOLOv5 v6 (zenodo 10.5281/zenodo.3908559); SiLU: arXiv:1702.03118.
+    Source: YOLOv5 v6 (zenodo 10.5281/zenodo.3908559).
     """
     if stride > 1:
         x = keras.layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
@@ -49,7 +61,16 @@ def conv_block(x, filters, kernel=1, stride=1, *, name):
         name=f"{name}_conv",
     )(x)
     x = batch_norm(name=f"{name}_batch_norm")(x)
-    return keras.layers.Activation("silu", name=f"{name}_silu")(x)
+    return activation_layer(activation, name=f"{name}_activation")(x)
+
+
+def activation_layer(kind, *, name):
+    """Returns the layer of a row of ACTIVATIONS.
+
+    Raises:
+        InputError: no such activation.
+    """
+    return look_up(ACTIVATIONS, kind, kind="activation")(name=name)
 
 
 def batch_norm(*, name):
@@ -70,7 +91,7 @@ def pointwise_conv(filters, *, fan_in, use_bias=True, name):
     )
 
 
-def csp_block(x, filters, *, repeats, shortcut, name):
+def csp_block(x, filters, *, repeats, shortcut, activation="silu", name):
     """Splits the channels in two paths, sends one through bottlenecks, and merges them (C3).
 
     Args:
@@ -78,25 +99,43 @@ def csp_block(x, filters, *, repeats, shortcut, name):
         filters: output channels; each path has half of them.
         repeats: number of bottlenecks.
         shortcut: whether each bottleneck adds its input to its output.
-        name: prefix of the layer names; the last layer is `<name>_merge_silu`.
+        activation: a row of ACTIVATIONS.
+        name: prefix of the layer names; the last layer is `<name>_merge_activation`.
 
     Returns:
         [B, Y, X, filters].
 
     Source: CSPNet, arXiv:1911.11929, section 3.2, as in YOLOv5 v6.
     """
-    main = conv_block(x, filters // 2, name=f"{name}_main")
-    bypass = conv_block(x, filters // 2, name=f"{name}_bypass")
+    main = conv_block(x, filters // 2, activation=activation, name=f"{name}_main")
+    bypass = conv_block(x, filters // 2, activation=activation, name=f"{name}_bypass")
     for index in range(repeats):
-        prefix = f"{name}_bottleneck{index}"
-        branch = conv_block(main, filters // 2, name=f"{prefix}_1x1")
-        branch = conv_block(branch, filters // 2, 3, name=f"{prefix}_3x3")
-        main = keras.layers.Add(name=f"{prefix}_add")([main, branch]) if shortcut else branch
+        main = bottleneck(main, filters // 2, shortcut=shortcut, activation=activation, name=f"{name}_bottleneck{index}")
     merged = keras.layers.Concatenate(name=f"{name}_concat")([main, bypass])
-    return conv_block(merged, filters, name=f"{name}_merge")
+    return conv_block(merged, filters, activation=activation, name=f"{name}_merge")
 
 
-def spatial_pyramid_pool(x, filters, *, name):
+def bottleneck(x, hidden, *, shortcut, activation="silu", name):
+    """Applies a 1 x 1 convolution to `hidden` channels and a 3 x 3 one back to the channels of its input.
+
+    Args:
+        x: [B, Y, X, c].
+        hidden: channels between the two.
+        shortcut: whether the input is added to the output.
+        activation: a row of ACTIVATIONS.
+        name: prefix of the layer names.
+
+    Returns:
+        [B, Y, X, c].
+
+    Source: ResNet, arXiv:1512.03385, section 4.1, as in YOLOv3, arXiv:1804.02767, section 2.4.
+    """
+    branch = conv_block(x, hidden, activation=activation, name=f"{name}_1x1")
+    branch = conv_block(branch, x.shape[-1], 3, activation=activation, name=f"{name}_3x3")
+    return keras.layers.Add(name=f"{name}_add")([x, branch]) if shortcut else branch
+
+
+def spatial_pyramid_pool(x, filters, *, activation="silu", name):
     """Joins a map with its maxima over 5 x 5, 9 x 9 and 13 x 13 neighbourhoods (SPPF).
 
     Three 5 x 5 poolings in a row see the same neighbourhoods as 5, 9 and 13 side by side, at less cost.
@@ -104,6 +143,7 @@ def spatial_pyramid_pool(x, filters, *, name):
     Args:
         x: [B, Y, X, c]; pooled at c / 2 channels.
         filters: output channels.
+        activation: a row of ACTIVATIONS.
         name: prefix of the layer names.
 
     Returns:
@@ -111,11 +151,21 @@ def spatial_pyramid_pool(x, filters, *, name):
 
     Source: SPP, arXiv:1406.4729; the chained form is YOLOv5 v6's.
     """
-    x = conv_block(x, x.shape[-1] // 2, name=f"{name}_reduce")
+    x = conv_block(x, x.shape[-1] // 2, activation=activation, name=f"{name}_reduce")
+    return conv_block(with_pooled_maps(x, name=name), filters, activation=activation, name=f"{name}_merge")
+
+
+def with_pooled_maps(x, *, name):
+    """Joins x with its maxima over 5 x 5, 9 x 9 and 13 x 13 cells: [B, Y, X, c] -> [B, Y, X, 4 * c]."""
     maps = [x]
     for index in range(3):
         maps.append(keras.layers.MaxPooling2D(5, 1, padding="same", name=f"{name}_pool{index}")(maps[-1]))
-    return conv_block(keras.layers.Concatenate(name=f"{name}_concat")(maps), filters, name=f"{name}_merge")
+    return keras.layers.Concatenate(name=f"{name}_concat")(maps)
+
+
+def upsample(x, *, name):
+    """Doubles both sides of a map by repeating every cell: [B, Y, X, c] -> [B, 2 * Y, 2 * X, c]."""
+    return keras.layers.UpSampling2D(2, interpolation="nearest", name=name)(x)
 
 
 def _fan_in_uniform():

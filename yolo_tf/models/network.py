@@ -9,6 +9,7 @@ from yolo_tf.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import look_up
 from yolo_tf.models.backbones import BACKBONES, STRIDES, build_backbone
+from yolo_tf.models.backbones.keras_model import KERAS_MODEL, keras_model_backbone, read_keras_model
 from yolo_tf.models.head import detection_head
 from yolo_tf.models.layers import batch_norm, pointwise_conv, scaled_channels
 from yolo_tf.models.necks import NECKS
@@ -17,13 +18,15 @@ from yolo_tf.models.necks import NECKS
 ADAPTER_CHANNELS = (256, 512, 1024)
 
 
-def build_network(model, *, num_classes, anchors):
+def build_network(model, *, num_classes, anchors, backbone=None):
     """Builds a detector network.
 
     Args:
         model: ModelConfig. `model.weights` is not read here.
         num_classes: C, 1 or more.
         anchors: AnchorSet of strides 8, 16, 32.
+        backbone: a functional keras.Model of your own instead of a row of BACKBONES, with its weights; takes RGB
+            images of any size. `model.taps` and `model.pixels` say how it is used.
 
     Returns:
         keras.Model of built-in layers: RGB images 0..255, float [B, H, W, 3], H and W multiples of 32 ->
@@ -37,11 +40,17 @@ def build_network(model, *, num_classes, anchors):
     neck = look_up(NECKS, model.neck, kind="neck")
     if anchors.strides != STRIDES:
         raise InputError(f"config.model.anchors: levels have strides {anchors.strides}. Expected {STRIDES}.")
-    backbone = build_backbone(model.backbone, weights=model.backbone_weights, depth=model.depth, width=model.width)
+    scaling = dict(depth=model.depth, width=model.width, activation=model.activation)
+    if backbone is not None or model.backbone == KERAS_MODEL:
+        own = backbone if backbone is not None else read_keras_model(model.backbone_file)
+        backbone, scalable = keras_model_backbone(own, taps=model.taps, pixels=model.pixels), False
+    else:
+        backbone = build_backbone(model.backbone, weights=model.backbone_weights, **scaling)
+        scalable = BACKBONES[model.backbone].scalable
     features = tuple(backbone.outputs)
-    if not BACKBONES[model.backbone].scalable:  # a scalable backbone has the widths of the neck already
+    if not scalable:  # a scalable backbone has the widths of the neck already
         features = adapt_features(features, model.adapters, width=model.width)
-    features = neck(features, depth=model.depth, width=model.width)
+    features = neck(features, **scaling)
     outputs = detection_head(
         features, num_classes=num_classes, anchors_per_cell=anchors.per_cell, strides=anchors.strides
     )

@@ -3,13 +3,13 @@
 import math
 
 import keras
+import tensorflow as tf
 
-from yolo_tf.models.backbones import BACKBONES
+from yolo_tf.models.backbones import BACKBONES, STRIDES
+from yolo_tf.models.backbones.keras_model import find_taps
 
 PARTS = ("backbone", "adapters", "neck", "head")
 _PREFIXES = {"adapter": "adapters", "neck": "neck", "head": "head"}  # all other layers: backbone
-# Their arithmetic is one multiply-add per kernel element and output cell, grouped and depthwise ones included.
-_COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 
 
 def network_report(network, *, model, num_classes, image_size):
@@ -47,11 +47,19 @@ def network_report(network, *, model, num_classes, image_size):
         "macs": _with_total(macs),
         "flops": _with_total({part: 2 * count for part, count in macs.items()}),
         "taps": [
-            {"layer": tap.layer, "stride": tap.stride, "channels": network.get_layer(tap.layer).output.shape[-1]}
-            for tap in BACKBONES[model.backbone].taps
+            {"layer": tap, "stride": stride, "channels": network.get_layer(tap).output.shape[-1]}
+            for tap, stride in zip(_tap_layers(network, model), STRIDES, strict=True)
         ],
         "initial_weights": initial_weights,
     }
+
+
+def _tap_layers(network, model):
+    """Returns the names of the layers that the features come from."""
+    declared = [tap.layer for tap in BACKBONES[model.backbone].taps] if model.backbone in BACKBONES else [""]
+    if set(declared) <= {layer.name for layer in network.layers}:  # not so where a model of one's own was given
+        return declared
+    return model.taps or find_taps(network, [layer for layer in network.layers if part_of(layer) == "backbone"])
 
 
 def count_macs(network, *, image_size):
@@ -62,14 +70,44 @@ def count_macs(network, *, image_size):
     """
     layers = [layer for layer in network.layers if any(len(v.shape) > 1 for v in layer.trainable_variables)]
     for layer in layers:
-        if not isinstance(layer, _COUNTED):
+        if type(layer) not in _MACS:
             raise TypeError(f"count_macs: no rule for layer '{layer.name}' ({type(layer).__name__}).")
     # A model that ends at these layers knows their shapes at this size, without running or copying anything.
-    shapes = keras.Model(network.inputs, [layer.output for layer in layers]).compute_output_shape([(1, *image_size, 3)])
+    ends = keras.Model(network.inputs, [layer.output for layer in layers])
+    shapes = ends.compute_output_shape([(1, *image_size, 3)])
+    if any(None in shape for shape in shapes):  # EinsumDense keeps to the open sizes that it was built for
+        trace = tf.function(ends).get_concrete_function([tf.TensorSpec((1, *image_size, 3), tf.float32)])
+        shapes = [tuple(shape) for shape in trace.output_shapes]
     macs = dict.fromkeys(PARTS, 0)
-    for layer, (_, *cells, _) in zip(layers, shapes, strict=True):
-        macs[part_of(layer)] += math.prod(cells) * math.prod(layer.kernel.shape)
+    for layer, shape in zip(layers, shapes, strict=True):
+        macs[part_of(layer)] += _MACS[type(layer)](layer, shape)
     return macs
+
+
+def _kernel_macs(layer, shape):
+    """One multiply-add per kernel element and output cell, grouped and depthwise convolutions included."""
+    return math.prod(shape[:-1]) * math.prod(layer.kernel.shape)
+
+
+def _separable_macs(layer, shape):
+    """A depthwise convolution, then a 1 x 1 convolution on its cells."""
+    return math.prod(shape[:-1]) * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
+
+
+def _einsum_macs(layer, shape):
+    """One multiply-add per output element and element of the kernel's axes that are summed over."""
+    operands, outputs = layer.equation.split("->")
+    axes = zip(operands.split(",")[1].strip(), layer.kernel.shape, strict=True)
+    return math.prod(shape) * math.prod(size for axis, size in axes if axis not in outputs)
+
+
+_MACS = {
+    keras.layers.Conv2D: _kernel_macs,
+    keras.layers.DepthwiseConv2D: _kernel_macs,
+    keras.layers.Dense: _kernel_macs,
+    keras.layers.SeparableConv2D: _separable_macs,
+    keras.layers.EinsumDense: _einsum_macs,
+}
 
 
 def part_of(layer):

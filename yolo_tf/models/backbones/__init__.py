@@ -8,7 +8,7 @@ import keras
 
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import look_up
-from yolo_tf.models.backbones import applications, csp_darknet
+from yolo_tf.models.backbones import application_rows, csp_darknet, ghostnet, inception_v4, repvgg, resnet18, yolov4_csp
 from yolo_tf.models.backbones.spec import STRIDES, BackboneSpec, FeatureTap
 from yolo_tf.models.backbones.transfer import copy_weights_by_name
 from yolo_tf.models.layers import scaled_channels
@@ -16,7 +16,15 @@ from yolo_tf.models.layers import scaled_channels
 __all__ = ["BACKBONES", "STRIDES", "BackboneSpec", "FeatureTap", "build_backbone", "feature_channels"]
 
 # Every family is a file with its own ROWS.
-BACKBONES = {**csp_darknet.ROWS, **applications.ROWS}
+BACKBONES = {
+    **csp_darknet.ROWS,
+    **application_rows.ROWS,
+    **resnet18.ROWS,
+    **ghostnet.ROWS,
+    **repvgg.ROWS,
+    **inception_v4.ROWS,
+    **yolov4_csp.ROWS,
+}
 
 
 def feature_channels(spec, *, width):
@@ -24,7 +32,7 @@ def feature_channels(spec, *, width):
     return tuple(scaled_channels(tap.channels, width) if spec.scalable else tap.channels for tap in spec.taps)
 
 
-def build_backbone(name, *, weights="none", depth=1.0, width=1.0):
+def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="silu"):
     """Builds a backbone that takes RGB images 0..255 and scales their pixels itself.
 
     Args:
@@ -32,6 +40,7 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0):
         weights: none | imagenet | FILE: a .keras file of a detector with this backbone, or the
             .weights.h5 or .h5 file of a keras.applications network without its top.
         depth, width: multiples, for scalable backbones only.
+        activation: a row of ACTIVATIONS, for scalable backbones only.
 
     Returns:
         keras.Model of built-in layers, float [B, H, W, 3] -> list of features [B, H / stride, W / stride,
@@ -49,8 +58,8 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0):
     scale, offset = spec.pixel_scaling
     # Always float32: under mixed_float16 an image value would be rounded before it is centred.
     pixels = keras.layers.Rescaling(scale, offset, dtype="float32", name="pixel_scaling")(images)
-    multiples = dict(depth=depth, width=width) if spec.scalable else {}
-    features = spec.build(pixels, weights="none" if from_detector else weights, **multiples)
+    options = dict(depth=depth, width=width, activation=activation) if spec.scalable else {}
+    features = spec.build(pixels, weights="none" if from_detector else weights, **options)
     backbone = keras.Model(images, list(features), name=name)
     if from_detector:
         copy_weights_by_name(weights, backbone)

@@ -7,21 +7,25 @@ The graphs of keras.applications are rebuilt layer by layer, under their own lay
   standard deviation that a second layer, absent from a randomly initialised graph, makes up for.
 - a `Conv2D` with one group per channel becomes a `DepthwiseConv2D` (ConvNeXt): the same sums, while
   Keras compiles every grouped convolution on its own, which is several times slower on a CPU.
-- nested `Sequential` models are unfolded, and ConvNeXt's anonymous residual sums get names
-  (`..._block_0_add`), so that every tensor can be found by name.
+- nested `Sequential` models are unfolded, and arithmetic without a layer of its own gets one with a name:
+  the residual sums of ConvNeXt (`..._block_0_add`), the constants in the hard sigmoid of MobileNetV3, the
+  scaled residual sums of Inception-ResNet.
+- a layer that Keras numbered through the whole process (`conv2d_97`) gets the number it would have in a new
+  process, so that its weights are found by name in every file.
 """
 
-import functools
 import re
 import warnings
 
 import keras
 
 from yolo_tf.errors import InputError
-from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
+
+# Every multiple of 32 gives the same graph, while NASNet leaves out layers when it is built for an open size.
+BUILD_SIZE = 224  # the multiple of 32 that Keras' ImageNet weights of NASNet are bound to
 
 
-def build_application(pixels, *, constructor, taps, weights):
+def build_application(pixels, *, constructor, taps, weights, same_padding=False, bgr=False):
     """Builds a keras.applications network up to its taps.
 
     Args:
@@ -30,6 +34,9 @@ def build_application(pixels, *, constructor, taps, weights):
         taps: names of the layers whose outputs are the features, fine to coarse.
         weights: "none", "imagenet", or the path of a .weights.h5 or .h5 file of the whole network
             without its top, as keras.applications publishes it.
+        same_padding: whether windows that are published without padding get it, so that 640 px become
+            80, 40 and 20 cells (Inception: 77, 38, 18). Weights stay what they are.
+        bgr: whether the published weights are for images in BGR order. `pixels` are in RGB order all the same.
 
     Returns:
         tuple of tensors [B, Y, X, channels], one per tap.
@@ -38,35 +45,42 @@ def build_application(pixels, *, constructor, taps, weights):
         InputError: the weights cannot be downloaded or read, or belong to another network.
     """
     network = _read_network(constructor, weights)
+    names = _names_in_a_new_process(network)
     [images] = keras.utils.get_source_inputs(pixels)
 
     def rebuild(operation, *arguments, **keywords):
+        arguments = [pixels if argument is images else argument for argument in arguments]
         if isinstance(operation, (keras.layers.Rescaling, keras.layers.Normalization)):
             return pixels
         if isinstance(operation, keras.Sequential):
-            x = arguments[0]
+            [x] = arguments
             for layer in operation.layers:
-                x = _rebuilt_layer(layer)(x)
+                x = _rebuilt_layer(layer, layer.name, same_padding)(x)
             return x
-        if not isinstance(operation, keras.Layer):  # `inputs + branch` of a ConvNeXt block
-            branch = arguments[1]._keras_history.operation.name
-            return keras.layers.Add(name=f"{branch.removesuffix('_identity')}_add")(list(arguments))
-        return _rebuilt_layer(operation)(*arguments, **keywords)
+        if type(operation).__name__ == "CustomScaleLayer":  # of Inception-ResNet, no public layer
+            return _scaled_sum(*arguments[0], scale=operation.scale)
+        if not isinstance(operation, keras.Layer):
+            return _named_arithmetic(operation, *arguments)
+        return _rebuilt_layer(operation, names[operation.name], same_padding)(*arguments, **keywords)
 
     rebuilt = keras.models.clone_model(
         network, input_tensors=images, clone_function=lambda operation: operation, call_function=rebuild
     )
-    originals = {layer.name: layer for layer in _unfolded_layers(network)}
-    for layer in rebuilt.layers:
-        if layer.weights:
-            layer.set_weights(_rebuilt_weights(originals[layer.name], layer))
+    originals = {names.get(layer.name, layer.name): layer for layer in _unfolded_layers(network)}
+    with_weights = [layer for layer in rebuilt.layers if layer.weights]
+    for layer in with_weights:
+        values = _rebuilt_weights(originals[layer.name], layer)
+        if bgr and layer is with_weights[0]:
+            # The first kernel is turned round once, instead of every image: its channels are summed in any order.
+            values[0] = values[0][:, :, ::-1]
+        layer.set_weights(values)
     return tuple(rebuilt.get_layer(tap).output for tap in taps)
 
 
 def _read_network(constructor, weights):
     """Returns the keras.applications network without its top, with its weights loaded."""
     build = getattr(keras.applications, constructor)
-    options = dict(include_top=False, input_shape=(None, None, 3))
+    options = dict(include_top=False, input_shape=(BUILD_SIZE, BUILD_SIZE, 3))
     if weights == "imagenet":
         try:
             return build(weights="imagenet", **options)
@@ -103,21 +117,39 @@ def _unfolded_layers(network):
             yield layer
 
 
+def _names_in_a_new_process(network):
+    """Returns {name of a layer or operation: its name, automatic numbers counted from this network's first}."""
+    automatic = {}
+    for operation in network.operations:
+        kind, number = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name).groups()
+        if kind.replace("_", "") == type(operation).__name__.lower():  # "zero_padding2d_3" of a ZeroPadding2D
+            automatic.setdefault(kind, {})[operation.name] = int(number or 0)
+    names = {operation.name: operation.name for operation in network.operations}
+    for kind, numbers in automatic.items():
+        first = min(numbers.values())
+        names.update({name: f"{kind}_{number - first}" if number > first else kind for name, number in numbers.items()})
+    return names
+
+
 def _is_depthwise(layer):
     return isinstance(layer, keras.layers.Conv2D) and layer.groups > 1 and layer.groups == layer.filters
 
 
-def _rebuilt_layer(layer):
-    """Returns a new layer of the same name that computes the same, without its weights."""
+def _rebuilt_layer(layer, name, same_padding):
+    """Returns a new layer of this name that computes the same, without its weights."""
     if not _is_depthwise(layer):
-        return layer.__class__.from_config(layer.get_config())
+        config = layer.get_config() | {"name": name}
+        if same_padding and config.get("padding") == "valid":
+            # At stride 2 and an even size the padding is at the bottom and right: windows start where they did.
+            config["padding"] = "same"
+        return layer.__class__.from_config(config)
     return keras.layers.DepthwiseConv2D(
         layer.kernel_size,
         layer.strides,
         padding=layer.padding,
         use_bias=layer.use_bias,
         dtype=layer.dtype_policy,
-        name=layer.name,
+        name=name,
     )
 
 
@@ -128,49 +160,24 @@ def _rebuilt_weights(original, layer):
     return values
 
 
+def _named_arithmetic(operation, first, second):
+    """Computes `first + second` or `first * second` by a layer whose name says where it stands."""
+    if isinstance(second, keras.KerasTensor):  # `inputs + branch` of a ConvNeXt block
+        return keras.layers.Add(name=f"{_layer_before(second).removesuffix('_identity')}_add")([first, second])
+    kind = type(operation).__name__  # `relu6(x + 3) * (1 / 6)`, the hard sigmoid of MobileNetV3
+    scale, offset = {"Add": (1.0, second), "Multiply": (second, 0.0)}[kind]
+    return keras.layers.Rescaling(scale, offset, name=f"{_layer_before(first)}_{kind.lower()}")(first)
+
+
+def _scaled_sum(first, branch, *, scale):
+    name = _layer_before(branch)
+    scaled = keras.layers.Rescaling(scale, name=f"{name}_scale")(branch)
+    return keras.layers.Add(name=f"{name}_add")([first, scaled])
+
+
+def _layer_before(x):
+    return x._keras_history.operation.name
+
+
 def _first_line(error):
     return str(error).strip().splitlines()[0].rstrip(".")[:200]
-
-
-def _application(constructor, layers, channels, trainable_params, gflops):
-    return BackboneSpec(
-        build=functools.partial(build_application, constructor=constructor, taps=layers),
-        taps=taps_at(layers, channels),
-        pixel_scaling=IMAGENET_PIXELS,
-        trainable_params=trainable_params,
-        gflops=gflops,
-        licence="Apache-2.0 (Keras)",
-        weights="ImageNet, keras.applications",
-    )
-
-
-def _efficientnet(variant, last_blocks, channels, trainable_params, gflops):
-    """A feature is the output of the last block of its stride, not the six times wider tensor behind it."""
-    layers = tuple(f"block{block}" for block in last_blocks)
-    return _application(f"EfficientNet{variant}", layers, channels, trainable_params, gflops)
-
-
-def _convnext(variant, last_blocks, channels, trainable_params, gflops):
-    """A feature is the residual sum that ends its stage; `..._identity` would be the branch alone."""
-    layers = tuple(
-        f"convnext_{variant.lower()}_stage_{stage}_block_{block}_add" for stage, block in enumerate(last_blocks, start=1)
-    )
-    return _application(f"ConvNeXt{variant}", layers, channels, trainable_params, gflops)
-
-
-ROWS = {
-    # B0's stage 7 is one block without a residual, hence no add.
-    "efficientnetb0": _efficientnet("B0", ("3b_add", "5c_add", "7a_project_bn"), (40, 112, 320), 3_595_388, 5.941),
-    "efficientnetb1": _efficientnet("B1", ("3c_add", "5d_add", "7b_add"), (40, 112, 320), 6_101_024, 8.936),
-    "efficientnetb2": _efficientnet("B2", ("3c_add", "5d_add", "7b_add"), (48, 120, 352), 7_202_562, 10.320),
-    "efficientnetb3": _efficientnet("B3", ("3c_add", "5e_add", "7b_add"), (48, 136, 384), 10_103_336, 15.194),
-    "efficientnetb4": _efficientnet("B4", ("3d_add", "5f_add", "7b_add"), (56, 160, 448), 16_742_216, 23.834),
-    "efficientnetb5": _efficientnet("B5", ("3e_add", "5g_add", "7c_add"), (64, 176, 512), 27_288_112, 37.527),
-    "efficientnetb6": _efficientnet("B6", ("3f_add", "5h_add", "7c_add"), (72, 200, 576), 39_403_992, 53.653),
-    "efficientnetb7": _efficientnet("B7", ("3g_add", "5j_add", "7d_add"), (80, 224, 640), 62_143_440, 82.883),
-    "convnext_tiny": _convnext("Tiny", (2, 8, 2), (192, 384, 768), 27_818_592, 72.731),
-    "convnext_small": _convnext("Small", (2, 26, 2), (192, 384, 768), 49_453_152, 141.762),
-    "convnext_base": _convnext("Base", (2, 26, 2), (256, 512, 1024), 87_564_416, 250.673),
-    "convnext_large": _convnext("Large", (2, 26, 2), (384, 768, 1536), 196_227_264, 560.978),
-    "convnext_xlarge": _convnext("XLarge", (2, 26, 2), (512, 1024, 2048), 348_143_872, 994.596),
-}

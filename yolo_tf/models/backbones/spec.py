@@ -9,11 +9,14 @@ STRIDES = (8, 16, 32)
 
 # (scale, offset): what the network sees of an RGB pixel value p in 0..255 is p * scale + offset.
 UNIT_PIXELS = (1 / 255, 0.0)
+TF_PIXELS = (1 / 127.5, -1.0)  # -1..1, as TensorFlow's own networks were trained
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's training images, RGB in 0..1
 IMAGENET_PIXELS = (
     tuple(1 / (255 * deviation) for deviation in _DEVIATION),
     tuple(-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)),
 )
+# Minus ImageNet's mean, no scale: how Caffe's networks were trained, though on BGR images.
+CAFFE_PIXELS = (1.0, (-123.68, -116.779, -103.939))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,14 +32,14 @@ class FeatureTap:
 class BackboneSpec:
     """One row of BACKBONES."""
 
-    build: Callable  # (pixels, *, weights[, depth, width]) -> tuple of features, fine to coarse
+    build: Callable  # (pixels, *, weights[, depth, width, activation]) -> tuple of features, fine to coarse
     taps: tuple[FeatureTap, ...]
     pixel_scaling: tuple  # (scale, offset)
     trainable_params: int  # up to the last tap, at depth and width 1
     gflops: float  # up to the last tap, at 640 x 640, 2 per multiply-add, at depth and width 1
     licence: str  # of the code or paper that defines it, and of the weights where there are any
     weights: str = "none published"  # where initial weights come from, besides files
-    scalable: bool = False  # follows config.model.depth and width; its features have the widths of the neck
+    scalable: bool = False  # follows config.model.depth, width and activation; its features have the widths of the neck
 
 
 def taps_at(layers, channels):

@@ -41,3 +41,16 @@ def copy_weights_by_name(path, network):
             )
     for layer in layers:
         layer.set_weights(source_layers[layer.name].get_weights())
+
+
+def expect_no_weights(backbone, weights):
+    """Checks that a backbone without published weights is not asked for any.
+
+    Raises:
+        InputError: `weights` is not "none".
+    """
+    if weights != "none":
+        raise InputError(
+            f"config.model.backbone_weights: {backbone} has no weights '{weights}'. Expected none or a .keras"
+            " file of a detector with this backbone. Use none to start from random weights."
+        )

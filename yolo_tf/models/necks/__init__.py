@@ -1,10 +1,16 @@
-"""The table of necks: functions (features, *, depth, width) -> features, both fine to coarse, strides kept."""
+"""The table of necks: functions (features, *, depth, width, activation) -> features, both fine to coarse, strides kept."""
 
 import functools
 
 from yolo_tf.models.necks.csp_pan import csp_pan
+from yolo_tf.models.necks.csp_pan_narrow import csp_pan_narrow
+from yolo_tf.models.necks.fpn import fpn
+from yolo_tf.models.necks.yolov4_csp_pan import yolov4_csp_pan
 
 NECKS = {
     "csp_pan": csp_pan,
     "csp_pan_unpooled": functools.partial(csp_pan, pooled=False),  # behind csp_darknet_v5, which pools itself
+    "csp_pan_narrow": csp_pan_narrow,
+    "yolov4_csp_pan": yolov4_csp_pan,
+    "fpn": fpn,
 }

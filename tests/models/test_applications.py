@@ -1,0 +1,136 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.models.backbones import BACKBONES, build_backbone
+from yolo_tf.models.backbones.application_rows import ROWS
+
+# One network per family, with what prepares RGB pixels 0..255 for it; None: the network does that itself.
+REFERENCES = {
+    "efficientnetv2b0": ("EfficientNetV2B0", None),
+    "efficientnetv2s": ("EfficientNetV2S", None),
+    "mobilenet": ("MobileNet", keras.applications.mobilenet.preprocess_input),
+    "mobilenetv2": ("MobileNetV2", keras.applications.mobilenet_v2.preprocess_input),
+    "mobilenetv3small": ("MobileNetV3Small", None),
+    "mobilenetv3large": ("MobileNetV3Large", None),
+    "densenet121": ("DenseNet121", keras.applications.densenet.preprocess_input),
+    "resnet50": ("ResNet50", keras.applications.resnet.preprocess_input),
+    "resnet50v2": ("ResNet50V2", keras.applications.resnet_v2.preprocess_input),
+    "xception": ("Xception", keras.applications.xception.preprocess_input),
+    "inceptionv3": ("InceptionV3", keras.applications.inception_v3.preprocess_input),
+    "inceptionresnetv2": ("InceptionResNetV2", keras.applications.inception_resnet_v2.preprocess_input),
+    "nasnetmobile": ("NASNetMobile", keras.applications.nasnet.preprocess_input),
+    "vgg16": ("VGG16", keras.applications.vgg16.preprocess_input),
+}
+QUICK = {"mobilenetv3small", "vgg16"}
+FAMILIES = [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in REFERENCES]
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).uniform(0, 255, (2, 96, 160, 3)).astype(np.float32)
+
+
+def application(constructor):
+    """A keras.applications network of the size of `images`, its batch norms not neutral."""
+    network = getattr(keras.applications, constructor)(include_top=False, weights=None, input_shape=(96, 160, 3))
+    rng = np.random.default_rng(1)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.8, 1.2, weight.shape) for weight in layer.get_weights()])
+    return network
+
+
+def padded_everywhere(network):
+    """The same network and weights, with every "valid" of its layers made "same"."""
+
+    def clone(layer):
+        config = layer.get_config()
+        return type(layer).from_config(config | ({"padding": "same"} if config.get("padding") == "valid" else {}))
+
+    padded = keras.models.clone_model(network, clone_function=clone)
+    padded.set_weights(network.get_weights())
+    return padded
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_features_from_a_file_equal_keras_applications(name, images, tmp_path):
+    constructor, prepare = REFERENCES[name]
+    reference = application(constructor)
+    path = str(tmp_path / "notop.weights.h5")
+    reference.save_weights(path)
+    if name.startswith("inception"):
+        reference = padded_everywhere(reference)
+    taps = [tap.layer for tap in BACKBONES[name].taps]
+    pixels = images if prepare is None else prepare(images.copy())
+    expected = keras.Model(reference.input, [reference.get_layer(tap).output for tap in taps])(pixels)
+    for feature, reference_feature in zip(build_backbone(name, weights=path)(images), expected, strict=True):
+        largest = np.abs(reference_feature).max()
+        assert largest > 0.1
+        np.testing.assert_allclose(feature, reference_feature, atol=1e-4 * max(largest, 1))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_variable_gets_a_gradient_and_a_file_opens_with_the_same_features(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    backbone, rng = build_backbone(name), np.random.default_rng(1)
+    images = rng.uniform(0, 255, (7, 64, 96, 3)).astype(np.float32)  # 7: no block is dropped from all of them
+    with tf.GradientTape() as tape:
+        features = backbone(images, training=True)
+        total = tf.add_n([tf.reduce_sum(feature * rng.normal(size=feature.shape)) for feature in features])
+    for variable, gradient in zip(backbone.trainable_variables, tape.gradient(total, backbone.trainable_variables)):
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.abs(gradient).max() > 0, variable.path
+    backbone.save(tmp_path / "backbone.keras")
+    opened = keras.models.load_model(tmp_path / "backbone.keras")
+    for feature, expected in zip(opened(images), backbone(images), strict=True):
+        np.testing.assert_allclose(feature, expected, atol=1e-5 * max(np.abs(expected).max(), 1))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_layers_are_named_alike_in_every_build_and_public(name):
+    first, second = build_backbone(name), build_backbone(name)
+    names = [layer.name for layer in first.layers]
+    assert [layer.name for layer in second.layers] == names
+    assert not [name for name in names if name.startswith(("adapter_", "neck_", "head_"))]
+    assert all(isinstance(operation, keras.Layer) for operation in first.operations)
+    assert {type(layer) for layer in first.layers} <= {getattr(keras.layers, type(layer).__name__) for layer in first.layers}
+
+
+@pytest.mark.slow
+def test_numbered_layers_take_their_weights_from_a_file(images, tmp_path):
+    build_backbone("xception").save(tmp_path / "first.keras")
+    saved = keras.models.load_model(tmp_path / "first.keras")
+    assert {"conv2d", "conv2d_3", "batch_normalization_3", "add_11"} <= {layer.name for layer in saved.layers}
+    loaded = build_backbone("xception", weights=str(tmp_path / "first.keras"))
+    for feature, expected in zip(loaded(images), saved(images), strict=True):
+        np.testing.assert_allclose(feature, expected, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["inceptionv3", "inceptionresnetv2"])
+def test_padding_leaves_the_first_windows_where_they_were(name, images, tmp_path):
+    """Of the three convolutions of the stem, cells inside the border are those of the published network."""
+    reference = application(REFERENCES[name][0])
+    path = str(tmp_path / "notop.weights.h5")
+    reference.save_weights(path)
+    backbone = build_backbone(name, weights=path)
+    convolution = [layer for layer in reference.layers if isinstance(layer, keras.layers.Conv2D)][1]
+    published = keras.Model(reference.input, convolution.output)(images / 127.5 - 1)
+    padded = keras.Model(backbone.input, backbone.get_layer("conv2d_1").output)(images)
+    assert (published.shape[1:3], padded.shape[1:3]) == ((45, 77), (48, 80))
+    np.testing.assert_allclose(padded[:, 1:46, 1:78], published, atol=1e-4)
+
+
+def test_pixels_are_scaled_as_the_published_weights_want():
+    scalings = {
+        name: ROWS[name].pixel_scaling for name in ("resnet101", "vgg19", "efficientnetv2l", "nasnetmobile", "densenet201")
+    }
+    pixel = np.array([255, 128, 0])
+    scaled = {name: pixel * np.array(scale) + np.array(offset) for name, (scale, offset) in scalings.items()}
+    np.testing.assert_allclose(scaled["resnet101"], [131.32, 11.221, -103.939])  # minus 123.68, 116.779, 103.939
+    np.testing.assert_allclose(scaled["vgg19"], [131.32, 11.221, -103.939])
+    np.testing.assert_allclose(scaled["efficientnetv2l"], [0.9921875, 0, -1])  # / 128 - 1
+    np.testing.assert_allclose(scaled["nasnetmobile"], [1, 0.0039216, -1], atol=1e-6)  # / 127.5 - 1
+    np.testing.assert_allclose(scaled["densenet201"], [2.2489, 0.2052, -1.8044], atol=1e-4)

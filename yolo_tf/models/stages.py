@@ -1,0 +1,96 @@
+"""Which stage of a network each layer belongs to, and what follows from it: what is frozen, how fast each part learns."""
+
+import keras
+
+from yolo_tf.errors import InputError
+from yolo_tf.lookup import did_you_mean
+from yolo_tf.models.report import PARTS, part_of
+
+STAGES = tuple(f"stage{number}" for number in range(1, 6))  # of the backbone: stage n has stride 2 ** n
+PROBE_SIZE = 256  # px; any multiple of 32 at which the coarsest map is larger than one cell
+
+
+def backbone_stages(network):
+    """Finds the stage of every backbone layer.
+
+    A layer belongs to stage n when its output has stride 2 ** n. One without a map of its own (the squeeze of
+    an attention block, pixel scaling) belongs where its input does, at least to stage 1.
+
+    Args:
+        network: keras.Model of `build_network`.
+
+    Returns:
+        dict: layer name -> 1..5, for layers of the backbone.
+    """
+    layers = [layer for layer in network.layers if part_of(layer) == "backbone" and not _is_input(layer)]
+    outputs = keras.Model(network.inputs, [layer.output for layer in layers])
+    shapes = outputs.compute_output_shape([(1, PROBE_SIZE, PROBE_SIZE, 3)])
+    stages = {}
+    for layer, shape in zip(layers, shapes, strict=True):
+        before = [stages.get(tensor._keras_history.operation.name, 1) for tensor in _inputs_of(layer)]
+        rows = shape[1] if len(shape) == 4 else 1
+        stages[layer.name] = max(before) if rows <= 1 else max(round(PROBE_SIZE / rows).bit_length() - 1, 1)
+    return stages
+
+
+def frozen_layers(network, freeze):
+    """Lists the layers that `freeze` names.
+
+    Args:
+        network: keras.Model of `build_network`.
+        freeze: names of parts (backbone, adapters, neck, head) and of backbone stages (stage1 .. stage5).
+
+    Returns:
+        list of keras layers with weights.
+
+    Raises:
+        InputError: an unknown name, or everything would be frozen.
+    """
+    known = (*PARTS, *STAGES)
+    for name in freeze:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise InputError(f"config.train.freeze: unknown part '{name}'.{hint} Expected: {', '.join(known)}.")
+    stages = backbone_stages(network) if set(freeze) & set(STAGES) else {}
+    frozen = [
+        layer
+        for layer in network.layers
+        if layer.weights and (part_of(layer) in freeze or f"stage{stages.get(layer.name)}" in freeze)
+    ]
+    if freeze and sum(len(layer.weights) for layer in frozen) == len(network.weights):
+        raise InputError(f"config.train.freeze: {list(freeze)} leaves nothing to train. Expected fewer parts. Remove one.")
+    return frozen
+
+
+def learning_rate_factors(network, *, backbone, layer_decay):
+    """Computes how fast each variable learns, relative to the learning rate.
+
+    Args:
+        network: keras.Model of `build_network`.
+        backbone: factor on the whole backbone.
+        layer_decay: further factor per stage of the backbone: stage 5 learns `layer_decay` times as fast as
+            the neck, stage 4 `layer_decay` ** 2, and so on.
+
+    Returns:
+        dict: path of a trainable variable of the backbone -> factor. Those that are absent have 1.
+
+    Source: layer-wise decay, arXiv:2106.08254, appendix; by stage as in arXiv:2201.03545, appendix A.
+    """
+    if backbone == 1 and layer_decay == 1:
+        return {}
+    stages = backbone_stages(network)
+    return {
+        variable.path: backbone * layer_decay ** (len(STAGES) + 1 - stages[layer.name])
+        for layer in network.layers
+        if layer.name in stages
+        for variable in layer.trainable_variables
+    }
+
+
+def _is_input(layer):
+    return isinstance(layer, keras.layers.InputLayer)
+
+
+def _inputs_of(layer):
+    tensors = layer.input
+    return tensors if isinstance(tensors, (list, tuple)) else [tensors]
