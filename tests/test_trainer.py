@@ -50,6 +50,16 @@ def test_training_changes_the_network_itself(tiny_network, tiny_anchors, random_
         assert not np.array_equal(weight.numpy(), value), weight.path
 
 
+def test_every_batch_norm_over_the_channels_of_a_map_is_fused():
+    images = keras.Input((None, None, 3))
+    x = keras.layers.BatchNormalization(name="last")(images)
+    x = keras.layers.BatchNormalization(axis=3, name="third")(x)  # how keras.applications says it
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    view = fused_batch_norm_view(keras.Model(images, keras.layers.BatchNormalization(name="vector")(x)))
+    names = {layer.name for layer in view.layers}
+    assert {"fused_last", "fused_third", "vector"} <= names
+
+
 def test_the_fused_view_computes_what_the_network_computes(tiny_network):
     network = tiny_network()
     for layer in network.layers:

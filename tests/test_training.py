@@ -138,6 +138,7 @@ def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     np.testing.assert_array_equal(network.get_layer("neck_p5_reduce_conv").kernel, theirs.get_layer("neck_p5_reduce_conv").kernel)
     out = capsys.readouterr().out
     assert "left as initialised: head_p3 (other shape), head_p4 (other shape), head_p5 (other shape)" in out
+    assert "new head: initial kernels times 0.1 (model.new_head_scale)" in out
     start_network(config, dataclasses.replace(spec, class_names=tuple("abcde")))
     assert "note: their head was trained on ['circle', " in capsys.readouterr().out
 

@@ -12,6 +12,7 @@ from yolo_tf.checkpoints.yolov5 import read_yolov5
 from yolo_tf.config import EVALUATION_DETECT, DetectConfig, LossConfig
 from yolo_tf.decode import decode_predictions
 from yolo_tf.losses import detection_loss
+from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
 from yolo_tf.structures import Targets
 from yolo_tf.suppression import suppress
 from yolo_tf.yolov5_import import build_imported
@@ -92,6 +93,22 @@ def test_loss_parts_where_the_last_box_keeps_a_shared_anchor(recorded_loss):
     for ours, theirs in (("box", "box"), ("objectness", "obj"), ("class", "cls")):
         np.testing.assert_allclose(parts[ours], reference[theirs], rtol=1e-4, err_msg=ours)
     np.testing.assert_allclose(sum(parts.values()) * 8, reference["total_times_bs"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["keras", "fused"])
+def test_loss_in_training_mode(shared_dir, recorded_loss, fused):
+    """With the statistics of the batch, by Keras' own batch norm and by the fused one that training uses."""
+    arrays, numbers = recorded_loss
+    path = shared_dir / "weights" / "yolov5n.pt"
+    network = build_imported(read_yolov5(path), where=path)  # its own: the running statistics change
+    forward = fused_batch_norm_view(network) if fused else network
+    images = tf.constant(arrays["images"], tf.float32)
+    parts = detection_loss(
+        targets_of(arrays), forward(images, training=True), COCO_ANCHORS, loss=LossConfig(shared_anchor="last")
+    )
+    reference = numbers["loss_trainBN_gains_train_py_scaled_nc80_320"]
+    for ours, theirs in (("box", "box"), ("objectness", "obj"), ("class", "cls")):
+        np.testing.assert_allclose(parts[ours], reference[theirs], rtol=1e-4, err_msg=ours)
 
 
 def test_gradients_of_the_loss(network, recorded_loss, shared_dir):

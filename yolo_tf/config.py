@@ -124,6 +124,9 @@ class ModelConfig:
     batch_norm_momentum: float = option(
         0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)"
     )
+    new_head_scale: float = option(
+        0.1, "factor on the initial kernels of a head that `weights` does not have, behind a neck that it has; 1 = as YOLOv5"
+    )
     weights: str = option("", "a .keras file to start from: every layer that fits by name and shape")
 
     def __post_init__(self):
@@ -132,6 +135,7 @@ class ModelConfig:
             self.backbone == "keras_model" or not (self.backbone_file or self.taps),
             f"config.model.backbone_file and taps belong to backbone keras_model; got backbone {self.backbone}. Leave them out.",
         )
+        require(self.new_head_scale >= 0, f"config.model.new_head_scale: expected 0 or more, got {self.new_head_scale}.")
         require(self.width > 0, f"config.model.width: expected a number above 0, got {self.width}.")
         require(
             0 <= self.batch_norm_momentum < 1,

@@ -13,6 +13,7 @@ from yolo_tf.detector_file import carries_spec, detector_spec, read_spec
 from yolo_tf.drawing import draw_boxes, draw_grid, write_picture
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation import evaluate, format_table
+from yolo_tf.models.head import scale_new_head
 from yolo_tf.models.network import build_network, network_anchors
 from yolo_tf.models.report import format_report, network_report
 from yolo_tf.models.stages import frozen_layers
@@ -175,6 +176,9 @@ def start_network(config, spec):
     loaded = load_weights(network, config.model.weights) if config.model.weights else None
     if loaded:
         print(loaded)
+        changed = scale_new_head(network, loaded.loaded, config.model.new_head_scale)
+        if changed:
+            print(f"new head: initial kernels times {config.model.new_head_scale:g} (model.new_head_scale)")
         theirs = read_spec(config.model.weights).class_names if carries_spec(config.model.weights) else ()
         if len(theirs) == len(spec.class_names) and theirs != spec.class_names:
             print(f"note: their head was trained on {list(theirs)}, in that order")

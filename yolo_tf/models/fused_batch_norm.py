@@ -26,7 +26,8 @@ def fused_batch_norm_view(network):
 
 
 def _can_fuse(layer):
-    return type(layer) is keras.layers.BatchNormalization and layer.axis == -1 and not layer.synchronized
+    last_axis = layer.axis in (-1, 3) if type(layer) is keras.layers.BatchNormalization else False  # 3: keras.applications
+    return last_axis and len(layer.output.shape) == 4 and not layer.synchronized
 
 
 class FusedBatchNormalization(keras.layers.Layer):
