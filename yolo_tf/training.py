@@ -57,7 +57,8 @@ def train(config, root, *, resume=False):
     steps = steps_per_epoch(train_set, config.train.batch_size)
     report = network_report(network, model=config.model, num_classes=len(spec.class_names), image_size=spec.image_size)
     swap = swap_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
-    print(format_report(report), format_swap_report(swap), sep="\n\n")
+    start = {**report, **swap}
+    print(format_report(start), format_swap_report(start), sep="\n\n")
     recipe = recipe_for(config.model.backbone) if config.train.recipe == "auto" else None
     if recipe:
         print(f"recipe of {recipe.family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
@@ -78,7 +79,7 @@ def train(config, root, *, resume=False):
     if not resume:
         write_config(config, run.config)
         write_environment(run.root / "environment.json")
-        write_json(run.root / "swap_report.json", {**report, **swap})
+        write_json(run.root / "swap_report.json", start)
         plot_labels(train_set, run.plots / "labels.png")
         picture_batches(batches, train_set.class_names, run.plots)
 

@@ -53,6 +53,7 @@ def test_what_was_loaded_and_frozen(network, report):
     weights = LoadedWeights(path="a.keras", loaded=loaded, other_shape=(), missing=(), unused=())
     swap = swap_report(network, report, loaded=weights, frozen=frozen_layers(network, ("backbone",)), steps=40)
     assert swap["loaded"]["backbone"] == [155, 155] and swap["loaded"]["neck"] == [0, 130]
+    assert swap["initial_weights"] == {"backbone": "a.keras", "adapters": "absent", "neck": "random", "head": "random"}
     assert swap["frozen_layers"] == len(loaded) == 62
     assert not any("random" in warning for warning in swap["warnings"])
     assert not any("of the backbone does not settle" in warning for warning in swap["warnings"])

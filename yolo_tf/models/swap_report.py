@@ -26,21 +26,29 @@ def swap_report(network, report, *, loaded=None, frozen=(), steps=None):
         steps: batches of the whole run; None = not known.
 
     Returns:
-        dict of JSON values: pixel_scaling (scale, offset: the network sees p * scale + offset of a pixel p in 0..255),
-        normalization (part -> rows of kind, momentum, epsilon, layers, frozen), activation_megabytes (part -> float32
-        outputs of all layers for one image, and in total), loaded (part -> tensors loaded and in all; None
-        without a file), frozen_layers, warnings (lines of text).
+        dict of JSON values: initial_weights (part -> file, "random" or "absent": what `loaded` really gave),
+        pixel_scaling (scale, offset: the network sees p * scale + offset of a pixel p in 0..255), normalization
+        (part -> rows of kind, momentum, epsilon, layers, frozen), activation_megabytes (part -> float32 outputs of
+        all layers for one image, and in total), loaded (part -> tensors loaded and in all; None without a file),
+        frozen_layers, warnings (lines of text).
     """
     names = {layer.name for layer in frozen}
+    tensors = None if loaded is None else _loaded_tensors(network, loaded)
+    initial_weights = report["initial_weights"]
+    if tensors:
+        initial_weights = {
+            part: str(loaded.path) if count else ("random" if total else "absent") for part, (count, total) in tensors.items()
+        }
     activations = _activation_megabytes(network, report["image_size"])
     normalization = _normalization(network, names)
     return {
+        "initial_weights": initial_weights,
         "pixel_scaling": _pixel_scaling(network),
         "normalization": normalization,
         "activation_megabytes": activations,
-        "loaded": None if loaded is None else _loaded_tensors(network, loaded),
+        "loaded": tensors,
         "frozen_layers": len(names),
-        "warnings": _warnings(report, normalization, loaded, steps),
+        "warnings": _warnings(report["trainable_params"], initial_weights, normalization, steps),
     }
 
 
@@ -109,14 +117,12 @@ def _loaded_tensors(network, loaded):
     return counts
 
 
-def _warnings(report, normalization, loaded, steps):
+def _warnings(params, initial_weights, normalization, steps):
     warnings = []
-    params = report["trainable_params"]
     share = params["neck"] / params["total"]
     if share > 0.5:
         warnings.append(f"the neck is {share:.0%} of the parameters: this comparison hides the backbone")
-    from_file = loaded is not None and any(not name.startswith(("adapter_", "neck_", "head_")) for name in loaded.loaded)
-    if report["initial_weights"]["backbone"] == "random" and not from_file:
+    if initial_weights["backbone"] == "random":
         warnings.append("the backbone starts from random weights; model.backbone_weights or model.weights gives it better ones")
     for part, rows in normalization.items():
         for row in rows:
