@@ -59,7 +59,7 @@ def pieces(dataset, image_size, batch_size):
         tf.config.run_functions_eagerly(False)
 
     yield "augment, without XLA", without_xla
-    for name, cache in (("training pipeline", False), ("training pipeline, cached", True)):
+    for name, cache in (("training pipeline", "none"), ("training pipeline, cached", "images")):
         data = DataConfig(image_size=image_size, cache=cache)
         train = TrainConfig(batch_size=batch_size)
         yield name, taker(make_train_dataset(dataset, data=data, augment=AugmentConfig(), train=train))

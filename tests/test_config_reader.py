@@ -213,3 +213,10 @@ def test_every_recipe_sets_options_that_exist():
             section, key = dotted.split(".")
             assert type(value) is type(getattr(getattr(Config(), section), key)), dotted
         assert recipe_for(f"{recipe.family}_x").settings == recipe.settings and len(recipe.source) > 20
+
+
+def test_a_number_or_a_word():
+    assert read_config(None, ["train.batch_size=auto"]).train.batch_size == "auto"
+    assert read_config(None, ["train.batch_size=24"]).train.batch_size == 24
+    with pytest.raises(InputError, match="config.train.batch_size: expected int, got 'automatic'"):
+        read_config(None, ["train.batch_size=automatic"])

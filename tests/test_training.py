@@ -19,7 +19,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.network_file import save_network
 from yolo_tf.run_directory import RunDirectory, read_history
 from yolo_tf.runtime import open_detector
-from yolo_tf.training import start_anchors, start_network
+from yolo_tf.training_start import start_anchors, start_network
 
 CONFIG = """# a test
 data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from pathlib import Path
 
@@ -173,6 +174,9 @@ def _convert(value, kind, where):
         if text not in arguments:
             raise InputError(f"{where}: got {value!r}.{did_you_mean(value, arguments)} Expected one of: {', '.join(arguments)}.")
         return text
+    if origin in (typing.Union, types.UnionType):  # a kind, or words instead of it
+        words = typing.get_args(arguments[1])
+        return value if value in words else _convert(value, arguments[0], where)
     if origin is tuple:
         if where.endswith("image_size") and isinstance(value, int):
             value = [value, value]

@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_batches_with_and_without_cache(dataset_of)
     dataset = dataset_of(SIZES)
     first = batches_of(dataset, 4, augment=AugmentConfig())
     assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig()))
-    assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig(), data=dataclasses.replace(DATA, cache=True)))
+    assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig(), data=dataclasses.replace(DATA, cache="images")))
     assert np.any(first[0][0] != first[3][0])
 
 

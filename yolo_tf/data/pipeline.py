@@ -73,7 +73,7 @@ def make_train_dataset(dataset, *, data, augment, train, first_epoch=0):
     batch_size, seed = train.batch_size, train.seed
     num_images, steps = len(dataset.records), steps_per_epoch(dataset, batch_size)
     plain_from_step = first_plain_epoch(augment, train.epochs) * steps
-    load = _image_loader(dataset, data.image_size, cache=data.cache)
+    load = _image_loader(dataset, data.image_size, cache=data.cache == "images")
     boxes_of = _target_reader(dataset, data.image_size)
     photometric = build_photometric(augment.photometric, seed)
 

@@ -1,0 +1,53 @@
+"""Options of the network."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from yolo_tf.config.fields import option, require
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    name: str = option("yolov5n", "short name of the network, for tables")
+    backbone: str = option("csp_darknet", "a row of BACKBONES (`yolo-tf show backbones`), or keras_model: your own")
+    backbone_file: str = option("", "keras_model: the .keras file of a functional model, with its weights")
+    taps: tuple[str, ...] = option((), "keras_model: its layers of strides 8, 16, 32; empty = the last block of each")
+    pixels: Literal["own", "unit", "tf", "imagenet"] = option(
+        "own", "keras_model: the values it wants; own = 0..255, unit = 0..1, tf = -1..1, imagenet = by mean and deviation"
+    )
+    backbone_weights: str = option("none", "imagenet | none | FILE: the backbone's initial weights")
+    adapters: Literal["batch_norm", "plain", "none"] = option(
+        "batch_norm", "1x1 convolutions from backbone taps to neck widths: with batch norm, plain with bias, or none"
+    )
+    neck: str = option("csp_pan", "a row of NECKS")
+    depth: float = option(0.33, "depth multiple of a scalable backbone (csp_darknet, yolov4_csp) and of the neck")
+    width: float = option(0.25, "width multiple of a scalable backbone and of the neck")
+    activation: Literal["silu", "mish", "leaky_relu", "relu"] = option(
+        "silu", "activation of a scalable backbone and of the neck; leaky_relu has slope 0.1"
+    )
+    anchors: tuple = option((), "[[[w, h], ...], ...] px, fine to coarse; empty = YOLOv5's COCO anchors")
+    autoanchor: bool = option(True, "fit anchors to the training boxes where the default ones match too few (recall below 0.98)")
+    batch_norm_momentum: float = option(
+        0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)"
+    )
+    new_head_scale: float = option(
+        0.1, "factor on the initial kernels of a head that `weights` does not have, behind a neck that it has; 1 = as YOLOv5"
+    )
+    weights: str = option("", "a .keras file to start from: every layer that fits by name and shape")
+
+    def __post_init__(self):
+        require(self.depth > 0, f"config.model.depth: expected a number above 0, got {self.depth}.")
+        require(
+            self.backbone == "keras_model" or not (self.backbone_file or self.taps),
+            f"config.model.backbone_file and taps belong to backbone keras_model; got backbone {self.backbone}. Leave them out.",
+        )
+        require(self.new_head_scale >= 0, f"config.model.new_head_scale: expected 0 or more, got {self.new_head_scale}.")
+        require(self.width > 0, f"config.model.width: expected a number above 0, got {self.width}.")
+        require(
+            0 <= self.batch_norm_momentum < 1,
+            f"config.model.batch_norm_momentum: expected 0 <= momentum < 1, got {self.batch_norm_momentum}.",
+        )
