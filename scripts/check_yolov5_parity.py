@@ -22,7 +22,7 @@ load_tensorflow()
 import numpy as np  # noqa: E402
 
 from yolo_tf.config import EVALUATION_DETECT  # noqa: E402
-from yolo_tf.data.images import read_image  # noqa: E402
+from yolo_tf.data.images import read_record_image  # noqa: E402
 from yolo_tf.data.letterbox import letterbox_image, rect_canvases  # noqa: E402
 from yolo_tf.evaluation import measure  # noqa: E402
 from yolo_tf.runtime import choose_image_size, detect_images, open_detector  # noqa: E402
@@ -38,7 +38,7 @@ def evaluate_as_yolov5(detector, dataset, *, side, batch_size, rect, sort):
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         canvas_hw = rect_canvases(sizes_hw[batch], side, batch_size)[1][0] if rect else np.array([side, side])
-        images = [read_image(dataset.records[index].path) for index in batch]
+        images = [read_record_image(dataset.records[index]) for index in batch]
         boxed = np.stack([letterbox_image(image, canvas_hw, fit_size=(side, side))[0] for image in images])
         found = detect_images(detector, boxed, EVALUATION_DETECT)
         for row, index in enumerate(batch):

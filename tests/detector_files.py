@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from yolo_tf.anchors import anchor_set
 from yolo_tf.config import DetectConfig
@@ -83,6 +84,15 @@ def saved_model():
 def tflite_file():
     path = directory() / "tiny.tflite"
     export_detector(keras_file(), "tflite", path, detect=DETECT)
+    return path
+
+
+@functools.cache
+def onnx_file():
+    for package in ("onnx", "tf2onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="needs pip install 'yolo_tf[onnx]'")
+    path = directory() / "tiny.onnx"
+    export_detector(keras_file(), "onnx", path, detect=DETECT)
     return path
 
 

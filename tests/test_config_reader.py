@@ -102,6 +102,8 @@ def test_every_hyp_name_points_to_an_option():
         ("model.anchors=[[a]]", "expected nested list of numbers"),
         ("model.batch_norm_momentum=1.0", "config.model.batch_norm_momentum: expected 0 <= momentum < 1"),
         ("model.depth=0.0", "config.model.depth: expected a number above 0"),
+        ("model.drop_path=1.0", "config.model.drop_path: expected 0 <= rate < 1, got 1.0"),
+        ("model.drop_path=0.1", "config.model.drop_path: got 0.1 for backbone csp_darknet. Expected 0: ConvNeXt alone has it"),
         ("loss.anchor_ratio_limit=1.0", "expected above 1"),
         ("loss.label_smoothing=1.0", "config.loss.label_smoothing: expected 0..1"),
         ("detect.iou_threshold=1.5", "config.detect.iou_threshold: expected 0..1"),

@@ -3,14 +3,16 @@
 import dataclasses
 import math
 import time
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from yolo_tf.atomic import write_json
 from yolo_tf.errors import InputError
-from yolo_tf.evaluation import evaluate, format_table, measure
+from yolo_tf.evaluation import evaluate, evaluate_shared, format_table, measure
 from yolo_tf.structures import DetectionDataset, ImageRecord
 
 IMAGE_SIZE = (96, 160)
@@ -103,6 +105,61 @@ def test_shifted_candidates_lose_ap_but_not_ap50(dataset):
     assert metrics["AP50"] == 1.0
     assert metrics["AP75"] < 0.5
     assert 0.5 <= metrics["AP"] < 0.8
+
+
+class Workers:
+    """What is asked of a strategy of `count` workers with two replicas each; `gather` answers once it has heard all."""
+
+    def __init__(self, count):
+        self.num_replicas_in_sync = 2 * count
+        self.extended = types.SimpleNamespace(_num_workers=count)
+        self.heard = []  # rows of each gathering
+
+    def run(self, call):
+        """Runs call(index) for every worker; twice, because the first answers are those of an unfinished round."""
+        for _ in range(2):
+            self.rounds, self.answers, self.heard = self.heard, [], [[], []]
+            for index in range(self.num_replicas_in_sync // 2):
+                self.index, self.turn = index, 0
+                self.answers.append(call(index))
+        return self.answers
+
+    def experimental_distribute_values_from_function(self, function):
+        contexts = [types.SimpleNamespace(replica_id_in_sync_group=2 * self.index + local) for local in (0, 1)]
+        return [function(context) for context in contexts]
+
+    def gather(self, values, axis):
+        assert axis == 0
+        self.heard[self.turn] += [value.numpy() for value in values]
+        rows = self.rounds[self.turn] if self.rounds else self.heard[self.turn]
+        self.turn += 1
+        return tf.constant(np.concatenate(rows))
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_many_workers_together_measure_what_one_measures(dataset, count):
+    """Seven workers for five images: two have nothing to do."""
+    alone = evaluate(perfect_candidates(dataset), dataset, image_size=IMAGE_SIZE, batch_size=2)
+
+    def call(index):
+        share = dataclasses.replace(dataset, records=dataset.records[index::count])
+        return evaluate_shared(
+            perfect_candidates(share),
+            dataset,
+            image_size=IMAGE_SIZE,
+            batch_size=2,
+            worker=(index, count),
+            strategy=workers,
+        )
+
+    workers = Workers(count)
+    for result in workers.run(call):
+        assert {**result.metrics, "images_per_second": 0} == {**alone.metrics, "images_per_second": 0}
+        assert result.metrics["images_per_second"] > 0
+        for ours, theirs in zip(result.detections, alone.detections, strict=True):
+            for one, other in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(one, other)
+                assert one.dtype == other.dtype
 
 
 def test_silent_candidates_give_0(dataset):

@@ -11,15 +11,15 @@ import pytest
 ROOT = Path(__file__).parents[1] / "yolo_tf"
 # A part may import parts on earlier rows only; parts on one row never import each other.
 ORDER = [
-    {"errors", "structures", "atomic", "palette"},
+    {"errors", "interruption", "structures", "atomic", "palette", "tables", "onnx_metadata"},
     {"lookup", "config", "yaml_file", "tensorflow_start", "recipes"},
     {"config_reader", "sources", "boxes", "anchors", "run_directory"},
     {"detector_file", "data", "models", "losses", "decode", "suppression", "metrics", "drawing", "plots", "checkpoints"},
-    {"trainer", "schedules", "evaluation", "runtime", "test_time_augmentation"},
-    {"optimizers", "prediction", "callbacks", "export"},
-    {"network_file"},
-    {"training_start", "training_report", "yolov5_import"},
-    {"training"},
+    {"trainer", "devices", "schedules", "evaluation", "runtime", "test_time_augmentation"},
+    {"optimizers", "prediction", "export"},
+    {"network_file", "benchmark"},
+    {"training", "yolov5_import"},
+    {"learning_rate_finder", "search"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -50,9 +50,9 @@ def test_file_keeps_the_house_rules(path):
     assert path.stem not in {"utils", "common", "helpers", "misc", "base"}, "name the file after its job"
     for name in module_scope_imports(path):
         package, *rest = name.split(".")
-        if package in {"tensorflow", "keras", "keras_cv", "tensorflow_datasets"}:
+        if package in {"tensorflow", "keras", "keras_cv", "tensorflow_datasets", "keras_tuner"}:
             assert part not in TENSORFLOW_FREE, f"{part} may import {package} inside functions only"
-            assert package not in {"keras_cv", "tensorflow_datasets"}, f"{package} is imported where it is used"
+            assert package not in {"keras_cv", "tensorflow_datasets", "keras_tuner"}, f"{package} is imported where it is used"
         if package == "yolo_tf" and rest and rest[0] not in {part, "__version__"}:  # the package itself gives its version only
             assert RANK[rest[0]] < RANK[part], f"{part} may not import {rest[0]}"
 
@@ -66,7 +66,13 @@ def test_help_needs_no_tensorflow_and_answers_at_once():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("verb", ["demo", "train", "evaluate", "predict", "export", "show"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "demo", "train", "find-lr", "search", "evaluate", "predict", "export", "benchmark", "compare", "pack", "data-service",
+        "show",
+    ],
+)
 def test_help_of_every_command(verb):
     started = time.perf_counter()
     result = subprocess.run([sys.executable, "-m", "yolo_tf", verb, "--help"], capture_output=True, text=True)

@@ -73,10 +73,15 @@ def test_a_part_of_a_network_gives_its_layers(tiny_network, tmp_path):
 
 
 def test_files_that_give_nothing_are_refused(tiny_network, tmp_path):
-    images = keras.Input((None, None, 3))
-    save_network(keras.Model(images, keras.layers.Conv2D(2, 1, name="other")(images)), None, tmp_path / "other.keras")
-    with pytest.raises(InputError, match="none of its 1 layers fits tiny by name and shape. Expected .* same backbone"):
-        load_weights(tiny_network(), tmp_path / "other.keras")
+    images, network = keras.Input((None, None, 3)), tiny_network()
+    x = keras.layers.Conv2D(8, 5, name="stage0_conv")(images)  # of another kernel
+    save_network(keras.Model(images, keras.layers.Conv2D(22, 1, name="head_p3")(x)), None, tmp_path / "other.keras")
+    before = network.get_weights()
+    fit = "other.keras: holds the weights of another network: 1 of 31 tensors fit tiny by layer name and shape, no layer as a"
+    with pytest.raises(InputError, match=f"{fit} whole. Expected a network of the same backbone. Check config.model.backbone"):
+        load_weights(network, tmp_path / "other.keras")
+    for weights, unchanged in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weights, unchanged)
     (tmp_path / "broken.keras").write_bytes(b"PK")
     with pytest.raises(InputError, match="broken.keras: cannot be read as a Keras network"):
         load_weights(tiny_network(), tmp_path / "broken.keras")

@@ -30,55 +30,81 @@ def draw_gradients(variables, steps, seed=0):
     return [[rng.normal(size=tuple(v.shape)).astype(np.float32) * 0.01 for v in variables] for _ in range(steps)]
 
 
-def sgd_by_hand(values, gradients, train, *, warmup_steps, accumulation):
-    """The documented recipe, one scalar decision at a time."""
+def recipe_by_hand(values, gradients, train, *, warmup_steps, accumulation):
+    """The documented recipe of both optimizers, one scalar decision at a time, float64."""
     values = {path: value.copy() for path, value in values.items()}
     buffers = {path: np.zeros_like(value) for path, value in values.items()}
+    squares = {path: np.zeros_like(value) for path, value in values.items()}
     averages = {path: value.copy() for path, value in values.items()}
     sums, pending, updates = {path: 0.0 for path in values}, 0, 0
     decay = train.weight_decay * train.batch_size * accumulation / train.nominal_batch_size
     for step, batch in enumerate(gradients):
         warmth = min(step / warmup_steps, 1)
         for path, gradient in zip(values, batch, strict=True):
-            sums[path] = sums[path] + gradient * train.batch_size
+            sums[path] = sums[path] + gradient.astype(np.float64) * train.batch_size
         pending += 1
         if pending < round(1 + warmth * (accumulation - 1)):
             continue
+        updates += 1
         norm = np.sqrt(sum((total**2).sum() for total in sums.values()))
         shrink = min(1.0, train.clip_norm / norm)
         momentum = train.momentum * warmth + train.warmup_momentum * (1 - warmth)
         for path in values:
             is_bias = path.endswith(("bias", "beta"))
             rate = train.learning_rate * warmth + (train.warmup_bias_learning_rate * (1 - warmth) if is_bias else 0)
-            gradient = sums[path] * shrink + (decay * values[path] if path.endswith("kernel") else 0)
-            buffers[path] = momentum * buffers[path] + gradient
-            values[path] = values[path] - rate * (gradient + momentum * buffers[path])
-        updates += 1
+            decayed = decay * values[path] if path.endswith("kernel") else 0
+            gradient = sums[path] * shrink
+            if train.optimizer == "sgd":
+                gradient = gradient + decayed
+                buffers[path] = momentum * buffers[path] + gradient
+                values[path] = values[path] - rate * (gradient + momentum * buffers[path])
+            else:
+                buffers[path] = train.momentum * buffers[path] + (1 - train.momentum) * gradient
+                squares[path] = 0.999 * squares[path] + 0.001 * gradient**2
+                first, second = buffers[path] / (1 - train.momentum**updates), squares[path] / (1 - 0.999**updates)
+                values[path] = values[path] - rate * (first / (np.sqrt(second) + 1e-8) + decayed)
         keep = train.ema_decay * (1 - np.exp(-updates / train.ema_ramp))
         averages = {path: averages[path] * keep + values[path] * (1 - keep) for path in values}
         sums, pending = {path: 0.0 for path in values}, 0
     return values, averages, updates
 
 
+@pytest.mark.parametrize("optimizer_class", [DetectorSGD, DetectorAdamW])
 @pytest.mark.parametrize("nominal_batch_size", [5, 20])
-def test_sgd_equals_the_recipe_written_by_hand(nominal_batch_size):
-    train = TrainConfig(batch_size=5, nominal_batch_size=nominal_batch_size, clip_norm=1.0, ema_ramp=7.0, weight_decay=0.05)
+def test_200_steps_equal_the_recipe_written_by_hand(optimizer_class, nominal_batch_size):
+    """Warm-up, accumulation, clipping, decay, averages and the rate of biases, all at once."""
+    name, rate = {DetectorSGD: ("sgd", 0.01), DetectorAdamW: ("adamw", 0.001)}[optimizer_class]
+    train = TrainConfig(
+        optimizer=name,
+        learning_rate=rate,
+        warmup_bias_learning_rate=0.02,
+        batch_size=5,
+        nominal_batch_size=nominal_batch_size,
+        clip_norm=0.2,
+        ema_ramp=7.0,
+        weight_decay=0.05,
+    )
     _, variables = make_variables()
+    for variable in variables:  # small, so that what float32 rounds away in 200 updates stays below the tolerance
+        variable.assign(0.1 * variable)
     before = {v.path: v.numpy().astype(np.float64) for v in variables}
-    gradients = draw_gradients(variables, 23)
-    optimizer = DetectorSGD(train.learning_rate, train=train, warmup_steps=11)
-    run(optimizer, variables, gradients)
-    values, averages, updates = sgd_by_hand(before, gradients, train, warmup_steps=11, accumulation=nominal_batch_size // 5)
+    gradients = draw_gradients(variables, 200)
+    sizes = [5 * np.sqrt(sum((gradient**2).sum() for gradient in step)) for step in gradients]
+    assert min(sizes) < train.clip_norm < max(sizes)  # some updates are clipped, some are not
+    optimizer = optimizer_class(rate, train=train, warmup_steps=90)
+    optimizer.build(variables)
+    apply = tf.function(lambda *step: optimizer.apply(step, variables))
+    for step in gradients:
+        apply(*[tf.constant(gradient) for gradient in step])
+    values, averages, updates = recipe_by_hand(
+        before, gradients, train, warmup_steps=90, accumulation=nominal_batch_size // 5
+    )
     assert int(optimizer.updates.numpy()) == updates
-    assert int(optimizer.iterations.numpy()) == 23
-    for variable in variables:
-        np.testing.assert_allclose(variable.numpy(), values[variable.path], atol=3e-7)
-    optimizer.swap_averages()
-    for variable in variables:
-        np.testing.assert_allclose(variable.numpy(), averages[variable.path], atol=3e-7)
-    optimizer.swap_averages()
-    for variable in variables:
-        np.testing.assert_allclose(variable.numpy(), values[variable.path], atol=3e-7)
+    assert int(optimizer.iterations.numpy()) == 200
+    for expected in (values, averages, values):
+        for variable in variables:
+            np.testing.assert_allclose(variable.numpy(), expected[variable.path], atol=1e-6)
+        optimizer.swap_averages()
 
 
 def test_adamw_equals_keras_adamw_on_kernels():

@@ -149,6 +149,30 @@ def test_names_are_shown_as_they_are(tmp_path):
     assert_picture(tmp_path / "curve.png")
 
 
+def make_comparison(bytes_of_second=9_000_000):
+    sizes = (9_000_000, bytes_of_second, 5)
+    return [
+        {"path": f"model {index}", "AP": ap, "median_ms": 20.0 - 5 * index, "bytes": size}
+        for index, (ap, size) in enumerate(zip((0.5, 0.4, None), sizes, strict=True))
+    ]
+
+
+def test_comparison_shows_the_size_as_area_and_leaves_out_what_has_no_accuracy(tmp_path):
+    plots.plot_comparison(make_comparison(), tmp_path / "equal.png")
+    plots.plot_comparison(make_comparison(3_000_000), tmp_path / "third.png")
+    equal, third = assert_picture(tmp_path / "equal.png"), assert_picture(tmp_path / "third.png")
+    opaque = [0.85 * color + 0.15 * 255 for color in plots.class_colors(3).astype(float)]
+    # 700 square points at 130 dots per inch are 1792 px, less the number in it, and a small disk in the legend
+    assert 1600 < count_pixels(equal, opaque[0]) < 2200 and count_pixels(equal, opaque[2]) == 0
+    assert 0.25 < count_pixels(third, opaque[1]) / count_pixels(equal, opaque[1]) < 0.45
+    assert count_pixels(third, opaque[0]) == count_pixels(equal, opaque[0])
+
+
+def test_comparison_without_boxes_says_so(tmp_path):
+    plots.plot_comparison(make_comparison()[2:], tmp_path / "plot.png")
+    assert_picture(tmp_path / "plot.png")
+
+
 def test_draws_in_a_thread(tmp_path):
     thread = threading.Thread(target=plots.plot_history, args=(make_history(3), tmp_path / "plot.png"))
     thread.start()

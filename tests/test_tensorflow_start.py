@@ -19,3 +19,11 @@ def test_a_failed_import_shows_what_was_said(tmp_path):
     result = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, env=environment)
     assert result.returncode != 0
     assert result.stderr.startswith("the reason\n") and "ImportError: broken" in result.stderr
+
+
+def test_kernels_compiled_for_a_gpu_are_kept_unless_the_user_says_where():
+    code = f"import os; {START}; print(os.environ['CUDA_CACHE_PATH'], os.environ['CUDA_CACHE_MAXSIZE'])"
+    environment = {**os.environ, "CUDA_CACHE_PATH": "/elsewhere"}
+    environment.pop("CUDA_CACHE_MAXSIZE", None)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout.split() == ["/elsewhere", str(4 * 2**30)]

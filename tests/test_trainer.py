@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import TrainConfig
+from yolo_tf.anchors import anchor_set
+from yolo_tf.config import LossConfig, TrainConfig
+from yolo_tf.losses import count_matches, detection_loss
 from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
+from yolo_tf.models.layers import ACTIVATIONS
 from yolo_tf.optimizers import build_optimizer
-from yolo_tf.trainer import DetectorTrainer
+from yolo_tf.structures import Targets
+from yolo_tf.trainer import DetectorTrainer, ReportFirstStep
 
 
 def make_batches(random_targets, count=1):
@@ -84,6 +88,19 @@ def test_the_fused_view_computes_what_the_network_computes(tiny_network):
     assert [v.path for v in view.trainable_variables] == [v.path for v in network.trainable_variables]
 
 
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_the_fused_view_predicts_in_a_graph_with_every_activation(activation):
+    """TensorFlow joins convolution, batch norm and activation into kernels of its own there, of which some are missing."""
+    x = images = keras.Input((None, None, 3))
+    for _ in range(2):
+        x = keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(x))
+        x = ACTIVATIONS[activation]()(x)
+    network = keras.Model(images, x)
+    batch = tf.random.stateless_normal([2, 32, 40, 3], (3, 4))
+    predicted = tf.function(fused_batch_norm_view(network).__call__)(batch, training=False)
+    np.testing.assert_allclose(predicted, network(batch), atol=1e-5)
+
+
 def test_the_network_saves_and_opens_with_keras_alone_after_training(tiny_network, tiny_anchors, random_targets, tmp_path):
     network = tiny_network()
     trainer = make_trainer(network, tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=4))
@@ -110,6 +127,104 @@ def test_half_precision_trains_to_finite_float32_losses(tiny_network, tiny_ancho
     assert all(np.isfinite(weight.numpy()).all() for weight in network.weights)
 
 
+def test_the_synchronized_view_of_one_device_computes_what_the_fused_one_does(tiny_network):
+    images = tf.random.stateless_uniform([2, 96, 160, 3], (3, 4), 0, 255)
+    results, statistics = [], []
+    for synchronized in (False, True):
+        network = tiny_network()
+        view = fused_batch_norm_view(network, synchronized=synchronized)
+        results.append([view(images, training=training) for training in (True, False)])
+        statistics.append([weight.numpy() for weight in network.non_trainable_weights])
+    for left, right in zip(tf.nest.flatten(results[0]), tf.nest.flatten(results[1]), strict=True):
+        np.testing.assert_allclose(left, right, atol=2e-5)
+    for left, right in zip(*statistics, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)
+
+
+def test_float16_gets_its_loss_scaled(tiny_network, tiny_anchors, random_targets):
+    """A loss scale that is too high overflows in the first steps: they are skipped, and the scale falls."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        network = tiny_network()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    trainer = make_trainer(network, tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=4))
+    assert isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer)
+    trainer.optimizer.initial_scale = 2.0**40
+    trainer.fit(make_batches(random_targets, 3), shuffle=False, verbose=0)
+    assert float(trainer.optimizer.dynamic_scale) == 2.0**37
+    assert int(trainer.optimizer.iterations) == 0
+
+
+def test_augmentation_is_part_of_the_step(tiny_network, tiny_anchors, random_targets):
+    (images, targets) = next(iter(make_batches(random_targets)))
+
+    def augment(raw):
+        return tf.cast(raw["pixels"], tf.float32), Targets(raw["boxes"] + 0.0, raw["class_ids"])
+
+    raw = {"pixels": tf.cast(images, tf.uint8), "boxes": targets.boxes, "class_ids": targets.class_ids}
+    train, losses = TrainConfig(batch_size=4, nominal_batch_size=4), []
+    for data, function in (((raw,), augment), ((tf.floor(images), targets), None)):
+        trainer = make_trainer(tiny_network(), tiny_anchors, train, augment=function)
+        batches = tf.data.Dataset.from_tensors(data).repeat(3)
+        losses.append(trainer.fit(batches, shuffle=False, verbose=0).history["loss"][0])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_the_mean_loss_of_two_shares_is_the_loss_of_the_batch(tiny_anchors, random_targets):
+    """The shares have 14 and 2 boxes: divided by their own matches, the second would count too much."""
+    targets = random_targets([9, 5, 0, 2], image_size=(96, 160), num_classes=6)
+    shapes = [(4, 96 // stride, 160 // stride, 2, 11) for stride in tiny_anchors.strides]
+    predictions = [tf.random.stateless_normal(shape, (7, level)) for level, shape in enumerate(shapes)]
+    loss = LossConfig()
+    shares = [(Targets(targets.boxes[rows], targets.class_ids[rows]), rows) for rows in (slice(0, 2), slice(2, 4))]
+    counts = [count_matches(share, (96, 160), tiny_anchors, ratio_limit=loss.anchor_ratio_limit) for share, _ in shares]
+    assert counts[0].shape == (3,) and float(tf.reduce_sum(counts[0])) > 2 * float(tf.reduce_sum(counts[1])) > 0
+
+    def mean_loss(num_matches):
+        parts = [
+            detection_loss(share, [raw[rows] for raw in predictions], tiny_anchors, loss=loss, num_matches=num_matches)
+            for share, rows in shares
+        ]
+        return {name: float(parts[0][name] + parts[1][name]) / 2 for name in parts[0]}
+
+    whole = {name: float(value) for name, value in detection_loss(targets, predictions, tiny_anchors, loss=loss).items()}
+    assert mean_loss((counts[0] + counts[1]) / 2) == pytest.approx(whole, rel=1e-5)
+    assert mean_loss(None)["box"] != pytest.approx(whole["box"], rel=1e-3)
+
+
+def test_the_first_step_is_reported_once(tiny_network, tiny_anchors, random_targets, capsys):
+    trainer = make_trainer(tiny_network(), tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=4))
+    trainer.fit(make_batches(random_targets, 3), shuffle=False, verbose=0, callbacks=[ReportFirstStep()])
+    out = capsys.readouterr().out
+    assert out.count("compiled in ") == 1 and "s (graph only)" in out
+
+
+def test_xla_and_synchronized_batch_norm_do_not_go_together(tiny_network, tiny_anchors):
+    trainer = DetectorTrainer(tiny_network(), tiny_anchors, sync_batch_norm=True)
+    with pytest.raises(ValueError, match="Use jit_compile=False, or leave it out"):
+        trainer.compile("sgd", jit_compile=True)
+
+
+def test_xla_gives_the_same_loss_for_two_small_levels(random_targets):
+    images = keras.Input((32, 48, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(5, 8, 8, use_bias=False)(images))
+    outputs = [keras.layers.Reshape((4, 6, 2, 9))(keras.layers.Conv2D(2 * 9, 1)(x))]
+    outputs.append(keras.layers.Reshape((2, 3, 2, 9))(keras.layers.Conv2D(2 * 9, 2, 2)(x)))
+    network = keras.Model(images, outputs)
+    start = network.get_weights()
+    batch = (tf.random.stateless_uniform([3, 32, 48, 3], (1, 2)), random_targets([2, 1, 0], image_size=(32, 48), num_classes=4))
+    losses = []
+    for jit_compile in (False, True):
+        network.set_weights(start)
+        anchors = anchor_set((8, 16), [[(10, 14), (20, 12)], [(30, 20), (16, 30)]])
+        trainer = DetectorTrainer(network, anchors, fused_batch_norm=not jit_compile)
+        trainer.compile(keras.optimizers.SGD(0.01), jit_compile=jit_compile)
+        batches = tf.data.Dataset.from_tensors(batch).repeat(4)
+        losses.append(trainer.fit(batches, shuffle=False, verbose=0).history["loss"][0])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_xla_gives_the_same_loss(tiny_network, tiny_anchors, random_targets):
     losses = []
@@ -119,4 +234,4 @@ def test_xla_gives_the_same_loss(tiny_network, tiny_anchors, random_targets):
         optimizer = build_optimizer(TrainConfig(batch_size=4, nominal_batch_size=8), network, steps_per_epoch=5)
         trainer.compile(optimizer=optimizer, jit_compile=jit_compile)
         losses.append(trainer.fit(make_batches(random_targets, 5), shuffle=False, verbose=0).history["loss"][0])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)

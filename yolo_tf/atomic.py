@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+LEFTOVER = ".partial"  # suffix of the directory that a file is written in before it is renamed
+
 
 @contextlib.contextmanager
 def atomic_path(path):
@@ -24,7 +26,7 @@ def atomic_path(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=LEFTOVER, dir=path.parent))
     temporary = scratch / path.name
     try:
         yield temporary
@@ -32,6 +34,12 @@ def atomic_path(path):
             os.replace(path, scratch / "replaced")  # a directory cannot be renamed onto a full one
         os.replace(temporary, path)
     finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def remove_leftovers(folder):
+    """Removes what a process that was killed left half-written anywhere below `folder`; none may be at work there."""
+    for scratch in list(Path(folder).rglob(f".*{LEFTOVER}")):
         shutil.rmtree(scratch, ignore_errors=True)
 
 

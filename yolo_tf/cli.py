@@ -6,16 +6,23 @@ import sys
 
 from yolo_tf import __version__
 from yolo_tf.errors import InputError
+from yolo_tf.interruption import Interrupted
 from yolo_tf.lookup import did_you_mean
 
 # verb -> (module of yolo_tf.commands, one line of help)
 COMMANDS = {
     "demo": ("demo", "generated data set -> training -> evaluation -> pictures -> SavedModel and TFLite, checked"),
     "train": ("train", "train a detector from a config file"),
-    "evaluate": ("evaluate", "COCO numbers of a .keras file, a SavedModel or a .tflite file"),
+    "find-lr": ("find_lr", "the loss over a rising learning rate, and a rate to take"),
+    "search": ("search", "many training runs over a space of options (needs KerasTuner)"),
+    "evaluate": ("evaluate", "COCO numbers of a .keras file, a SavedModel, a .tflite or an .onnx file"),
     "predict": ("predict", "detect objects in images; pictures, JSON, txt"),
-    "export": ("export", "write a SavedModel or a TFLite file and check it against the network"),
+    "export": ("export", "write a SavedModel, a TFLite or an ONNX file and check it against the network"),
+    "benchmark": ("benchmark", "latency, memory and start of network files of any format, measured in turns"),
+    "compare": ("compare", "network files of any format side by side: accuracy, size, latency, memory"),
     "import-yolov5": ("import_yolov5", "a YOLOv5 checkpoint (.pt) becomes a .keras file, without PyTorch"),
+    "pack": ("pack", "a data set becomes TFRecord shards: a few large files instead of many small ones"),
+    "data-service": ("data_service", "a dispatcher or worker that prepares training batches on other machines"),
     "show": ("show", "tables: backbones, one network's cost, the resolved config"),
 }
 
@@ -43,7 +50,7 @@ def build_parser(verb=None):
 
 
 def main(argv=None):
-    """Runs one command and returns its exit code: 0 success, 2 bad input, 130 interrupted."""
+    """Runs one command and returns its exit code: 0 success, 2 bad input, 130 interrupted, 143 terminated."""
     argv = sys.argv[1:] if argv is None else list(argv)
     verb = next((word for word in argv if not word.startswith("-")), None)
     if verb is not None and verb not in COMMANDS:
@@ -58,10 +65,10 @@ def main(argv=None):
         arguments.overrides = [*arguments.overrides, *rest]
     try:
         result = arguments.execute(arguments)
-        if arguments.json:
+        if arguments.json and result is not None:  # None: a worker that is not the chief
             from yolo_tf.atomic import write_json
 
-            write_json(arguments.json, result if result is not None else {})
+            write_json(arguments.json, result)
     except InputError as error:
         print(f"yolo-tf {arguments.verb}: {error}", file=sys.stderr)
         return 2
@@ -69,6 +76,9 @@ def main(argv=None):
         what = f"{error.filename or 'output'}: {error.strerror or error}"
         print(f"yolo-tf {arguments.verb}: {what}. Expected a path that can be read and written.", file=sys.stderr)
         return 2
+    except Interrupted as stop:
+        print(f"yolo-tf {arguments.verb}: {stop}.", file=sys.stderr)
+        return stop.exit_code
     except KeyboardInterrupt:
         print(f"yolo-tf {arguments.verb}: interrupted.", file=sys.stderr)
         return 130

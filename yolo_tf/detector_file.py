@@ -1,7 +1,7 @@
 """`detector.json`: what a network file must carry to be used alone.
 
-A `.keras` file and a `.tflite` file hold it as a ZIP member (both formats allow further members), a
-SavedModel directory under `assets.extra/`. So class names, anchors and image size travel with the
+A `.keras` file and a `.tflite` file hold it as a ZIP member (both formats allow further members), an `.onnx` file as
+an entry of its metadata, a SavedModel directory under `assets.extra/`. So class names, anchors and image size travel with the
 weights, and no config is needed to predict.
 """
 
@@ -12,8 +12,10 @@ import json
 import zipfile
 from pathlib import Path
 
+from yolo_tf import __version__
 from yolo_tf.anchors import AnchorSet, anchor_set
 from yolo_tf.errors import InputError
+from yolo_tf.onnx_metadata import append_metadata, read_metadata
 
 MEMBER = "detector.json"
 
@@ -27,6 +29,7 @@ class DetectorSpec:
     strides: tuple[int, ...]
     anchor_sizes: tuple  # [L][A][2] (width, height) px
     name: str = "detector"  # a short name of the network, for tables
+    run: str = ""  # name of the training run that the network comes from; "" = not known
 
     @property
     def anchors(self) -> AnchorSet:
@@ -46,24 +49,26 @@ def detector_spec(*, class_names, image_size, anchors, name="detector"):
 
 
 def spec_to_json(spec):
-    """Returns the text of `detector.json`."""
-    return json.dumps({"format_version": 1, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
+    """Returns the text of `detector.json`: the spec, and for whoever reads it the version that wrote it."""
+    return json.dumps({"format_version": 1, "yolo_tf": __version__, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
 
 
 def attach_spec(path, spec):
     """Writes `spec` into an artefact that was just written.
 
     Args:
-        path: a `.keras` or `.tflite` file, or a SavedModel directory.
+        path: a `.keras`, `.tflite` or `.onnx` file, or a SavedModel directory.
         spec: DetectorSpec.
     """
     path = Path(path)
     if path.is_dir():
         (path / "assets.extra").mkdir(exist_ok=True)
         (path / "assets.extra" / MEMBER).write_text(spec_to_json(spec), encoding="utf-8")
-        return
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(MEMBER, spec_to_json(spec))
+    elif path.suffix.lower() == ".onnx":
+        append_metadata(path, MEMBER, spec_to_json(spec))
+    else:
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(MEMBER, spec_to_json(spec))
 
 
 def carries_spec(path):
@@ -83,10 +88,14 @@ def read_spec(path):
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file or directory. Expected a .keras or .tflite file or a SavedModel directory.")
+        raise InputError(
+            f"{path}: no such file or directory. Expected a .keras, .tflite or .onnx file or a SavedModel directory."
+        )
     try:
         if path.is_dir():
             text = (path / "assets.extra" / MEMBER).read_text(encoding="utf-8")
+        elif path.suffix.lower() == ".onnx":
+            text = read_metadata(path)[MEMBER]
         else:
             with zipfile.ZipFile(path) as archive:
                 text = archive.read(MEMBER).decode("utf-8")
@@ -100,6 +109,7 @@ def read_spec(path):
             strides=tuple(fields["strides"]),
             anchor_sizes=tuple(tuple(tuple(size) for size in level) for level in fields["anchor_sizes"]),
             name=fields["name"],
+            run=fields.get("run", ""),  # earlier versions wrote none
         )
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         if isinstance(error, InputError):

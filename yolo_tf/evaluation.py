@@ -4,6 +4,7 @@ import dataclasses
 import time
 
 import numpy as np
+import tensorflow as tf
 
 from yolo_tf.config import EVALUATION_DETECT
 from yolo_tf.data.letterbox import to_original
@@ -46,7 +47,50 @@ def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATIO
     Raises:
         InputError: the detector has another number of classes than the data set, or `rect` and no square.
     """
+    return measure(dataset, *_find_all(candidates, dataset, image_size, batch_size, detect, rect))
+
+
+def evaluate_shared(candidates, dataset, *, image_size, batch_size, worker, strategy):
+    """Does what `evaluate` does with many workers, each running the detector over its share of the images.
+
+    Args:
+        candidates, dataset, image_size, batch_size: as for `evaluate`; the weights must be the same on every worker.
+        worker: (index of this worker, number of workers).
+        strategy: the MultiWorkerMirroredStrategy that all of them are in; any other for a single worker.
+
+    Returns:
+        EvaluationResult of the whole data set, the same on every worker; its images per second are those of all.
+    """
+    index, workers = worker
+    if workers == 1:
+        return evaluate(candidates, dataset, image_size=image_size, batch_size=batch_size)
+    own = range(index, len(dataset.records), workers)
+    share = dataclasses.replace(dataset, records=tuple(dataset.records[number] for number in own))
+    found, speed = _find_all(candidates, share, image_size, batch_size, EVALUATION_DETECT, False)
+    columns = [np.column_stack([np.full(len(one[1]), number), *one]) for number, one in zip(own, found, strict=True)]
+    table = _gather(strategy, np.concatenate([np.zeros([0, 7]), *columns]).astype(np.float32))  # exact below image 2 ** 24
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    ends = np.searchsorted(table[:, 0], np.arange(1, len(dataset.records)))
+    detections = [(rows[:, 1:5], rows[:, 5], rows[:, 6].astype(np.int32)) for rows in np.split(table, ends)]
+    return measure(dataset, detections, float(_gather(strategy, np.float32([[speed]])).sum()))
+
+
+def _gather(strategy, rows):
+    """Returns the rows float32 [n, k] of all workers, [sum of n, k]; n may differ."""
+    local = strategy.num_replicas_in_sync // strategy.extended._num_workers
+
+    def value(context):  # one replica of each worker speaks for it
+        first = context.replica_id_in_sync_group % local == 0
+        return tf.constant(rows if first else rows[:0])
+
+    return strategy.gather(strategy.experimental_distribute_values_from_function(value), axis=0).numpy()
+
+
+def _find_all(candidates, dataset, image_size, batch_size, detect, rect):
+    """Returns (detections per record, images per second; 0 without records), see `evaluate`."""
     detections = [None] * len(dataset.records)
+    if not detections:
+        return detections, 0.0
     seconds, sizes = [], []
     for images, letterbox, indices in make_eval_dataset(dataset, image_size=image_size, batch_size=batch_size, rect=rect):
         start = time.perf_counter()
@@ -62,10 +106,10 @@ def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATIO
             kept = slice(num_valid[row])
             detections[index] = (original_boxes[row, kept], found_scores[row, kept], class_ids[row, kept])
     first = min(1, len(sizes) - 1)
-    return measure(dataset, detections, images_per_second=sum(sizes[first:]) / sum(seconds[first:]))
+    return detections, sum(sizes[first:]) / sum(seconds[first:])
 
 
-def measure(dataset, detections, *, images_per_second):
+def measure(dataset, detections, images_per_second):
     """Computes every number of an evaluation from its detections.
 
     Args:

@@ -12,6 +12,7 @@ from yolo_tf.atomic import atomic_path
 from yolo_tf.detector_file import attach_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export.fold import float32_copy
+from yolo_tf.models.backbones.transfer import describe_fit, tensors_of
 
 
 def save_network(network, spec, path):
@@ -83,8 +84,8 @@ def load_weights(network, path):
     fits = [name for name in ours if name in theirs and _shapes(ours[name]) == _shapes(theirs[name])]
     if not fits:
         raise InputError(
-            f"{path}: none of its {len(theirs)} layers fits {network.name} by name and shape. Expected a network of the"
-            " same backbone. Check config.model.backbone, depth and width."
+            f"{path}: holds the weights of another network: {describe_fit(tensors_of(theirs.values()), network)}, no layer as a"
+            " whole. Expected a network of the same backbone. Check config.model.backbone, depth and width."
         )
     for name in fits:
         ours[name].set_weights(theirs[name].get_weights())

@@ -4,7 +4,12 @@ Keras' own SGD decays weights apart from the momentum (about sixteen times weake
 the learning rate inside the momentum buffer and cannot warm its momentum up; its accumulation counts the
 schedule and the average in small batches. Hence these two. Everything is a function of stored counters:
 a restored optimizer goes on exactly.
+
+Under a strategy every replica holds the whole state. The gradients are summed over the replicas first; what follows
+is the same arithmetic on the same numbers everywhere, so it needs no further message and may stand in a condition.
 """
+
+import math
 
 import keras
 import tensorflow as tf
@@ -79,13 +84,15 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
             average.assign(variable)
 
     def apply(self, grads, trainable_variables=None):
-        """Takes the gradients of one batch; updates the variables when the nominal batch is complete."""
+        """Takes the gradients of one batch, or a replica's share; updates the variables when the nominal batch is complete."""
         variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
         self.build(variables)
         gradients = [
             tf.zeros(variable.shape) if gradient is None else tf.cast(tf.convert_to_tensor(gradient), tf.float32)
             for gradient, variable in zip(grads, variables, strict=True)
         ]
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         gradients = [gradient * self.train.batch_size for gradient in gradients]
         warmth = self._warmth()
         if self.accumulation == 1:
@@ -195,7 +202,9 @@ class DetectorAdamW(DetectorOptimizer):
         second = beta_2 * tf.convert_to_tensor(self.second_moments[index].value) + (1 - beta_2) * tf.square(gradient)
         self.first_moments[index].assign(first)
         self.second_moments[index].assign(second)
-        step = (first / (1 - beta_1**count)) / (tf.sqrt(second / (1 - beta_2**count)) + ADAM_EPSILON)
+        # 1 - beta 2 ** count; as it stands there float32 would lose half of its digits, for beta 2 is close to 1
+        second_correction = -tf.math.expm1(count * math.log(beta_2))
+        step = (first / (1 - beta_1**count)) / (tf.sqrt(second / second_correction) + ADAM_EPSILON)
         if decay:
             step += decay * tf.convert_to_tensor(variable.value)
         variable.assign_sub(rate * step)

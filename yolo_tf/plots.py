@@ -1,4 +1,4 @@
-"""Plots of a run as PNG files: history, precision and recall, F1, confusion, labels."""
+"""Plots as PNG files: history, precision and recall, F1, confusion, labels, network files compared."""
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from yolo_tf.atomic import atomic_path
-from yolo_tf.palette import class_colors
+from yolo_tf.palette import class_colors, text_color
 
 # Figure is used without pyplot: no global state, no window, safe in threads.
 INK = "#24292f"
@@ -40,6 +40,28 @@ def plot_history(rows, path):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axes.lines:
             axes.legend(frameon=False, labelcolor=INK)
+    _save(figure, path)
+
+
+def plot_learning_rates(rows, rates, path):
+    """Draws the loss of a learning rate range test, and the rates found in it.
+
+    Args:
+        rows: dicts with "learning_rate", "loss", "smoothed"; rates rise.
+        rates: name -> learning rate, marked by a line: suggestion, steepest, minimum.
+        path: PNG file.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    _dress(axes, "Loss while the learning rate rises", "learning rate", "loss")
+    x, raw, smoothed = np.array([[row[key] for key in ("learning_rate", "loss", "smoothed")] for row in rows]).T
+    colors = class_colors(7) / 255
+    axes.plot(x, raw, color=GRID, linewidth=1)
+    axes.plot(x, smoothed, color=colors[0], linewidth=2, label="smoothed")
+    for (name, rate), color in zip(rates.items(), colors[[6, 3, 2]], strict=True):
+        axes.axvline(rate, color=color, linestyle="--", linewidth=1.5, label=f"{name}  {rate:.2g}")
+    axes.set_xscale("log")
+    axes.legend(frameon=False, labelcolor=INK)
     _save(figure, path)
 
 
@@ -164,6 +186,35 @@ def plot_labels(dataset, path):
     _add_color_bar(centres, picture, "boxes")
     for axes in (sizes, centres):
         axes.set(xlim=(0, 1), ylim=(0, 1) if axes is sizes else (1, 0), aspect="equal")
+    _save(figure, path)
+
+
+def plot_comparison(rows, path):
+    """Draws AP over latency, one numbered disk per network file, its area the size on disk.
+
+    Args:
+        rows: dicts with "path", "AP" 0..1 (None = no boxes to find, left out), "median_ms", "bytes".
+        path: PNG file.
+    """
+    figure = Figure(figsize=(9.5, 4.6), layout="constrained")
+    axes = figure.subplots()
+    _dress(axes, "Accuracy over latency", "median latency, ms", "AP")
+    largest = max(row["bytes"] for row in rows)
+    for number, (row, color) in enumerate(zip(rows, class_colors(len(rows)), strict=True), 1):
+        if row["AP"] is None:
+            continue
+        point, share = (row["median_ms"], row["AP"]), row["bytes"] / largest
+        label = f"{number}  {_plain(row['path'])}  {row['bytes'] / 1e6:.1f} MB"
+        axes.scatter(*point, s=700 * share, color=color / 255, alpha=0.85, linewidths=0, label=label, zorder=3 - share)
+        ink = np.array(text_color(color)) / 255
+        axes.annotate(number, point, ha="center", va="center", fontsize=8, color=ink)
+    if axes.collections:
+        axes.set_xlim(0, 1.15 * max(row["median_ms"] for row in rows))
+        axes.margins(y=0.15)
+        axes.set_ylim(max(0, axes.get_ylim()[0] - 0.02), min(1, axes.get_ylim()[1] + 0.02))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=INK, markerscale=0.4)
+    else:
+        axes.text(0.5, 0.5, "no boxes to find", transform=axes.transAxes, ha="center", va="center", color=INK)
     _save(figure, path)
 
 

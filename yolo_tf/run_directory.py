@@ -1,26 +1,18 @@
-"""The files of one training run: where they are, and how a run is continued.
-
-config.yaml (resolved), last.keras, best.keras, history.csv, metrics.json, environment.json, plots/, events/
-and checkpoints/epoch_NNNN/ (weights with optimizer state, exact to the epoch).
-"""
+"""The files of one training run: config.yaml (resolved), last.keras, best.keras, history.csv, metrics.json,
+environment.json, plots/, events/ and checkpoints/ (see training_checkpoint.py)."""
 
 import csv
 import dataclasses
 import io
-import json
 import os
 import platform
-import shutil
 import sys
-import warnings
 from importlib import metadata
 from pathlib import Path
 
 from yolo_tf import __version__
-from yolo_tf.atomic import atomic_path, write_json, write_text
+from yolo_tf.atomic import write_json, write_text
 from yolo_tf.errors import InputError
-
-FIRST_STATE = {"epoch": 0, "best": None}  # of a run that has finished no epoch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,43 +76,6 @@ def next_free_directory(parent, name):
         number += 1
         candidate = Path(parent) / f"{name}-{number}"
     return candidate
-
-
-def save_checkpoint(run, trainer, state):
-    """Writes the trainer's weights, optimizer state and `state` (with its "epoch"), then drops older checkpoints.
-
-    A checkpoint directory appears by one rename, so it is whole whenever it is there.
-    """
-    place = run.checkpoints / f"epoch_{state['epoch']:04d}"
-    with atomic_path(place) as temporary:
-        temporary.mkdir()
-        trainer.save_weights(temporary / "trainer.weights.h5")
-        (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    for other in run.checkpoints.glob("epoch_*"):
-        if other != place:
-            shutil.rmtree(other)
-
-
-def load_checkpoint(run, trainer):
-    """Restores the newest checkpoint into `trainer`; returns its state, or FIRST_STATE when no epoch was finished yet.
-
-    Raises:
-        InputError: it belongs to another network.
-    """
-    places = sorted(run.checkpoints.glob("epoch_*"))
-    if not places:
-        return FIRST_STATE
-    try:
-        state = json.loads((places[-1] / "state.json").read_text(encoding="utf-8"))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a failed load also warns of its first guess at the reason
-            trainer.load_weights(places[-1] / "trainer.weights.h5")
-    except (ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{places[-1]}: does not fit this network ({reason}). Expected the config and data set it was written with."
-        ) from error
-    return state
 
 
 def write_history(path, rows):

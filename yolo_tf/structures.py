@@ -30,6 +30,7 @@ class ImageRecord:
     boxes: np.ndarray  # float32 [N, 4] xyxy px; 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height
     class_ids: np.ndarray  # int32 [N], 0 .. num_classes - 1
     is_crowd: np.ndarray  # bool [N]; never a training target, ignored in AP (COCO iscrowd, VOC difficult)
+    byte_offset: int | None = None  # where the image's record begins in a TFRecord file at `path`; None = an image file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

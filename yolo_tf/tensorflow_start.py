@@ -3,6 +3,10 @@
 import os
 import sys
 import tempfile
+from pathlib import Path
+
+# Kernels that the driver compiles for a GPU newer than TensorFlow's own build: minutes at the first start, so they are kept.
+CUDA_CACHE = {"CUDA_CACHE_PATH": str(Path.home() / ".cache" / "yolo_tf" / "cuda"), "CUDA_CACHE_MAXSIZE": str(4 * 2**30)}
 
 
 def load_tensorflow():
@@ -15,7 +19,8 @@ def load_tensorflow():
         return
     # Read once, by the import. Level 3 because its C++ log says "error" of a machine without a GPU;
     # what really fails comes as an exception.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", **CUDA_CACHE}.items():
+        os.environ.setdefault(name, value)
     sys.stderr.flush()
     standard_error = os.dup(2)
     with tempfile.TemporaryFile() as said:

@@ -1,10 +1,12 @@
-"""The one Keras model of a training run: a detector network plus its loss."""
+"""The one Keras model of a training run: a detector network plus its loss, on one device or many."""
+
+import time
 
 import keras
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
-from yolo_tf.losses import detection_loss
+from yolo_tf.losses import count_matches, detection_loss
 from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
 
 
@@ -14,30 +16,157 @@ class DetectorTrainer(keras.Model):
     Feed it (images [B, H, W, 3] in 0..255, Targets). The progress bar shows the three loss parts; their sum is
     `loss`. The network stays a plain functional model: save `trainer.network`.
 
+    Built under a strategy, N replicas with batch B / N learn what one learns from B: every divisor of the loss is
+    counted over all replicas. With synchronized batch norm this is exact but for rounding; otherwise each replica
+    normalizes by its own share, and only the moving statistics are averaged.
+
     Args:
-        network: functional model, images -> L raw predictions [B, Y, X, A, 5 + C].
+        network: functional keras.Model, images -> L raw predictions [B, Y, X, A, 5 + C].
         anchors: AnchorSet with L levels.
         loss: LossConfig.
         fused_batch_norm: train through fused kernels (faster without XLA, same variables).
+        sync_batch_norm: batch norm over the batches of all replicas instead; not under XLA.
+        augment: what a batch x goes through first, on the device: x -> (images, Targets); None = nothing.
     """
 
-    def __init__(self, network, anchors, *, loss=LossConfig(), fused_batch_norm=True):
-        super().__init__(name=f"{network.name}_trainer")
+    def __init__(self, network, anchors, *, loss=LossConfig(), fused_batch_norm=True, sync_batch_norm=False, augment=None):
+        # The network's policy, for Keras scales the loss of a float16 model; no autocasting, for pixels stay float32.
+        super().__init__(name=f"{network.name}_trainer", dtype=network.dtype_policy, autocast=False)
         self.anchors = anchors
         self.loss_config = loss
+        self.sync_batch_norm = sync_batch_norm
+        self.augment = augment
         self.part_means = [keras.metrics.Mean(name=part) for part in ("box", "objectness", "class")]
         self.network = network
         # Kept as a bound method: Keras would track a second model and save every weight of it twice.
-        self.forward = (fused_batch_norm_view(network) if fused_batch_norm else network).__call__
+        replaced = fused_batch_norm or sync_batch_norm
+        self.forward = (fused_batch_norm_view(network, synchronized=sync_batch_norm) if replaced else network).__call__
         self.built = True
+
+    def compile(self, optimizer, *, jit_compile=False, **options):
+        """Prepares `fit`. With `jit_compile` XLA compiles augmentation, forward pass, loss and gradients.
+
+        The update stays outside: with several replicas it talks to the others, which a compiled step cannot.
+
+        Raises:
+            ValueError: XLA and synchronized batch norm, which talks to the others in the forward pass.
+        """
+        if jit_compile and self.sync_batch_norm:
+            raise ValueError("sync_batch_norm cannot be compiled by XLA. Use jit_compile=False, or leave it out.")
+        super().compile(optimizer=optimizer, jit_compile=False, **options)
+        self.xla = jit_compile
 
     def call(self, images, training=False):
         """Returns the raw predictions of images [B, H, W, 3]."""
         return self.forward(images, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the mean loss of the batch, float32 scalar."""
-        parts = detection_loss(y, y_pred, self.anchors, loss=self.loss_config)
+        """Returns this replica's share of the mean loss of the batch, float32 scalar."""
+        parts = detection_loss(y, y_pred, self.anchors, loss=self.loss_config, num_matches=self._mean_matches(x, y))
+        self._update_means(parts, y)
+        return tf.add_n(list(parts.values())) / _num_replicas()
+
+    def make_train_function(self, force=False):
+        """Builds the step, and anew with `force`: the variables that learn are part of it."""
+        if self.train_function is None or force:
+            self._compiled_augment = self._maybe_compiled(self.augment)
+            self._compiled_gradients = self._maybe_compiled(self._parts_and_gradients)
+        return super().make_train_function(force)
+
+    def train_step(self, data):
+        """Learns from one batch; returns the running means of the loss and its parts."""
+        images, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if self.augment:
+            images, targets = self._compiled_augment(images)
+        parts, gradients = self._compiled_gradients(images, targets, self._mean_matches(images, targets))
+        if _num_replicas() > 1:
+            self._join_statistics()
+            gradients = self._join_overflow(gradients)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self._update_means(parts, targets)
+        self._loss_tracker.update_state(tf.add_n(list(parts.values())), sample_weight=tf.shape(targets.boxes)[0])
+        return _reducible(self.get_metrics_result())
+
+    def test_step(self, data):
+        """Measures the loss of one batch; returns the running means."""
+        return _reducible(super().test_step(data))
+
+    def _parts_and_gradients(self, images, targets, num_matches):
+        with tf.GradientTape() as tape:
+            predictions = self.forward(images, training=True)
+            parts = detection_loss(targets, predictions, self.anchors, loss=self.loss_config, num_matches=num_matches)
+            loss = self.optimizer.scale_loss(tf.add_n(list(parts.values())) / _num_replicas())
+        return parts, tape.gradient(loss, self.trainable_variables)
+
+    def _maybe_compiled(self, function):
+        return tf.function(function, jit_compile=True) if self.xla and function else function
+
+    def _mean_matches(self, images, targets):
+        """Returns the matches per level that one replica has on average, float32 [L]; None for a single replica."""
+        if _num_replicas() == 1:
+            return None
+        limit = self.loss_config.anchor_ratio_limit
+        counts = count_matches(targets, keras.ops.shape(images)[1:3], self.anchors, ratio_limit=limit)
+        return _all_reduce(tf.distribute.ReduceOp.MEAN, counts)
+
+    def _join_statistics(self):
+        """Averages the moving statistics of batch norm over the replicas, which saw different images."""
+        if not self.sync_batch_norm:
+            statistics = [variable for variable in self.network.non_trainable_variables if "moving_" in variable.path]
+            values = [tf.identity(variable) for variable in statistics]  # placed on this device, which reading alone is not
+            means = _all_reduce(tf.distribute.ReduceOp.MEAN, values)
+            for variable, mean in zip(statistics, means, strict=True):
+                variable.assign(mean)
+
+    def _join_overflow(self, gradients):
+        """Makes an overflow on one replica one on all: Keras' loss scaling looks at its own gradients only."""
+        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return gradients
+        there = [index for index, gradient in enumerate(gradients) if gradient is not None]
+        nought = tf.add_n([tf.reduce_sum(gradients[index]) * 0 for index in there])  # NaN if any is not finite
+        gradients[there[0]] += _all_reduce(tf.distribute.ReduceOp.SUM, nought)
+        return gradients
+
+    def _update_means(self, parts, targets):
         for mean in self.part_means:
-            mean.update_state(parts[mean.name], sample_weight=tf.shape(y.boxes)[0])
-        return tf.add_n(list(parts.values()))
+            mean.update_state(parts[mean.name], sample_weight=tf.shape(targets.boxes)[0])
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras would reduce a batch over all workers here, and fail; all that may be unbuilt is a stock optimizer.
+        with self.distribute_strategy.scope():
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+
+
+class ReportFirstStep(keras.callbacks.Callback):
+    """Says how long the first step took: it builds and compiles the graph, so it is no measure of the others."""
+
+    def on_train_begin(self, logs=None):
+        """Expects a first step."""
+        self.done = False
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Starts the clock."""
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Prints the seconds, once."""
+        if not self.done:
+            self.done = True
+            float(logs["loss"])  # waits for the device
+            print(f"\ncompiled in {time.perf_counter() - self.started:.1f} s ({'XLA' if self.model.xla else 'graph only'})")
+
+
+def _num_replicas():
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _all_reduce(operation, tensors):
+    return tf.distribute.get_replica_context().all_reduce(operation, tensors)
+
+
+def _reducible(logs):
+    """Returns the logs as Keras can average them: over workers it takes the mean along an axis."""
+    if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+        return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+    return logs

@@ -1,5 +1,8 @@
 import json
+import math
+import re
 
+import keras
 import pytest
 import yaml
 
@@ -52,9 +55,71 @@ def test_backbones(show):
     rows = {row["name"]: row for row in result["backbones"]}
     assert code == 0
     assert list(rows) == list(BACKBONES)
-    assert rows["efficientnetb7"]["trainable_params"] == 62_143_440
-    assert rows["efficientnetb7"]["taps"][1] == {"layer": "block5j_add", "stride": 16, "channels": 224}
-    assert "62,143,440    82.883  80/224/640      block3g_add, block5j_add, block7d_add" in output
+    assert rows["efficientnetb7"] == {
+        "name": "efficientnetb7",
+        "family": "EfficientNet",
+        "trainable_params": 62_143_440,
+        "gflops_640": 82.883,
+        "gmacs_640": 41.4415,
+        "scalable": False,
+        "taps": [
+            {"layer": "block3g_add", "stride": 8, "channels": 80},
+            {"layer": "block5j_add", "stride": 16, "channels": 224},
+            {"layer": "block7d_add", "stride": 32, "channels": 640},
+        ],
+        "licence": "Apache-2.0 (Keras)",
+        "weights": "ImageNet, keras.applications",
+        "weights_licence": "Apache-2.0 (tensorflow/tpu)",
+    }
+    [line] = [line for line in output.splitlines() if line.startswith("efficientnetb7 ")]
+    cells = ["efficientnetb7", "EfficientNet", "62,143,440", "82.883", "41.441", "80 / 224 / 640"]
+    cells += ["block3g_add, block5j_add, block7d_add", "Apache-2.0 (Keras)", "ImageNet, keras.applications"]
+    assert re.split("  +", line) == [*cells, "Apache-2.0 (tensorflow/tpu)"]
+    assert "csp_darknet, csp_darknet_v5, yolov4_csp at depth and width 1." in output
+
+
+def test_backbones_as_markdown(show):
+    code, _, output, _ = show("backbones", "--format", "markdown")
+    table, counted = output.split("\n\n")
+    heading, rule, *lines = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in table.splitlines()]
+    assert code == 0 and counted.startswith("Trainable parameters")
+    assert [line[0] for line in lines] == list(BACKBONES)
+    assert {len(line) for line in (heading, rule, *lines)} == {10} and set("".join(rule)) == {"-", ":"}
+    weights = {line[0]: line[-2:] for line in lines}
+    assert weights["vgg16"] == ["ImageNet, keras.applications", "CC BY 4.0 (VGG, Oxford)"]
+    assert weights["resnet18"] == ["none published", "-"]
+    assert weights["resnet50v2"][1] == "BSD (facebook/fb.resnet.torch)"
+
+
+def test_backbones_as_json(show):
+    code, result, output, _ = show("backbones", "--format", "json")
+    assert code == 0
+    assert json.loads(output) == result and len(result["backbones"]) == len(BACKBONES)
+
+
+@pytest.mark.parametrize("kind", ["text", "markdown", "json"])
+def test_scaling(show, kind):
+    options = ["--backbone", "csp_darknet", "--phi", "0.5", "--alpha", "1.3", "--format", kind]
+    code, result, output, _ = show("scaling", *options)
+    assert code == 0
+    assert [(row["phi"], row["depth"], row["width"]) for row in result["rows"]] == [(0, 0.33, 0.25), (0.5, 0.3763, 0.2622)]
+    assert result["rows"][0]["trainable_params"]["total"] == 1_872_157
+    if kind == "json":
+        assert json.loads(output) == result
+    else:
+        first = {"text": "  0    0.33    0.25  640    881,760", "markdown": "| 0 | 0.33 | 0.25 | 640 | 881,760 |"}[kind]
+        assert any(line.startswith(first) for line in output.splitlines())
+
+
+@pytest.mark.slow
+def test_scaling_writes_the_largest_backbone(show, tmp_path):
+    path = tmp_path / "scaled.keras"
+    code, result, output, _ = show("scaling", "--phi", "0", "--image-size", "224", "--write", str(path))
+    assert code == 0
+    assert result["rows"][0]["config"]["model.backbone_file"] == str(path)
+    backbone = keras.models.load_model(path)
+    assert sum(math.prod(variable.shape) for variable in backbone.trainable_variables) == 3_595_388
+    assert f"model.backbone_file={path}" in output
 
 
 def test_config(show):
@@ -73,6 +138,9 @@ def test_config(show):
         (["model", "model.backbone=efficientnet_b0"], "unknown backbone 'efficientnet_b0'. Did you mean 'efficientnetb0'?"),
         (["model", "model.neck=csp_pam"], "unknown neck 'csp_pam'. Did you mean 'csp_pan'?"),
         (["model", "--num-classes", "0"], "--num-classes: got 0. Expected 1 or more."),
+        (["scaling", "--phi", "1", "--backbone", "efficientnets"], "unknown scalable family 'efficientnets'. Did you mean"),
+        (["scaling", "--phi", "1", "--gamma", "0.5"], "--gamma: got 0.5. Expected 1 or more. Leave it out for 1.15"),
+        (["scaling", "--phi", "0", "--write", "b.h5"], "--write: got b.h5 for efficientnet. Expected a .keras file"),
         (["config", "train.epoch=3"], "config.train: unknown key 'epoch'. Did you mean 'epochs'?"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from yolo_tf.data.images import check_images, read_image, resize_image
+from yolo_tf.data.images import broken_images, check_images, read_image, resize_image
 from yolo_tf.errors import InputError
 from yolo_tf.structures import DetectionDataset
 
@@ -95,6 +95,18 @@ def test_check_images_names_the_first_bad_file_and_counts_the_rest(dataset_of):
             file.truncate(50)
     with pytest.raises(InputError, match=r"001\.png: the image does not decode.*1 more of 4 images cannot be used\.$"):
         check_images(dataset)
+
+
+def test_broken_images_says_of_each_what_is_wrong(dataset_of):
+    dataset = dataset_of([(32, 48), (40, 24), (16, 16), (64, 32)])
+    with open(dataset.records[1].path, "r+b") as file:
+        file.truncate(50)
+    wrong = dataclasses.replace(dataset.records[3], width=30)
+    broken = broken_images(dataclasses.replace(dataset, records=(*dataset.records[:3], wrong)))
+    assert list(broken) == [1, 3]
+    assert "001.png: the image does not decode" in broken[1]
+    assert "003.png: the image is 32 x 64 px. Expected 30 x 64 px" in broken[3]
+    assert broken_images(dataset_of([(32, 48)])) == {}
 
 
 def test_check_images_finds_a_wrong_size(dataset_of):

@@ -8,13 +8,12 @@ import tensorflow as tf
 from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig, DataConfig, TrainConfig
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import letterbox_image, to_original
+from yolo_tf.data.order import epoch_order
 from yolo_tf.data.pipeline import (
-    epoch_order,
     first_batches,
     first_plain_epoch,
     make_eval_dataset,
     make_train_dataset,
-    steps_per_epoch,
 )
 from yolo_tf.errors import InputError
 from yolo_tf.structures import DetectionDataset
@@ -37,26 +36,9 @@ def assert_equal_batches(first, second):
         np.testing.assert_array_equal(targets.class_ids, other_targets.class_ids)
 
 
-def test_steps_per_epoch_shows_every_image(dataset_of):
-    dataset = dataset_of(SIZES)
-    assert [steps_per_epoch(dataset, size) for size in (1, 2, 5, 8)] == [5, 3, 1, 1]
-
-
 @pytest.mark.parametrize("close_mosaic, epochs, expected", [(10, 100, 90), (10, 20, 16), (10, 4, 4), (0, 50, 50), (3, 50, 47)])
 def test_first_plain_epoch(close_mosaic, epochs, expected):
     assert first_plain_epoch(dataclasses.replace(NOTHING, close_mosaic=close_mosaic), epochs) == expected
-
-
-def test_epoch_order_is_a_permutation_wrapped_to_whole_batches():
-    orders = [epoch_order(11, 4, seed=3, epoch=epoch).numpy() for epoch in range(4)]
-    for order in orders:
-        assert len(order) == 12
-        np.testing.assert_array_equal(np.sort(order[:11]), np.arange(11))
-        assert order[11] == order[0]
-    assert len({tuple(order) for order in orders}) == 4
-    np.testing.assert_array_equal(epoch_order(11, 4, seed=3, epoch=2), orders[2])
-    assert np.any(epoch_order(11, 4, seed=4, epoch=2) != orders[2])
-    assert sorted(np.bincount(epoch_order(3, 8, seed=0, epoch=0))) == [2, 3, 3]  # a batch over the whole data set
 
 
 def test_level_none_gives_the_letterboxed_images_in_epoch_order(dataset_of):
@@ -90,7 +72,9 @@ def test_the_same_seed_gives_the_same_batches_with_and_without_cache(dataset_of)
     dataset = dataset_of(SIZES)
     first = batches_of(dataset, 4, augment=AugmentConfig())
     assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig()))
-    assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig(), data=dataclasses.replace(DATA, cache="images")))
+    for cache in ("files", "images"):
+        data = dataclasses.replace(DATA, cache=cache)
+        assert_equal_batches(first, batches_of(dataset, 4, augment=AugmentConfig(), data=data))
     assert np.any(first[0][0] != first[3][0])
 
 
@@ -99,6 +83,34 @@ def test_first_epoch_continues_where_the_run_stopped(dataset_of):
     augment = AugmentConfig(mixup=0.5)
     whole = batches_of(dataset, 9, augment=augment)
     assert_equal_batches(whole[6:], batches_of(dataset, 3, augment=augment, first_epoch=2))
+
+
+@pytest.mark.parametrize("first_step", [1, 2, 3, 7])
+def test_first_step_continues_within_the_epoch(dataset_of, first_step):
+    """Three steps an epoch; a first step beyond the epoch is one of a later epoch."""
+    dataset = dataset_of(SIZES)
+    augment = AugmentConfig(mixup=0.5)
+    whole = batches_of(dataset, 11, augment=augment)
+    rest = batches_of(dataset, 8 - first_step, augment=augment, first_epoch=1, first_step=first_step)
+    assert_equal_batches(whole[3 + first_step :], rest)
+
+
+def test_private_threads_change_nothing(dataset_of):
+    dataset = dataset_of(SIZES)
+    workers = dataclasses.replace(DATA, workers=3)
+    batches = make_train_dataset(dataset, data=workers, augment=NOTHING, train=TrainConfig(batch_size=2))
+    assert batches.options().threading.private_threadpool_size == 3
+    assert_equal_batches(batches_of(dataset, 3), batches_of(dataset, 3, data=workers))
+
+
+def test_image_weights_draw_rare_classes_more_often(dataset_of):
+    """Classes of the images: 0 1 2 3 0, the second without box. Weights 1/2, 0, 1, 1, 1/2."""
+    dataset = dataset_of(SIZES, empty=(1,))
+    weighted = batches_of(dataset, 90, data=dataclasses.replace(DATA, image_weights=True))
+    shown = np.concatenate([targets.class_ids[:, 0] for _, targets in weighted])
+    np.testing.assert_allclose(np.bincount(shown, minlength=4) / 180, [1 / 3, 0, 1 / 3, 1 / 3], atol=0.1)
+    again = batches_of(dataset, 4, data=dataclasses.replace(DATA, image_weights=True), first_epoch=1)
+    assert_equal_batches(weighted[3:7], again)
 
 
 def test_mosaic_closes_for_the_last_epochs(dataset_of):
@@ -136,6 +148,25 @@ def test_an_empty_split_is_refused():
         make_train_dataset(
             DetectionDataset(class_names=("a",), records=()), data=DATA, augment=NOTHING, train=TrainConfig()
         )
+
+
+@pytest.mark.parametrize(
+    "data, augment, message",
+    [
+        (dict(service="grpc://localhost:5050", cache="files"), {}, r"config.data.cache: files uses the memory of this process"),
+        (
+            dict(service="grpc://localhost:5050"),
+            dict(photometric={"RandomHue": 0.5}),
+            r"config.augment.photometric: RandomHue uses .*Leave one out",
+        ),
+        ({}, dict(multi_scale=(64, 96)), r"multi_scale: the input is 96 x 160 px .*Expected a square.*Use data.image_size=160"),
+        (dict(cache="images", cache_gib=1e-6), {}, r"config.data.cache: images needs .*Expected at most data.cache_gib = 1e-06"),
+    ],
+    ids=["service and cache", "service and photometric", "sides of no square", "cache above its budget"],
+)
+def test_options_that_cannot_work_are_refused(dataset_of, data, augment, message):
+    with pytest.raises(InputError, match=message):
+        batches_of(dataset_of(SIZES), 1, data=dataclasses.replace(DATA, **data), augment=dataclasses.replace(NOTHING, **augment))
 
 
 def test_eval_dataset_keeps_the_order_and_gives_the_last_short_batch(dataset_of):

@@ -1,10 +1,13 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from yolo_tf.anchors import COCO_ANCHORS
+from yolo_tf.config import ModelConfig
 from yolo_tf.models.backbones import BACKBONES, build_backbone
 from yolo_tf.models.backbones.application_rows import ROWS
+from yolo_tf.models.backbones.applications import build_application
+from yolo_tf.models.network import build_network
 
 # One network per family, with what prepares RGB pixels 0..255 for it; None: the network does that itself.
 REFERENCES = {
@@ -72,23 +75,6 @@ def test_features_from_a_file_equal_keras_applications(name, images, tmp_path):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_variable_gets_a_gradient_and_a_file_opens_with_the_same_features(name, tmp_path):
-    keras.utils.set_random_seed(0)
-    backbone, rng = build_backbone(name), np.random.default_rng(1)
-    images = rng.uniform(0, 255, (7, 64, 96, 3)).astype(np.float32)  # 7: no block is dropped from all of them
-    with tf.GradientTape() as tape:
-        features = backbone(images, training=True)
-        total = tf.add_n([tf.reduce_sum(feature * rng.normal(size=feature.shape)) for feature in features])
-    for variable, gradient in zip(backbone.trainable_variables, tape.gradient(total, backbone.trainable_variables)):
-        assert np.isfinite(gradient).all(), variable.path
-        assert np.abs(gradient).max() > 0, variable.path
-    backbone.save(tmp_path / "backbone.keras")
-    opened = keras.models.load_model(tmp_path / "backbone.keras")
-    for feature, expected in zip(opened(images), backbone(images), strict=True):
-        np.testing.assert_allclose(feature, expected, atol=1e-5 * max(np.abs(expected).max(), 1))
-
-
-@pytest.mark.parametrize("name", FAMILIES)
 def test_layers_are_named_alike_in_every_build_and_public(name):
     first, second = build_backbone(name), build_backbone(name)
     names = [layer.name for layer in first.layers]
@@ -134,3 +120,66 @@ def test_pixels_are_scaled_as_the_published_weights_want():
     np.testing.assert_allclose(scaled["efficientnetv2l"], [0.9921875, 0, -1])  # / 128 - 1
     np.testing.assert_allclose(scaled["nasnetmobile"], [1, 0.0039216, -1], atol=1e-6)  # / 127.5 - 1
     np.testing.assert_allclose(scaled["densenet201"], [2.2489, 0.2052, -1.8044], atol=1e-4)
+
+
+@pytest.fixture
+def small_convnext(monkeypatch):
+    """Returns a function that builds a ConvNeXt of blocks 1, 1, 2, 1 with a drop rate, whose branches are large."""
+    from keras.src.applications.convnext import ConvNeXt
+
+    def constructor(**options):
+        network = ConvNeXt((1, 1, 2, 1), (8, 16, 24, 32), name="convnext_tiny", layer_scale_init_value=1.0, **options)
+        rng = np.random.default_rng(2)
+        network.set_weights([rng.normal(0, 0.3, weight.shape) for weight in network.get_weights()])
+        return network
+
+    def build(**options):
+        images = keras.Input((None, None, 3))
+        taps = [f"convnext_tiny_stage_{stage}_block_{block}_add" for stage, block in ((1, 0), (2, 1), (3, 0))]
+        features = build_application(images, constructor=constructor, taps=taps, weights="none", **options)
+        return keras.Model(images, list(features))
+
+    return build
+
+
+def test_drop_path_changes_nothing_but_training(small_convnext, images):
+    plain, dropping = small_convnext(), small_convnext(drop_path=0.5)
+    assert [layer.name for layer in dropping.layers if layer.weights] == [layer.name for layer in plain.layers if layer.weights]
+    for feature, expected in zip(dropping(images / 255), plain(images / 255), strict=True):
+        np.testing.assert_array_equal(feature, expected)
+    for feature, other in zip(dropping(images / 255, training=True), plain(images / 255, training=True), strict=True):
+        assert np.abs(feature - other).max() > 0.01  # each tap lies behind a block that is dropped or scaled up
+
+
+def test_drop_path_rises_over_the_blocks(small_convnext):
+    network = small_convnext(drop_path=0.4)
+    rates = {layer.name: layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)}
+    blocks = ["stage_1_block_0", "stage_2_block_0", "stage_2_block_1", "stage_3_block_0"]  # not stage_0_block_0: rate 0
+    assert list(rates) == [f"convnext_tiny_{block}_drop_path" for block in blocks]
+    assert list(rates.values()) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def test_drop_path_drops_the_whole_branch_of_some_images(small_convnext):
+    keras.utils.set_random_seed(3)
+    network = small_convnext(drop_path=0.8)
+    block = "convnext_tiny_stage_3_block_0"
+    branches = [network.get_layer(f"{block}_{name}").output for name in ("layer_scale", "drop_path")]
+    images = np.random.default_rng(0).uniform(0, 1, (40, 64, 96, 3)).astype(np.float32)
+    branch, dropped = (tensor.numpy() for tensor in keras.Model(network.input, branches)(images, training=True))
+    kept = np.array([image.any() for image in dropped])
+    assert 0.05 < kept.mean() < 0.45  # 0.2 of 40 images, three deviations
+    np.testing.assert_allclose(dropped[kept], branch[kept] / (1 - 0.8), rtol=1e-5)
+    assert np.abs(branch[~kept]).max(axis=(1, 2, 3)).min() > 0.01
+
+
+@pytest.mark.slow
+def test_drop_path_of_the_config_reaches_the_network():
+    model = ModelConfig(backbone="convnext_tiny", drop_path=0.34, width=0.125)
+    network = build_network(model, num_classes=5, anchors=COCO_ANCHORS)
+    rates = [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == pytest.approx([0.02 * block for block in range(1, 18)])  # of 18 blocks
+
+
+def test_drop_path_belongs_to_convnext():
+    with pytest.raises(ValueError, match="drop_path 0.1 for MobileNetV3Small, which has no blocks of ConvNeXt"):
+        build_backbone("mobilenetv3small", drop_path=0.1)

@@ -4,6 +4,7 @@ import pytest
 
 from yolo_tf.errors import InputError
 from yolo_tf.models.backbones import BACKBONES, build_backbone, feature_channels
+from yolo_tf.models.backbones.transfer import copy_weights_by_name
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
@@ -99,15 +100,38 @@ def test_misspelt_weights():
 def test_unreadable_weights_file(tmp_path):
     path = tmp_path / "broken.h5"
     path.write_bytes(b"no weights")
-    with pytest.raises(InputError, match=rf"{path}: does not hold the weights of EfficientNetB0 without its top"):
-        build_backbone("efficientnetb0", weights=str(path))
+    with pytest.raises(InputError, match=rf"{path}: cannot be read as weights of a Keras network .* Expected a file that keras"):
+        build_backbone("mobilenetv3small", weights=str(path))
 
 
-def test_weights_of_another_network(tmp_path):
-    path = str(tmp_path / "other.weights.h5")
-    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(path)
-    with pytest.raises(InputError, match=r"does not hold the weights of EfficientNetB0 .* Check config.model"):
-        build_backbone("efficientnetb0", weights=path)
+def other_network():
+    """Of MobileNetV3Small it has the stem's kernel, two of the four vectors of the batch norm behind it, one kernel elsewhere."""
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(16, 3, use_bias=False, name="conv")(images)
+    x = keras.layers.BatchNormalization(name="conv_bn", center=False, scale=False)(x)
+    network = keras.Model(images, keras.layers.Conv2D(8, 1, use_bias=False, name="elsewhere")(x))
+    network.compile("adam", "mse")  # the optimizer's state has shapes of weights too
+    network.optimizer.build(network.trainable_variables)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fit"),
+    [
+        (".h5", "3 of 206 tensors fit MobileNetV3Small by layer name and shape"),
+        (".weights.h5", "4 of 206 tensors fit MobileNetV3Small by shape alone"),  # which no longer says where a tensor belongs
+    ],
+)
+def test_weights_of_another_network(tmp_path, suffix, fit):
+    path = str(tmp_path / f"other{suffix}")
+    network = other_network()
+    network.save_weights(path) if suffix == ".weights.h5" else network.save(path)
+    with pytest.raises(InputError) as raised:
+        build_backbone("mobilenetv3small", weights=path)
+    message = str(raised.value)
+    assert message.startswith(f"{path}: holds the weights of another network: {fit} (") and "\n" not in message
+    assert "Expected a file that keras.applications.MobileNetV3Small(include_top=False) loads." in message
+    assert message.endswith("Check config.model.backbone and backbone_weights.")
 
 
 def test_detector_file_that_is_none(tmp_path):
@@ -120,11 +144,17 @@ def test_detector_file_that_is_none(tmp_path):
 def test_detector_file_of_another_width_or_depth(tmp_path):
     path = str(tmp_path / "narrow.keras")
     build_backbone("csp_darknet", depth=0.33, width=0.125).save(path)
-    shapes = "layer 'backbone_stem_conv' has weights of shape .* Check config.model.backbone and config.model.width"
-    with pytest.raises(InputError, match=shapes):
-        build_backbone("csp_darknet", weights=path, depth=0.33, width=0.25)
-    with pytest.raises(InputError, match="no layer 'backbone_stage1_csp_bottleneck1_1x1_conv'. Expected .* csp_darknet"):
-        build_backbone("csp_darknet", weights=path, depth=0.67, width=0.125)
+    wide, deep = (build_backbone("csp_darknet", depth=depth, width=width) for depth, width in ((0.33, 0.25), (0.67, 0.125)))
+    found = r"of layer 'backbone_stem_conv' it has \[\(6, 6, 3, 8\)\], not \[\(6, 6, 3, 16\)\]. Expected a detector with the same"
+    with pytest.raises(InputError, match=f"narrow.keras: holds the weights of another network: 0 of 155 tensors .*; {found}"):
+        copy_weights_by_name(path, wide)
+    before = deep.get_weights()
+    fit = f"{len(wide.weights)} of {len(before)} tensors fit csp_darknet by layer name and shape"
+    found = "of layer 'backbone_stage1_csp_bottleneck1_1x1_conv' it has none, not .* Check config.model.backbone, depth and width"
+    with pytest.raises(InputError, match=f"{fit}; {found}"):
+        copy_weights_by_name(path, deep)
+    for weights, unchanged in zip(deep.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weights, unchanged)
 
 
 def test_imagenet_weights_without_a_network(monkeypatch):

@@ -6,9 +6,6 @@ import tensorflow as tf
 from yolo_tf.errors import InputError
 from yolo_tf.models.backbones import BACKBONES, build_backbone
 from yolo_tf.models.backbones.ghostnet import ghost_bottleneck, ghost_module, rounded_channels, squeeze_excite
-from yolo_tf.models.report import count_macs
-
-SLOW = pytest.mark.slow
 
 
 def weights_at_random(network, seed=1):
@@ -30,31 +27,21 @@ def depthwise(x, kernel, stride):
 
 
 @pytest.mark.parametrize(
-    "name, params, with_statistics, gflops, classifier",
-    [
-        ("ghostnet", 2_515_908, 2_535_956, 2.119, (160, 960, 5_182_508)),
-        pytest.param("ghostnet_050", 651_252, 661_276, 0.624, (80, 480, 2_587_292), marks=SLOW),
-        pytest.param("ghostnet_130", 4_217_020, 4_243_060, 3.415, (208, 1248, 7_358_820), marks=SLOW),
-    ],
+    "name, wide, published",
+    [("ghostnet", 960, 5_182_508), ("ghostnet_050", 480, 2_587_292), ("ghostnet_130", 1248, 7_358_820)],
 )
-def test_cost_is_the_published_one(name, params, with_statistics, gflops, classifier):
-    backbone = build_backbone(name)
-    assert sum(np.prod(variable.shape) for variable in backbone.trainable_variables) == params
-    assert backbone.count_params() == with_statistics
-    assert 2 * count_macs(backbone, image_size=(640, 640))["backbone"] / 1e9 == pytest.approx(gflops, rel=1e-3)
-    for feature, tap in zip(backbone.outputs, BACKBONES[name].taps, strict=True):
-        assert backbone.get_layer(tap.layer).output is feature and feature.shape[-1] == tap.channels
-    # A 1 x 1 convolution with batch norm, a layer of 1280 with bias and 1000 classes: 2.6, 5.2, 7.3 million in the paper.
-    last, wide, total = classifier
-    assert params + last * wide + 2 * wide + (wide + 1) * 1280 + 1281 * 1000 == total
+def test_row_and_classifier_make_the_published_count(name, wide, published):
+    """A 1 x 1 convolution with batch norm, a layer of 1280 with bias and 1000 classes: 5.2, 2.6, 7.3 million in the paper."""
+    spec = BACKBONES[name]
+    last = spec.taps[-1].channels
+    assert spec.trainable_params + last * wide + 2 * wide + (wide + 1) * 1280 + 1281 * 1000 == published
 
 
-def test_features_have_the_grid_of_each_stride():
-    backbone = build_backbone("ghostnet_050")
-    features = backbone(np.random.default_rng(0).uniform(0, 255, (2, 96, 160, 3)).astype(np.float32))
-    assert [tuple(feature.shape) for feature in features] == [(2, 12, 20, 20), (2, 6, 10, 56), (2, 3, 5, 80)]
-    batch_norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert {(layer.epsilon, layer.momentum) for layer in batch_norms} == {(1e-5, 0.9)}
+def test_batch_norms_have_the_constants_of_pytorch():
+    images = keras.Input((None, None, 4))
+    block = keras.Model(images, ghost_bottleneck(images, 6, 5, 2, expanded=8, excited=True, name="b"))
+    batch_norms = [layer for layer in block.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {(layer.epsilon, layer.momentum) for layer in batch_norms} == {(1e-5, 0.9)} and len(batch_norms) == 7
 
 
 @pytest.mark.parametrize("channels, rounded", [(8, 8), (20.8, 20), (1.2, 4), (5.7, 8), (145.6, 144), (46, 48), (4.5, 8)])
@@ -112,17 +99,6 @@ def test_bottleneck_of_the_same_shape_adds_its_input():
     assert not [name for name in layers if "shortcut" in name or "down" in name or "excite" in name]
     branch = keras.Model(images, layers["b_project_concat"].output)(x)
     np.testing.assert_allclose(block(x), x + branch, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_every_variable_gets_a_gradient():
-    keras.utils.set_random_seed(0)
-    backbone, rng = build_backbone("ghostnet"), np.random.default_rng(6)
-    with tf.GradientTape() as tape:
-        features = backbone(rng.uniform(0, 255, (4, 64, 96, 3)).astype(np.float32), training=True)
-        total = tf.add_n([tf.reduce_sum(feature * rng.normal(size=feature.shape)) for feature in features])
-    for variable, gradient in zip(backbone.trainable_variables, tape.gradient(total, backbone.trainable_variables)):
-        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, variable.path
 
 
 def test_no_published_weights():

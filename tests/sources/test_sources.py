@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from three_images import CROWD_IMAGES, WRITERS, expected_dataset, pixels_of
 
+from yolo_tf.data.images import read_record_image
 from yolo_tf.errors import InputError
 from yolo_tf.sources import READERS, read_dataset, read_source
 
@@ -26,7 +26,7 @@ def assert_same(dataset, expected):
         np.testing.assert_array_equal(record.is_crowd[order], wanted.is_crowd[wanted_order])
         assert (record.boxes.dtype, record.class_ids.dtype, record.is_crowd.dtype) == (np.float32, np.int32, np.bool_)
         assert (record.boxes[:, 2:] <= (record.width, record.height)).all()
-        np.testing.assert_array_equal(Image.open(record.path), pixels_of(wanted.image_id, (wanted.height, wanted.width)))
+        np.testing.assert_array_equal(read_record_image(record), pixels_of(wanted.image_id, (wanted.height, wanted.width)))
 
 
 def test_every_format_has_a_writer():
@@ -39,7 +39,7 @@ def test_every_format_reads_the_same_three_images(written, format_name):
     assert_same(read_dataset(source, "train"), expected_dataset())
 
 
-@pytest.mark.parametrize("format_name", ["coco", "voc", "tfds"])
+@pytest.mark.parametrize("format_name", ["coco", "voc", "tfds", "tfrecord"])
 def test_crowd_is_kept_and_marked(written, format_name):
     source = written(format_name, CROWD_IMAGES)
     assert_same(read_dataset(source, "train"), expected_dataset(CROWD_IMAGES))

@@ -134,4 +134,13 @@ def write_tfds(root, images):
     return "format: tfds\nname: three_images\ntrain: train\n"
 
 
-WRITERS = {"yolo": write_yolo, "coco": write_coco, "voc": write_voc, "tfds": write_tfds}
+def write_tfrecord(root, images):
+    from yolo_tf.data.packing import pack_dataset
+    from yolo_tf.sources import read_dataset, read_source
+
+    (root / "coco.yaml").write_text(write_coco(root, images))
+    pack_dataset(read_dataset(read_source(root / "coco.yaml"), "train"), root / "shards", shards=2)
+    return "format: tfrecord\ntrain: shards\n"
+
+
+WRITERS = {"yolo": write_yolo, "coco": write_coco, "voc": write_voc, "tfds": write_tfds, "tfrecord": write_tfrecord}

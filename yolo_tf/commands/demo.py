@@ -85,7 +85,7 @@ def deploy(network, data_yaml, out):
     from yolo_tf.data.images import read_image
     from yolo_tf.drawing import write_picture
     from yolo_tf.evaluation import evaluate
-    from yolo_tf.export import export_detector
+    from yolo_tf.export import Comparison, export_detector
     from yolo_tf.prediction import draw_prediction, predict_image
     from yolo_tf.runtime import choose_image_size, open_detector
     from yolo_tf.sources import read_dataset, read_source
@@ -100,7 +100,7 @@ def deploy(network, data_yaml, out):
 
     files = {"keras": {"path": str(network)}}
     for format, place in (("saved_model", out / "saved_model"), ("tflite", out / "detector.tflite")):
-        report = export_detector(network, format, place, images=images)
+        report = export_detector(network, format, place, comparison=Comparison(images=images))
         files[format] = {
             "path": str(place), "box_difference": report.box_difference, "score_difference": report.score_difference
         }

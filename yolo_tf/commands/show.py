@@ -1,4 +1,4 @@
-"""`show`: tables of the backbones, of one network's cost, of the resolved config."""
+"""`show`: tables of the backbones, of one network's cost, of compound scaling, of the resolved config."""
 
 import argparse
 
@@ -7,14 +7,18 @@ def add_arguments(parser):
     """Adds one subject per table."""
     subjects = parser.add_subparsers(dest="subject", metavar="SUBJECT", required=True)
     for subject, summary in (
-        ("backbones", "every backbone: feature taps, parameters, cost at 640 x 640"),
+        ("backbones", "every backbone: feature taps, parameters, cost at 640 x 640, licences"),
         ("model", "one network: parameters and arithmetic of backbone, adapters, neck and head"),
         ("config", "every option with the value that would be used"),
+        ("scaling", "EfficientNet or CSPDarknet, compound-scaled: what each size is and costs"),
     ):
         child = subjects.add_parser(subject, help=summary, description=summary)
         # So that --json may stand behind the subject too; suppressed lest its default hide the one before it.
         child.add_argument("--json", metavar="FILE", default=argparse.SUPPRESS, help="write the result there too")
-        if subject == "backbones":
+        if subject in ("backbones", "scaling"):
+            child.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+            if subject == "scaling":
+                _add_scaling_arguments(child)
             continue
         child.add_argument("--config", metavar="FILE", help="YAML file; without it, all defaults")
         child.add_argument("overrides", nargs="*", metavar="section.key=value", help="changes to the config")
@@ -25,32 +29,23 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints the table and returns what it holds."""
-    return {"backbones": _show_backbones, "model": _show_model, "config": _show_config}[arguments.subject](arguments)
+    subjects = {"backbones": _show_backbones, "model": _show_model, "config": _show_config, "scaling": _show_scaling}
+    return subjects[arguments.subject](arguments)
 
 
 def _show_backbones(arguments):
+    import json
+
     from yolo_tf.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.models.backbones import BACKBONES
+    from yolo_tf.models.backbones.table import backbone_rows, format_backbones
 
-    print(f"{'backbone':<20}{'parameters':>13}{'GFLOPs':>10}  {'channels':<16}features of stride 8, 16, 32")
-    rows = []
-    for name, spec in BACKBONES.items():
-        channels = "/".join(str(tap.channels) for tap in spec.taps)
-        layers = ", ".join(tap.layer for tap in spec.taps)
-        print(f"{name:<20}{spec.trainable_params:>13,}{spec.gflops:>10.3f}  {channels:<16}{layers}")
-        rows.append(
-            {
-                "name": name,
-                "trainable_params": spec.trainable_params,
-                "gflops_640": spec.gflops,
-                "scalable": spec.scalable,
-                "taps": [{"layer": tap.layer, "stride": tap.stride, "channels": tap.channels} for tap in spec.taps],
-            }
-        )
-    print("Up to the last feature; csp_darknet at depth and width 1.")
-    return {"backbones": rows}
+    rows = backbone_rows(BACKBONES)
+    result = {"backbones": rows}
+    print(json.dumps(result, indent=2) if arguments.format == "json" else format_backbones(rows, kind=arguments.format))
+    return result
 
 
 def _show_model(arguments):
@@ -81,6 +76,41 @@ def _show_model(arguments):
         report["rows"] = block_rows(network)
         print("", format_block_rows(report["rows"]), sep="\n")
     return report
+
+
+def _add_scaling_arguments(parser):
+    add = parser.add_argument
+    add("--phi", type=float, nargs="+", required=True, metavar="N", help="sizes, 0..10; whole steps before the largest are added")
+    add("--backbone", default="efficientnet", metavar="NAME", help="efficientnet (B0 at phi 0; default) or csp_darknet (YOLOv5n)")
+    for name, scaled, default in (("alpha", "depth", 1.2), ("beta", "width", 1.1), ("gamma", "resolution", 1.15)):
+        add(f"--{name}", type=float, default=default, metavar="X", help=f"{scaled} grows by it per step (default: {default})")
+    add("--image-size", type=int, default=640, metavar="PX", help="side of the input at phi 0 (default: 640)")
+    add("--write", metavar="FILE", help="efficientnet: write the largest as a .keras file, to train with model.backbone_file")
+
+
+def _show_scaling(arguments):
+    import json
+
+    from yolo_tf.errors import InputError
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    if arguments.write and (arguments.backbone != "efficientnet" or not arguments.write.endswith(".keras")):
+        raise InputError(
+            f"--write: got {arguments.write} for {arguments.backbone}. Expected a .keras file, of efficientnet. csp_darknet needs"
+            " none: model.depth and model.width say it all."
+        )
+    load_tensorflow()
+    from yolo_tf.models.scaling import CompoundScaling, format_scaling, scaled_efficientnet, scaling_table
+    from yolo_tf.network_file import save_network
+
+    scaling = CompoundScaling(alpha=arguments.alpha, beta=arguments.beta, gamma=arguments.gamma)
+    table = scaling_table(arguments.backbone, arguments.phi, scaling=scaling, image_size=arguments.image_size)
+    if arguments.write:
+        largest = table["rows"][-1]
+        save_network(scaled_efficientnet(largest["depth"], largest["width"]), None, arguments.write)
+        largest["config"]["model.backbone_file"] = arguments.write
+    print(json.dumps(table, indent=2) if arguments.format == "json" else format_scaling(table, kind=arguments.format))
+    return table
 
 
 def _show_config(arguments):

@@ -7,7 +7,8 @@ def add_arguments(parser):
     """Declares the arguments."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML: data, augment, model, loss, train, detect, hyp")
     parser.add_argument("--run", type=Path, metavar="DIR", help="run directory; default runs/<config name>, numbered if taken")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run from its last finished epoch")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run from its newest checkpoint")
+    parser.add_argument("--profile", action="store_true", help="measure where the time goes: DIR/profile, with a trace")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="options that replace those of the file")
 
 
@@ -17,23 +18,25 @@ def run(arguments):
     from yolo_tf.errors import InputError
     from yolo_tf.run_directory import RunDirectory, next_free_directory
 
-    root, config_file = arguments.run, arguments.config
-    if arguments.resume:
+    root, config_file, resume = arguments.run, arguments.config, arguments.resume
+    if resume:
         if root is None:
             raise InputError("--resume: which run is not said. Expected --run DIR of the run to go on with.")
         saved = RunDirectory(root).config
-        if not saved.exists():
+        resume = saved.exists()
+        if not resume and config_file is None:
             raise InputError(f"{root}: holds no run (no config.yaml). Expected a directory written by `yolo-tf train`.")
-        config = read_config(config_file or saved, arguments.overrides)
-    else:
-        if config_file is None and not arguments.overrides:
-            raise InputError("--config: no config is given. Expected --config FILE or data.dataset=FILE. See configs/.")
-        config = read_config(config_file, arguments.overrides)
-        root = root or next_free_directory("runs", config_file.stem if config_file else config.model.name)
+        if not resume:  # killed before it wrote anything: one command line can be repeated until the run is done
+            print(f"{root}: holds no run yet; it begins with {config_file}")
+        config_file = config_file or saved
+    if config_file is None and not arguments.overrides:
+        raise InputError("--config: no config is given. Expected --config FILE or data.dataset=FILE. See configs/.")
+    config = read_config(config_file, arguments.overrides)
+    root = root or next_free_directory("runs", config_file.stem if config_file else config.model.name)
 
     from yolo_tf.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.training import train
 
-    return train(config, root, resume=arguments.resume)
+    return train(config, root, resume=resume, profile=arguments.profile)

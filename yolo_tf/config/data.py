@@ -78,7 +78,7 @@ class AugmentConfig:
         (), "sides, px: each training batch is resized to one of them; empty = always data.image_size"
     )
     device: Literal["auto", "host", "accelerator"] = option(
-        "auto", "where images are augmented: in the input pipeline, or inside the training step (auto: there if it is a GPU)"
+        "auto", "where images are augmented: in the input pipeline, or inside the training step (auto: there on a single GPU)"
     )
     photometric: dict[str, float] = option({}, "keras-cv layers that move no pixels, by name, with their probability")
 

@@ -34,6 +34,9 @@ class ModelConfig:
     batch_norm_momentum: float = option(
         0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)"
     )
+    drop_path: float = option(
+        0.0, "ConvNeXt: stochastic depth, the rate of the last block; that of the others rises to it from 0, linearly"
+    )
     new_head_scale: float = option(
         0.1, "factor on the initial kernels of a head that `weights` does not have, behind a neck that it has; 1 = as YOLOv5"
     )
@@ -44,6 +47,12 @@ class ModelConfig:
         require(
             self.backbone == "keras_model" or not (self.backbone_file or self.taps),
             f"config.model.backbone_file and taps belong to backbone keras_model; got backbone {self.backbone}. Leave them out.",
+        )
+        require(0 <= self.drop_path < 1, f"config.model.drop_path: expected 0 <= rate < 1, got {self.drop_path}.")
+        require(
+            not self.drop_path or self.backbone.startswith("convnext"),
+            f"config.model.drop_path: got {self.drop_path} for backbone {self.backbone}. Expected 0: ConvNeXt alone has it as an"
+            " option. Leave it out.",
         )
         require(self.new_head_scale >= 0, f"config.model.new_head_scale: expected 0 or more, got {self.new_head_scale}.")
         require(self.width > 0, f"config.model.width: expected a number above 0, got {self.width}.")

@@ -37,7 +37,9 @@ class TrainConfig:
     """Optimisation."""
 
     epochs: int = option(100, "passes over the training split")
-    batch_size: int | Literal["auto"] = option(16, "images in one step, over all devices; auto = the largest that fits in memory")
+    batch_size: int | Literal["auto"] = option(
+        16, "images in one step, over all devices; auto = the largest power of two that fits, up to nominal_batch_size"
+    )
     nominal_batch_size: int = option(64, "gradients of smaller batches are summed up to this many images before an update")
     recipe: Literal["none", "auto"] = option(
         "none", "auto = what suits the family of the backbone, where the config says nothing (printed at the start)"
@@ -73,7 +75,7 @@ class TrainConfig:
     worker_timeout: float = option(300.0, "seconds to wait for the other workers of TF_CONFIG")
     checkpoint_every_steps: int = option(0, "steps between checkpoints within an epoch; 0 = after each epoch only")
     evaluate_every: int = option(1, "epochs between evaluations; the last epoch is always evaluated")
-    patience: int = option(100, "stop after so many evaluated epochs without a better fitness; 0 = never")
+    patience: int = option(100, "stop after so many epochs without a better fitness; 0 = never")
     seed: int = option(0, "seed of initial weights, order and augmentation")
     tensorboard: bool = option(True, "write TensorBoard event files into the run directory")
 

@@ -4,6 +4,7 @@ import os
 
 import tensorflow as tf
 
+from yolo_tf.data.image_bytes import byte_reader, describe_place
 from yolo_tf.errors import InputError
 
 FORMATS = "JPEG, PNG, BMP, GIF or WebP"
@@ -68,10 +69,31 @@ def read_image(path):
     try:
         return decode_image(tf.io.read_file(str(path))).numpy()
     except tf.errors.OpError:
-        raise InputError(_why_unreadable(str(path))) from None
+        raise InputError(_why_unreadable(str(path), str(path))) from None
+
+
+def read_record_image(record):
+    """Reads the image of an ImageRecord, from its file or its shard; otherwise as `read_image`."""
+    try:
+        return decode_image(byte_reader([record])(0)).numpy()
+    except tf.errors.OpError:
+        raise InputError(_why_unreadable(record.path, describe_place(record))) from None
 
 
 def check_images(dataset, progress=None):
+    """Stops at images that cannot be used; see `broken_images`.
+
+    Raises:
+        InputError: files are missing, corrupt or truncated, or have another size than their record says;
+            the message names the first and counts the others.
+    """
+    broken = broken_images(dataset, progress)
+    if broken:
+        others = f" {len(broken) - 1} more of {len(dataset.records)} images cannot be used." if len(broken) > 1 else ""
+        raise InputError(next(iter(broken.values())) + others)
+
+
+def broken_images(dataset, progress=None):
     """Decodes every image of `dataset` once and compares its size with the record.
 
     Run it before the first epoch: inside a `tf.data` pipeline a bad file stops the training with an
@@ -81,17 +103,15 @@ def check_images(dataset, progress=None):
         dataset: a DetectionDataset.
         progress: called as progress(images done, images in all) after each one; None = silent.
 
-    Raises:
-        InputError: files are missing, corrupt or truncated, or have another size than their record says;
-            the message names the first and counts the others.
+    Returns:
+        {index in dataset.records: the line that says what is wrong with the image}, in record order.
     """
     records = dataset.records
     if not records:
-        return
-    paths = tf.data.Dataset.from_tensor_slices([record.path for record in records]).enumerate()
-    sizes = paths.map(
-        lambda index, path: (index, tf.shape(decode_image(tf.io.read_file(path)))[:2]),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        return {}
+    read = byte_reader(records)
+    sizes = tf.data.Dataset.range(len(records)).map(
+        lambda index: (index, tf.shape(decode_image(read(index)))[:2]), num_parallel_calls=tf.data.AUTOTUNE
     ).ignore_errors()
     found = {}
     for index, size in sizes.as_numpy_iterator():
@@ -99,22 +119,22 @@ def check_images(dataset, progress=None):
         if progress:
             progress(len(found), len(records))
 
-    bad = [index for index, record in enumerate(records) if found.get(index) != (record.height, record.width)]
-    if not bad:
-        return
-    first = records[bad[0]]
-    others = f" {len(bad) - 1} more of {len(records)} images cannot be used." if len(bad) > 1 else ""
-    if bad[0] not in found:
-        raise InputError(_why_unreadable(first.path) + others)
-    height, width = found[bad[0]]
-    raise InputError(
-        f"{first.path}: the image is {width} x {height} px. Expected {first.width} x {first.height} px, as its"
-        f" labels say. Correct the labels or replace the image.{others}"
-    )
+    broken = {}
+    for index, record in enumerate(records):
+        if index not in found:
+            broken[index] = _why_unreadable(record.path, describe_place(record))
+        elif found[index] != (record.height, record.width):
+            height, width = found[index]
+            broken[index] = (
+                f"{describe_place(record)}: the image is {width} x {height} px. Expected {record.width} x {record.height} px,"
+                " as its labels say. Correct the labels or replace the image."
+            )
+    return broken
 
 
-def _why_unreadable(path):
-    """Returns the message for a file that could not be read or decoded."""
+def _why_unreadable(path, place):
+    """Returns the message for an image at `place`, in the file `path`, that could not be read or decoded."""
     if not os.path.isfile(path):
-        return f"{path}: no such image file. Expected {FORMATS}. Restore it or remove it from the data set."
-    return f"{path}: the image does not decode (corrupt, truncated or another format). Expected {FORMATS}. Replace or remove it."
+        return f"{place}: no such image file. Expected {FORMATS}. Restore it or remove it from the data set."
+    why = "the image does not decode (corrupt, truncated or another format)"
+    return f"{place}: {why}. Expected {FORMATS}. Replace or remove it."

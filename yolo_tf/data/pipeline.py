@@ -1,25 +1,30 @@
-"""DetectionDataset -> tf.data: endless augmented training batches, and one ordered pass for evaluation."""
+"""DetectionDataset -> tf.data: endless training batches, and one ordered pass for evaluation."""
 
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.data.augment import augment_batch, draw_parameters
-from yolo_tf.data.images import decode_image, resize_image
+from yolo_tf.data.augment import draw_parameters
+from yolo_tf.data.image_bytes import byte_reader
+from yolo_tf.data.image_cache import image_loader
+from yolo_tf.data.images import decode_image
 from yolo_tf.data.letterbox import PAD_GREY, fitted_size, letterbox_image, rect_canvases
+from yolo_tf.data.order import (
+    AUGMENT_STREAM,
+    PHOTOMETRIC_STREAM,
+    SIDE_STREAM,
+    class_balance_weights,
+    epoch_order,
+    fold_in,
+    steps_per_epoch,
+)
 from yolo_tf.data.photometric import build_photometric
+from yolo_tf.data.raw_batch import RawBatch, batch_augmenter
+from yolo_tf.data.service import distribute
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox, Targets
 
 # XLA spreads one call over all cores; a second one fills the gaps. Each holds about 25 MB per 640 x 640 image.
 PARALLEL_AUGMENTATIONS = 2
-
-# Second words of the seeds of the three kinds of random numbers; the first is train.seed.
-ORDER_STREAM, AUGMENT_STREAM, PHOTOMETRIC_STREAM = 0, 1, 2
-
-
-def steps_per_epoch(dataset, batch_size):
-    """Returns the number of batches that show every image at least once: ceil(images / batch_size)."""
-    return -(-len(dataset.records) // batch_size)
 
 
 def first_plain_epoch(augment, epochs):
@@ -27,88 +32,97 @@ def first_plain_epoch(augment, epochs):
     return epochs - min(augment.close_mosaic, epochs // 5)
 
 
-def epoch_order(num_images, batch_size, seed, epoch):
-    """Draws the order of the images in one epoch, a pure function of (seed, epoch).
+def make_train_dataset(dataset, *, data, augment, train, first_epoch=0, first_step=0, augment_on="host"):
+    """Makes the endless stream of training batches.
 
-    Args:
-        num_images: N of the data set.
-        batch_size: B.
-        seed: int.
-        epoch: int or int64 tensor, from 0.
-
-    Returns:
-        int32 [ceil(N / B) * B]: a permutation of 0 .. N - 1, continued from its own beginning to fill the
-        last batch.
-    """
-    key = tf.random.fold_in(tf.constant([seed, ORDER_STREAM], tf.int64), tf.cast(epoch, tf.int64), alg="philox")
-    order = tf.random.experimental.stateless_shuffle(tf.range(num_images), key, alg="philox")
-    slots = -(-num_images // batch_size) * batch_size
-    return tf.gather(order, tf.range(slots) % num_images)
-
-
-def make_train_dataset(dataset, *, data, augment, train, first_epoch=0):
-    """Makes the endless stream of augmented training batches.
-
-    The files are decoded, fitted and padded to uint8 one by one; everything else happens to the whole batch
-    in one function compiled by XLA. Batch s of epoch e depends on (train.seed, e, s) alone, so a run that
-    starts with `first_epoch` continues exactly where another stopped (photometric layers excepted).
+    Batch s of epoch e depends on (train.seed, e, s) alone, so a run that starts with `first_epoch` and `first_step`
+    continues exactly where another stopped (photometric layers and a data service excepted).
 
     Args:
         dataset: a DetectionDataset with at least one image.
-        data: DataConfig; image_size, max_boxes and cache are used.
-        augment: AugmentConfig.
+        data: DataConfig; image_size, max_boxes, cache, cache_gib, image_weights, workers and service are used.
+        augment: AugmentConfig; all but `device`.
         train: TrainConfig; batch_size, seed and epochs are used. Mosaic and mixup end at
             `first_plain_epoch(augment, train.epochs)`.
         first_epoch: the epoch that the first batch belongs to. An epoch has `steps_per_epoch` batches.
+        first_step: batches of that epoch that are left out at its beginning.
+        augment_on: "host": the images are augmented here, in stages compiled by XLA. "accelerator": raw batches come
+            out, and `batch_augmenter` does the same to them wherever it is called.
 
     Returns:
-        tf.data.Dataset of (images float32 [B, H, W, 3] RGB 0..255, Targets with M = data.max_boxes).
-        Crowd boxes are no targets.
+        tf.data.Dataset of (images float32 [B, H, W, 3] RGB 0..255, Targets with M = data.max_boxes); with
+        augment_on="accelerator" of (RawBatch,). Crowd boxes are no targets. With augment.multi_scale H and W change
+        from batch to batch.
 
     Raises:
-        InputError: no images, or a photometric layer that is refused.
+        InputError: no images, none with objects for data.image_weights, a cache above its budget, a photometric layer
+            that is refused, multi_scale for an input that is no square, a data service that does not answer or that
+            would need what is in this process only.
     """
     if not dataset.records:
         raise InputError("training data: the split holds no images. Expected at least one. Check the data set YAML.")
+    _check_combination(data, augment)
     batch_size, seed = train.batch_size, train.seed
-    num_images, steps = len(dataset.records), steps_per_epoch(dataset, batch_size)
+    steps = steps_per_epoch(dataset, batch_size)
     plain_from_step = first_plain_epoch(augment, train.epochs) * steps
-    load = _image_loader(dataset, data.image_size, cache=data.cache == "images")
+    weights = class_balance_weights(dataset) if data.image_weights else None
+    load = image_loader(dataset, data.image_size, cache=data.cache, cache_gib=data.cache_gib)
     boxes_of = _target_reader(dataset, data.image_size)
     photometric = build_photometric(augment.photometric, seed)
+    parallel = data.workers or tf.data.AUTOTUNE
 
-    def shuffled(epoch):
-        return tf.data.Dataset.from_tensor_slices(epoch_order(num_images, batch_size, seed, epoch))
+    def positions_of(step):
+        """Returns the places of a batch in the stream, int64 [B], and the images there, int32 [B]."""
+        order = epoch_order(len(dataset.records), batch_size, seed, step // steps, weights=weights)
+        of_epoch = tf.range(batch_size, dtype=tf.int64) + step % steps * batch_size
+        return of_epoch + step // steps * steps * batch_size, tf.gather(order, of_epoch)
 
-    def change_colours(index, image, position):
-        return index, photometric(image, _fold_in(seed, PHOTOMETRIC_STREAM, position))
+    def change_colours(position, index, image):
+        return position, index, photometric(image, fold_in(seed, PHOTOMETRIC_STREAM, position))
 
-    def frame(index, image):
-        size_hw = tf.shape(image)[:2]
-        free = tf.constant(data.image_size) - size_hw
-        framed = tf.pad(image, [[0, free[0]], [0, free[1]], [0, 0]], constant_values=PAD_GREY)
-        framed.set_shape([*data.image_size, 3])
-        return framed, size_hw, *boxes_of(index)
+    def add_boxes(position, index, image):
+        return position, image, tf.shape(image)[:2], *boxes_of(index)
 
-    def augmented(batch, step):
+    def raw_batch(positions, *pixels_and_boxes):
+        step = positions[0] // batch_size
         parameters = draw_parameters(
             batch_size,
-            _fold_in(seed, AUGMENT_STREAM, step),
+            fold_in(seed, AUGMENT_STREAM, step),
             image_size=data.image_size,
             augment=augment,
             closed=step >= plain_from_step,
         )
-        return augment_batch(*batch, parameters, max_boxes=data.max_boxes)
+        size_hw = data.image_size
+        if augment.multi_scale:
+            drawn = tf.random.stateless_uniform(
+                [], fold_in(seed, SIDE_STREAM, step), maxval=len(augment.multi_scale), dtype=tf.int32, alg="philox"
+            )
+            size_hw = tf.repeat(tf.constant(augment.multi_scale)[drawn], 2)
+        canvas = tf.zeros([batch_size, size_hw[0], size_hw[1], 0], tf.uint8)
+        return (RawBatch(*pixels_and_boxes, parameters, canvas),)
 
-    forever = np.iinfo(np.int64).max
-    images = tf.data.Dataset.range(first_epoch, forever).flat_map(shuffled)
-    images = images.map(lambda index: (index, load(index)), num_parallel_calls=tf.data.AUTOTUNE)
+    # One element of the source is one batch, whose number says all about it: a data service deals these out.
+    batch_numbers = tf.data.Dataset.range(first_epoch * steps + first_step, np.iinfo(np.int64).max)
+    images = batch_numbers.map(positions_of, num_parallel_calls=parallel).unbatch()
+    images = images.map(lambda position, index: (position, index, load(index)), num_parallel_calls=parallel)
     if augment.photometric:  # one after the other: the layers' own random state must advance in order
-        positions = tf.data.Dataset.range(first_epoch * steps * batch_size, forever)
-        images = tf.data.Dataset.zip(images, positions).map(lambda pair, position: change_colours(*pair, position))
-    batches = images.map(frame, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-    numbered = tf.data.Dataset.zip(batches, tf.data.Dataset.range(first_epoch * steps, forever))
-    return numbered.map(augmented, num_parallel_calls=PARALLEL_AUGMENTATIONS).prefetch(tf.data.AUTOTUNE)
+        images = images.map(change_colours)
+    images = images.map(add_boxes, num_parallel_calls=parallel)
+    position, _, *others = (spec.shape for spec in images.element_spec)
+    batches = images.padded_batch(
+        batch_size,
+        padded_shapes=(position, [*data.image_size, 3], *others),
+        padding_values=(None, np.uint8(PAD_GREY), None, None, None),  # of the others nothing is padded
+        drop_remainder=True,
+    )
+    batches = batches.map(raw_batch, num_parallel_calls=parallel)
+    if augment_on == "host":
+        batches = batches.map(batch_augmenter(max_boxes=data.max_boxes), num_parallel_calls=PARALLEL_AUGMENTATIONS)
+    if data.service:
+        batches = distribute(batches, data.service)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = data.workers  # 0 = the pool that everybody shares
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def make_eval_dataset(dataset, *, image_size, batch_size, rect=False):
@@ -129,7 +143,7 @@ def make_eval_dataset(dataset, *, image_size, batch_size, rect=False):
         InputError: `rect` and an input that is no square.
     """
     records = dataset.records
-    paths = tf.constant([record.path for record in records], tf.string)
+    read = byte_reader(records)
     if rect:
         height, width = image_size
         if height != width:
@@ -143,7 +157,7 @@ def make_eval_dataset(dataset, *, image_size, batch_size, rect=False):
         order, canvas_hw = np.arange(len(records), dtype=np.int32), np.tile(np.int32(image_size), [len(records), 1])
 
     def load(index, canvas_hw):
-        image = decode_image(tf.io.read_file(paths[index]))
+        image = decode_image(read(index))
         boxed, scale, offset = letterbox_image(image, canvas_hw if rect else image_size, fit_size=image_size)
         return boxed, Letterbox(scale, offset, tf.shape(image)[:2]), index
 
@@ -159,36 +173,23 @@ def first_batches(train_dataset, count):
     ]
 
 
-def _fold_in(seed, stream, number):
-    """Returns an int64 [2] seed, a pure function of the three."""
-    return tf.random.fold_in(tf.constant([seed, stream], tf.int64), number, alg="philox")
-
-
-def _image_loader(dataset, image_size, *, cache):
-    """Returns the function index -> uint8 [h, w, 3], decoded and fitted into `image_size`."""
-    paths = tf.constant([record.path for record in dataset.records])
-
-    def read(index):
-        image = decode_image(tf.io.read_file(paths[index]))
-        return resize_image(image, fitted_size(tf.shape(image)[:2], image_size)[1])
-
-    if not cache:
-        return read
-
-    # Without their padding and end to end: images of many shapes in one tensor.
-    records = tf.data.Dataset.range(len(dataset.records))
-    fitted = list(records.map(read, num_parallel_calls=tf.data.AUTOTUNE))
-    shapes = tf.stack([image.shape for image in fitted])
-    pixels = tf.concat([tf.reshape(image, [-1]) for image in fitted], axis=0)
-    starts = tf.cumsum(tf.reduce_prod(tf.cast(shapes, tf.int64), axis=1), exclusive=True)
-
-    def recall(index):
-        size = tf.cast(tf.reduce_prod(shapes[index]), tf.int64)
-        image = tf.reshape(tf.slice(pixels, [starts[index]], [size]), shapes[index])
-        image.set_shape([None, None, 3])
-        return image
-
-    return recall
+def _check_combination(data, augment):
+    """Raises InputError for options that exclude each other."""
+    height, width = data.image_size
+    if augment.multi_scale and height != width:
+        raise InputError(
+            f"config.augment.multi_scale: the input is {height} x {width} px (height x width). Expected a square for sides"
+            f" {list(augment.multi_scale)}. Use data.image_size={max(height, width)}, or leave multi_scale empty."
+        )
+    for name, value, here in (
+        ("config.data.cache", data.cache != "none" and data.cache, "the memory of this process"),
+        ("config.augment.photometric", ", ".join(augment.photometric), "Python objects of this process"),
+    ):
+        if data.service and value:
+            raise InputError(
+                f"{name}: {value} uses {here}, which the workers of data.service do not see. Expected one of the two."
+                " Leave one out."
+            )
 
 
 def _target_reader(dataset, image_size):

@@ -1,5 +1,5 @@
 """Targets and raw predictions -> loss."""
 
-from yolo_tf.losses.detection_loss import detection_loss
+from yolo_tf.losses.detection_loss import count_matches, detection_loss
 
-__all__ = ["detection_loss"]
+__all__ = ["count_matches", "detection_loss"]

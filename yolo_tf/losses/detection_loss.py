@@ -1,5 +1,6 @@
 """The three parts of the detection loss: box, objectness, class."""
 
+import keras
 import tensorflow as tf
 
 from yolo_tf.boxes import complete_iou, generalized_iou
@@ -9,14 +10,16 @@ BOX_OVERLAPS = {"ciou": complete_iou, "giou": generalized_iou}
 REFERENCE_LEVELS, REFERENCE_CLASSES, REFERENCE_SIZE = 3, 80, 640  # what YOLOv5's gains were tuned for
 
 
-def detection_loss(targets, predictions, anchors, *, loss):
+def detection_loss(targets, predictions, anchors, *, loss, num_matches=None):
     """Computes the loss of a batch.
 
     Args:
         targets: Targets, boxes [B, M, 4] in input px.
-        predictions: L tensors [B, Y, X, A, 5 + C], logits of any float type; Y, X static.
+        predictions: L tensors [B, Y, X, A, 5 + C], logits of any float type.
         anchors: AnchorSet with L levels.
         loss: LossConfig.
+        num_matches: float32 [L], what the sums over matches are divided by; None = the matches of this batch. With
+            the mean over replicas (see `count_matches`), the mean of their losses is the loss of their joined batch.
 
     Returns:
         dict of float32 scalars `box`, `objectness`, `class`: weighted by their gains, means over the batch. Their
@@ -28,17 +31,19 @@ def detection_loss(targets, predictions, anchors, *, loss):
     Source: YOLOv5 v6/v7 as documented; CIoU arXiv:1911.08287; GIoU arXiv:1902.09630; focal loss arXiv:1708.02002, section 3.
     """
     num_classes = predictions[0].shape[-1] - 5
-    pixels = predictions[0].shape[1] * predictions[0].shape[2] * anchors.strides[0] ** 2
+    rows, columns = keras.ops.shape(predictions[0])[1:3]  # tensors where the size changes from batch to batch
+    pixels = tf.cast(rows * columns * anchors.strides[0] ** 2, tf.float32)
     parts = {"box": 0.0, "objectness": 0.0, "class": 0.0}
     for level, raw in enumerate(predictions):
         match = match_level(
             targets,
             anchors.sizes[level],
             stride=anchors.strides[level],
-            grid_size=raw.shape[1:3],
+            grid_size=keras.ops.shape(raw)[1:3],
             ratio_limit=loss.anchor_ratio_limit,
         )
-        box, objectness, classification = level_loss(match, raw, loss=loss)
+        divisor = tf.reduce_sum(tf.cast(match.mask, tf.float32)) if num_matches is None else num_matches[level]
+        box, objectness, classification = level_loss(match, raw, divisor, loss=loss)
         parts["box"] += box
         parts["objectness"] += objectness * loss.level_balance[level]
         parts["class"] += classification
@@ -51,24 +56,44 @@ def detection_loss(targets, predictions, anchors, *, loss):
     }
 
 
-def level_loss(match, raw, *, loss):
+def count_matches(targets, image_size, anchors, *, ratio_limit):
+    """Counts the answers (box, anchor, cell) of a batch on every level; no prediction is needed for it.
+
+    Args:
+        targets: Targets, boxes [B, M, 4] in input px.
+        image_size: (height, width) of the network input, px; ints or int32 scalars.
+        anchors: AnchorSet with L levels.
+        ratio_limit: > 1, as in LossConfig.
+
+    Returns:
+        float32 [L].
+    """
+    counts = []
+    for sizes, stride in zip(anchors.sizes, anchors.strides, strict=True):
+        grid_size = [side // stride for side in image_size]
+        match = match_level(targets, sizes, stride=stride, grid_size=grid_size, ratio_limit=ratio_limit)
+        counts.append(tf.reduce_sum(tf.cast(match.mask, tf.float32)))
+    return tf.stack(counts)
+
+
+def level_loss(match, raw, num_matches, *, loss):
     """Computes the unweighted box, objectness and class loss of one level.
 
     Args:
         match: Match of this level.
         raw: [B, Y, X, A, 5 + C] logits.
+        num_matches: float32 scalar, what the sums over matches are divided by; 0 gives 0.
         loss: LossConfig.
 
     Returns:
         Three float32 scalars. The class loss is 0 for one class.
     """
     batch = tf.shape(raw)[0]
-    cells = raw.shape[1] * raw.shape[2] * raw.shape[3]
+    cells = tf.reduce_prod(tf.shape(raw)[1:4])
     num_classes = raw.shape[-1] - 5
     flat = tf.reshape(raw, [batch, cells, raw.shape[-1]])
     chosen = tf.cast(tf.gather(flat, match.cell, batch_dims=1), tf.float32)  # [B, P, 5 + C]
     counted = tf.cast(match.mask, tf.float32)  # [B, P]
-    num_matches = tf.reduce_sum(counted)
 
     # Rows that do not count get a harmless target: their loss is masked, but a NaN gradient would not be.
     target = tf.where(match.mask[..., None], match.boxes_grid, tf.constant([0.5, 0.5, 1.0, 1.0]))

@@ -38,7 +38,7 @@ def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
         targets: Targets, boxes [B, M, 4] in input px.
         anchor_sizes: float32 [A, 2] (width, height) px.
         stride: px per cell.
-        grid_size: (Y, X), ints.
+        grid_size: (Y, X), ints or int32 tensors [].
         ratio_limit: > 1.
 
     Returns:
@@ -59,7 +59,7 @@ def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
     close = tf.reduce_max(tf.maximum(ratio, 1 / ratio), -1) < ratio_limit  # [B, M, A]
     close &= (targets.class_ids >= 0)[:, :, None]
 
-    limit = tf.constant([columns, rows], tf.float32)
+    limit = tf.cast(tf.stack([columns, rows]), tf.float32)
     from_far_side = limit - centre
     lower = (centre % 1 < 0.5) & (centre > 1)  # left, up
     upper = (from_far_side % 1 < 0.5) & (from_far_side > 1)  # right, down

@@ -1,76 +1,112 @@
-"""A view of a network that trains faster on a CPU: the same variables, one kernel per batch norm.
+"""Views of a network for training: the same variables, another computation of batch norm.
 
 Keras 3 computes batch norm from a dozen small operations; TensorFlow has one kernel for it (1.2 times the
-training speed on a CPU, no difference under XLA). A saved network must open with Keras alone, so the view
-is for training only: it holds no variables of its own, and the plain network is what gets saved.
+training speed on a CPU, no difference under XLA). Over several devices the statistics can be those of the
+whole batch. A saved network must open with Keras alone, so a view is for training only: it holds no variables
+of its own, and the plain network is what gets saved.
 """
 
 import keras
 import tensorflow as tf
 
 
-def fused_batch_norm_view(network):
-    """Returns a functional model that shares every layer of `network`, batch norms replaced by fused ones.
+def fused_batch_norm_view(network, *, synchronized=False):
+    """Returns a functional model that shares every layer of `network`, its batch norms replaced.
 
     Args:
         network: functional keras.Model.
+        synchronized: the statistics are those of the batches of all replicas, instead of by the fused kernel.
 
     Returns:
         keras.Model with the same inputs, outputs and variables. Training it trains `network`.
     """
-
-    def replace(layer):
-        return FusedBatchNormalization(layer) if _can_fuse(layer) else layer
-
-    return keras.models.clone_model(network, clone_function=replace)
+    view, can_replace = (
+        (SynchronizedBatchNormalization, _is_over_channels) if synchronized else (FusedBatchNormalization, _can_fuse)
+    )
+    return keras.models.clone_model(network, clone_function=lambda layer: view(layer) if can_replace(layer) else layer)
 
 
 def _can_fuse(layer):
-    last_axis = layer.axis in (-1, 3) if type(layer) is keras.layers.BatchNormalization else False  # 3: keras.applications
-    return last_axis and len(layer.output.shape) == 4 and not layer.synchronized
+    return _is_over_channels(layer) and len(layer.output.shape) == 4
 
 
-class FusedBatchNormalization(keras.layers.Layer):
-    """Computes what `plain` computes, on its variables, with TensorFlow's fused kernel.
+def _is_over_channels(layer):
+    if type(layer) is not keras.layers.BatchNormalization:
+        return False
+    return layer.axis in (-1, len(layer.output.shape) - 1) and not layer.synchronized  # keras.applications count from 0
+
+
+class BatchNormalizationView(keras.layers.Layer):
+    """Computes what `plain` computes, on its variables, in another way when training.
 
     The running variance takes the unbiased batch variance, as PyTorch and cuDNN do; Keras takes the biased one.
 
     Args:
-        plain: built keras.layers.BatchNormalization over the last axis of [B, Y, X, channels].
+        plain: built keras.layers.BatchNormalization over the last axis.
     """
 
     def __init__(self, plain):
-        # float32 and no autocasting: the kernel takes half-precision activations but float32 statistics.
+        # float32 and no autocasting: activations may be half precision, statistics are float32.
         super().__init__(name=f"fused_{plain.name}", dtype="float32", autocast=False)
         self.plain = plain
         self.built = True
 
     def call(self, inputs, training=False, mask=None):
-        """Normalizes [B, Y, X, channels]; updates the running statistics when training a trainable layer.
+        """Normalizes [B, ..., channels]; updates the running statistics when training a trainable layer.
 
         `mask` is part of the call that is taken over; images have none.
         """
         plain = self.plain
-        mean, variance = tf.convert_to_tensor(plain.moving_mean), tf.convert_to_tensor(plain.moving_variance)
-        ones, zeros = tf.ones_like(mean), tf.zeros_like(mean)
-        scale = tf.convert_to_tensor(plain.gamma) if plain.scale else ones
-        offset = tf.convert_to_tensor(plain.beta) if plain.center else zeros
-        use_batch = bool(training) and plain.trainable
-        result = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=scale,
-            offset=offset,
-            mean=[] if use_batch else mean,
-            variance=[] if use_batch else variance,
-            epsilon=plain.epsilon,
-            is_training=use_batch,
-        )
-        if use_batch:
-            keep = plain.momentum
-            plain.moving_mean.assign(mean * keep + result.batch_mean * (1 - keep))
-            plain.moving_variance.assign(variance * keep + result.batch_variance * (1 - keep))
-        return result.y
+        moving_mean, moving_variance = tf.convert_to_tensor(plain.moving_mean), tf.convert_to_tensor(plain.moving_variance)
+        scale = tf.convert_to_tensor(plain.gamma) if plain.scale else tf.ones_like(moving_mean)
+        offset = tf.convert_to_tensor(plain.beta) if plain.center else tf.zeros_like(moving_mean)
+        if not (training and plain.trainable):
+            return self.normalize_by(inputs, scale, offset, moving_mean, moving_variance)
+        result, mean, variance = self.normalize_batch(inputs, scale, offset)
+        keep = plain.momentum
+        plain.moving_mean.assign(moving_mean * keep + mean * (1 - keep))
+        plain.moving_variance.assign(moving_variance * keep + variance * (1 - keep))
+        return result
+
+    def normalize_by(self, inputs, scale, offset, mean, variance):
+        """Normalizes [B, ..., channels] by given statistics [channels]."""
+        x = tf.cast(inputs, tf.float32)
+        return tf.cast(tf.nn.batch_normalization(x, mean, variance, offset, scale, self.plain.epsilon), inputs.dtype)
+
+    def normalize_batch(self, inputs, scale, offset):
+        """Returns (normalized [B, ..., channels], mean [channels], unbiased variance [channels])."""
+        raise NotImplementedError
 
     def compute_output_shape(self, input_shape):
         """Returns `input_shape`."""
         return input_shape
+
+
+class FusedBatchNormalization(BatchNormalizationView):
+    """Uses TensorFlow's fused kernel for the statistics of a batch of maps [B, Y, X, channels].
+
+    Not for given statistics: TensorFlow 2.21 joins convolution, that kernel and Mish into one that a CPU does not have.
+    """
+
+    def normalize_batch(self, inputs, scale, offset):
+        """Normalizes by the statistics of this batch."""
+        result = tf.raw_ops.FusedBatchNormV3(
+            x=inputs, scale=scale, offset=offset, mean=[], variance=[], epsilon=self.plain.epsilon, is_training=True
+        )
+        return result.y, result.batch_mean, result.batch_variance
+
+
+class SynchronizedBatchNormalization(BatchNormalizationView):
+    """Uses the statistics of the batches of all replicas, which must be equally large."""
+
+    def normalize_batch(self, inputs, scale, offset):
+        """Normalizes by the statistics of all replicas."""
+        x = tf.cast(inputs, tf.float32)
+        mean, variance = tf.nn.moments(x, list(range(len(inputs.shape) - 1)))
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:  # E[x^2] is what can be averaged; one message for both
+            both = tf.stack([mean, variance + tf.square(mean)])
+            both = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, both)
+            mean, variance = both[0], tf.maximum(both[1] - tf.square(both[0]), 0.0)
+        count = tf.cast(tf.size(x) // tf.shape(x)[-1] * replicas, tf.float32)
+        return self.normalize_by(inputs, scale, offset, mean, variance), mean, variance * count / (count - 1)

@@ -45,7 +45,7 @@ def build_network(model, *, num_classes, anchors, backbone=None):
         own = backbone if backbone is not None else read_keras_model(model.backbone_file)
         backbone, scalable = keras_model_backbone(own, taps=model.taps, pixels=model.pixels), False
     else:
-        backbone = build_backbone(model.backbone, weights=model.backbone_weights, **scaling)
+        backbone = build_backbone(model.backbone, weights=model.backbone_weights, drop_path=model.drop_path, **scaling)
         scalable = BACKBONES[model.backbone].scalable
     features = tuple(backbone.outputs)
     if not scalable:  # a scalable backbone has the widths of the neck already

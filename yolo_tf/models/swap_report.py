@@ -39,7 +39,7 @@ def swap_report(network, report, *, loaded=None, frozen=(), steps=None):
         initial_weights = {
             part: str(loaded.path) if count else ("random" if total else "absent") for part, (count, total) in tensors.items()
         }
-    activations = _activation_megabytes(network, report["image_size"])
+    activations = activation_megabytes(network, report["image_size"])
     normalization = _normalization(network, names)
     return {
         "initial_weights": initial_weights,
@@ -99,7 +99,8 @@ def _normalization(network, frozen):
     }
 
 
-def _activation_megabytes(network, image_size):
+def activation_megabytes(network, image_size):
+    """Returns {part: megabytes of the float32 outputs of its layers for one image of (height, width) px} with "total"."""
     layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
     layers = [layer for layer in layers if isinstance(layer.output, keras.KerasTensor)]
     shapes = keras.Model(network.inputs, [layer.output for layer in layers]).compute_output_shape([(1, *image_size, 3)])

@@ -1,4 +1,4 @@
-"""Labelled images on disk, in any of five formats -> DetectionDataset.
+"""Labelled images on disk, in any of six formats -> DetectionDataset.
 
     source = read_source("configs/datasets/bccd.yaml")
     dataset = read_dataset(source, "train", classes=("WBC", "Platelets"))
@@ -13,7 +13,7 @@ import numpy as np
 
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import did_you_mean
-from yolo_tf.sources import coco_json, pascal_voc, shapes, tfds, yolo_txt
+from yolo_tf.sources import coco_json, pascal_voc, shapes, tfds, tfrecord, yolo_txt
 from yolo_tf.sources.dataset_yaml import DatasetSource, read_dataset_yaml
 from yolo_tf.sources.label_check import Problems
 from yolo_tf.structures import DetectionDataset
@@ -25,6 +25,7 @@ READERS = {
     "coco": coco_json,
     "voc": pascal_voc,
     "tfds": tfds,
+    "tfrecord": tfrecord,
     "shapes": shapes,
 }
 
@@ -46,7 +47,7 @@ def read_source(yaml_path, *, path=""):
     return read_dataset_yaml(yaml_path, path=path, formats={name: reader.OPTIONS for name, reader in READERS.items()})
 
 
-def read_dataset(source, split, *, classes=(), single_class=False, strict=True):
+def read_dataset(source, split, *, classes=(), single_class=False, strict=True, on_bad_image=None):
     """Reads and checks the labelled images of one split.
 
     Args:
@@ -57,6 +58,8 @@ def read_dataset(source, split, *, classes=(), single_class=False, strict=True):
         single_class: name every object "object", after `classes` has been applied.
         strict: stop at the first bad label. Otherwise bad labels are left out, one line each in `problems`.
             Repeated labels and images are left out and listed either way: they harm nobody.
+        on_bad_image: told, as on_bad_image(line), of each image that cannot be read, which is left out; None = stop
+            at the first.
 
     Returns:
         DetectionDataset, records in the order of the source, image ids unique.
@@ -70,7 +73,7 @@ def read_dataset(source, split, *, classes=(), single_class=False, strict=True):
             f"{source.yaml_path}: no {split} split. Expected a line `{split}: …`; the splits here are: {known}."
             " Add the line or choose another split."
         )
-    problems = Problems(strict=strict)
+    problems = Problems(strict=strict, on_bad_image=on_bad_image)
     class_names, records = READERS[source.format].read(source, split, problems)
     if not records:
         raise InputError(

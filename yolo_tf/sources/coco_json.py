@@ -17,7 +17,7 @@ from pathlib import PurePath
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import did_you_mean
 from yolo_tf.sources.dataset_yaml import find_path
-from yolo_tf.sources.image_files import read_image_size
+from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record, reject_label
 
 OPTIONS = {"images": (str | dict, "")}
@@ -56,7 +56,9 @@ def read(source, split, problems):
     records = []
     for image in images:
         path = directory / image["file_name"]
-        size = read_image_size(path)
+        size = usable_image_size(path, problems)
+        if size is None:
+            continue
         stated = (image.get("height", size[0]), image.get("width", size[1]))
         if stated != size:
             raise InputError(

@@ -14,6 +14,21 @@ END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64  # some writers pad the end of the file
 
 
+def usable_image_size(path, problems):
+    """Returns `read_image_size(path)`; None for an unusable image that is to be left out, after telling of it.
+
+    Raises:
+        InputError: the image is unusable and problems.on_bad_image is None.
+    """
+    try:
+        return read_image_size(path)
+    except InputError as error:
+        if problems.on_bad_image is None:
+            raise
+        problems.on_bad_image(str(error))
+        return None
+
+
 def read_image_size(path):
     """Returns the (height, width) of an image in stored pixels and makes sure that the file is whole.
 

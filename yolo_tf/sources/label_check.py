@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ MIN_SIDE = 0.01  # px; a thinner box is none, and float32 could make its two edg
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Problems:
-    """What is wrong with the labels so far, and whether that stops the reading."""
+    """What is wrong with labels and images so far, and whether that stops the reading."""
 
     strict: bool
-    lines: list[str] = dataclasses.field(default_factory=list)  # one per label or image that was left out
+    on_bad_image: Callable[[str], None] | None = None  # told of each unusable image, which is left out; None = stop there
+    lines: list[str] = dataclasses.field(default_factory=list)  # one per label or repeated image that was left out
 
 
 class RawLabel(NamedTuple):

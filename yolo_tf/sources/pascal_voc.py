@@ -14,7 +14,7 @@ from xml.parsers import expat
 
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
-from yolo_tf.sources.image_files import SUFFIXES, read_image_size
+from yolo_tf.sources.image_files import SUFFIXES, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
 
 OPTIONS = {}
@@ -33,7 +33,9 @@ def read(source, split, problems):
         xml_path = source.path / "Annotations" / f"{name}.xml"
         root = _parse_xml(xml_path)
         path = _image_path(source, name)
-        size = read_image_size(path)
+        size = usable_image_size(path, problems)
+        if size is None:
+            continue
         stated = tuple((root.findtext(f"size/{side}") or "0").strip() for side in ("height", "width"))
         if "0" not in stated and stated != tuple(map(str, size)):  # some tools write 0 for "not known"
             raise InputError(

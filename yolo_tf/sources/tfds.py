@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 
 from yolo_tf.atomic import atomic_path
 from yolo_tf.errors import InputError
-from yolo_tf.sources.image_files import image_ids, read_image_size
+from yolo_tf.sources.image_files import image_ids, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record
 
 OPTIONS = {"name": (str, ""), "images": (str, ""), "download": (bool, False)}
@@ -48,7 +48,9 @@ def read(source, split, problems):
         objects.append(example["objects"])
     records = []
     for index, image_id in enumerate(image_ids(names, PurePath("/"))):
-        size = read_image_size(paths[index])
+        size = usable_image_size(paths[index], problems)
+        if size is None:
+            continue
         labels = _raw_labels(objects[index], size, f"{builder.info.full_name} {tfds_split}: example {index}")
         records.append(make_record(image_id, paths[index], size, labels, class_names=class_names, problems=problems))
     return class_names, records

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
-from yolo_tf.sources.image_files import image_ids, list_images, read_image_size
+from yolo_tf.sources.image_files import image_ids, list_images, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
 
 OPTIONS = {}
@@ -36,7 +36,9 @@ def read(source, split, problems):
         )
     records = []
     for path, image_id in zip(paths, image_ids(paths, source.path), strict=True):
-        size = read_image_size(path)
+        size = usable_image_size(path, problems)
+        if size is None:
+            continue
         labels = _read_labels(label_path(path), size, problems)
         records.append(make_record(image_id, path, size, labels, class_names=source.names, problems=problems))
     return source.names, records

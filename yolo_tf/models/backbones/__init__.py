@@ -32,7 +32,7 @@ def feature_channels(spec, *, width):
     return tuple(scaled_channels(tap.channels, width) if spec.scalable else tap.channels for tap in spec.taps)
 
 
-def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="silu"):
+def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="silu", drop_path=0.0):
     """Builds a backbone that takes RGB images 0..255 and scales their pixels itself.
 
     Args:
@@ -41,6 +41,7 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
             .weights.h5 or .h5 file of a keras.applications network without its top.
         depth, width: multiples, for scalable backbones only.
         activation: a row of ACTIVATIONS, for scalable backbones only.
+        drop_path: highest rate of stochastic depth, 0..1, for ConvNeXt only.
 
     Returns:
         keras.Model of built-in layers, float [B, H, W, 3] -> list of features [B, H / stride, W / stride,
@@ -59,6 +60,8 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
     # Always float32: under mixed_float16 an image value would be rounded before it is centred.
     pixels = keras.layers.Rescaling(scale, offset, dtype="float32", name="pixel_scaling")(images)
     options = dict(depth=depth, width=width, activation=activation) if spec.scalable else {}
+    if drop_path:
+        options["drop_path"] = drop_path
     features = spec.build(pixels, weights="none" if from_detector else weights, **options)
     backbone = keras.Model(images, list(features), name=name)
     if from_detector:

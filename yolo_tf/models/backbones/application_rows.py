@@ -9,10 +9,30 @@ import functools
 from yolo_tf.models.backbones.applications import build_application
 from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, BackboneSpec, taps_at
 
+# What Keras ported its ImageNet weights from, and the licence of that. Sources: the documents of Keras 2
+# (docs/templates/applications.md), which end before MobileNetV3; the docstrings of keras.applications; the repositories named.
+WEIGHTS_LICENCES = {
+    "ConvNeXt": "MIT (facebookresearch/ConvNeXt)",
+    "DenseNet": "BSD-3-Clause (liuzhuang13/DenseNet)",
+    "EfficientNet": "Apache-2.0 (tensorflow/tpu)",
+    "EfficientNetV2": "Apache-2.0 (google/automl)",
+    "Inception-v3": "Apache-2.0 (tensorflow/models)",
+    "Inception-v4": "Apache-2.0 (tensorflow/models)",
+    "MobileNet": "Apache-2.0 (tensorflow/models)",
+    "MobileNetV2": "Apache-2.0 (tensorflow/models)",
+    "MobileNetV3": "see keras.applications",
+    "NASNet": "Apache-2.0 (tensorflow/models)",
+    "ResNet": "MIT (KaimingHe/deep-residual-networks)",
+    "ResNetV2": "BSD (facebook/fb.resnet.torch)",
+    "VGG": "CC BY 4.0 (VGG, Oxford)",
+    "Xception": "MIT (Keras)",
+}
 
-def _application(constructor, layers, channels, cost, *, pixels=IMAGENET_PIXELS, **options):
+
+def _application(family, constructor, layers, channels, cost, *, pixels=IMAGENET_PIXELS, **options):
     trainable_params, gflops = cost
     return BackboneSpec(
+        family=family,
         build=functools.partial(build_application, constructor=constructor, taps=layers, **options),
         taps=taps_at(layers, channels),
         pixel_scaling=pixels,
@@ -20,18 +40,20 @@ def _application(constructor, layers, channels, cost, *, pixels=IMAGENET_PIXELS,
         gflops=gflops,
         licence="Apache-2.0 (Keras)",
         weights="ImageNet, keras.applications",
+        weights_licence=WEIGHTS_LICENCES[family],
     )
 
 
 def _efficientnet(variant, last_blocks, channels, *cost, pixels=IMAGENET_PIXELS):
     """A feature is the output of the last block of its stride, not the six times wider tensor behind it."""
     layers = tuple(f"block{block}" for block in last_blocks)
-    return _application(f"EfficientNet{variant}", layers, channels, cost, pixels=pixels)
+    family = "EfficientNetV2" if variant.startswith("V2") else "EfficientNet"
+    return _application(family, f"EfficientNet{variant}", layers, channels, cost, pixels=pixels)
 
 
 def _efficientnet_top(variant, last_blocks, channels, *cost):
     layers = (*(f"block{block}" for block in last_blocks), "top_activation")
-    return _application(f"EfficientNet{variant}", layers, channels, cost)
+    return _application("EfficientNet", f"EfficientNet{variant}", layers, channels, cost)
 
 
 def _convnext(variant, last_blocks, channels, *cost):
@@ -39,37 +61,38 @@ def _convnext(variant, last_blocks, channels, *cost):
     layers = tuple(
         f"convnext_{variant.lower()}_stage_{stage}_block_{block}_add" for stage, block in enumerate(last_blocks, start=1)
     )
-    return _application(f"ConvNeXt{variant}", layers, channels, cost)
+    return _application("ConvNeXt", f"ConvNeXt{variant}", layers, channels, cost)
 
 
 def _mobilenet(variant, layers, channels, *cost):
-    return _application(f"MobileNet{variant}", layers, channels, cost, pixels=TF_PIXELS)
+    version = variant[:2]  # "", "V2" or "V3"
+    return _application(f"MobileNet{version}", f"MobileNet{variant}", layers, channels, cost, pixels=TF_PIXELS)
 
 
 def _densenet(variant, channels, *cost):
     """A feature is the whole dense block, normalised, before the transition halves it."""
-    return _application(f"DenseNet{variant}", ("pool3_relu", "pool4_relu", "relu"), channels, cost)
+    return _application("DenseNet", f"DenseNet{variant}", ("pool3_relu", "pool4_relu", "relu"), channels, cost)
 
 
 def _resnet(variant, last_blocks, *cost):
     layers = tuple(f"conv{stage}_block{block}_out" for stage, block in enumerate(last_blocks, start=3))
-    return _application(f"ResNet{variant}", layers, (512, 1024, 2048), cost, pixels=CAFFE_PIXELS, bgr=True)
+    return _application("ResNet", f"ResNet{variant}", layers, (512, 1024, 2048), cost, pixels=CAFFE_PIXELS, bgr=True)
 
 
 def _resnet_v2(variant, last_blocks, *cost):
     """The last block of a stage halves the grid, so the finest tensor of the stage is the one it starts from."""
     stride8, stride16 = last_blocks
     layers = (f"conv3_block{stride8}_preact_relu", f"conv4_block{stride16}_preact_relu", "post_relu")
-    return _application(f"ResNet{variant}V2", layers, (512, 1024, 2048), cost, pixels=TF_PIXELS)
+    return _application("ResNetV2", f"ResNet{variant}V2", layers, (512, 1024, 2048), cost, pixels=TF_PIXELS)
 
 
 def _vgg(variant, last_conv, *cost):
     layers = (f"block4_conv{last_conv}", f"block5_conv{last_conv}", "block5_pool")
-    return _application(f"VGG{variant}", layers, (512, 512, 512), cost, pixels=CAFFE_PIXELS, bgr=True)
+    return _application("VGG", f"VGG{variant}", layers, (512, 512, 512), cost, pixels=CAFFE_PIXELS, bgr=True)
 
 
-def _tf_application(constructor, layers, channels, *cost, **options):
-    return _application(constructor, layers, channels, cost, pixels=TF_PIXELS, **options)
+def _tf_application(family, constructor, layers, channels, *cost, **options):
+    return _application(family, constructor, layers, channels, cost, pixels=TF_PIXELS, **options)
 
 
 V2_PIXELS = (1 / 128, -1.0)  # of EfficientNetV2 S, M and L
@@ -134,12 +157,18 @@ ROWS = {
     "resnet101v2": _resnet_v2(101, (4, 23), 42_528_896, 117.427),
     "resnet152v2": _resnet_v2(152, (8, 36), 58_187_904, 178.035),
     "xception": _tf_application(
-        "Xception", ("block4_sepconv1_act", "block13_sepconv1_act", "block14_sepconv2_act"), (256, 728, 2048), 20_806_952, 74.744
+        "Xception",
+        "Xception",
+        ("block4_sepconv1_act", "block13_sepconv1_act", "block14_sepconv2_act"),
+        (256, 728, 2048),
+        20_806_952,
+        74.744,
     ),
     "inceptionv3": _tf_application(
-        "InceptionV3", ("mixed2", "mixed7", "mixed10"), (288, 768, 2048), 21_768_352, 61.987, same_padding=True
+        "Inception-v3", "InceptionV3", ("mixed2", "mixed7", "mixed10"), (288, 768, 2048), 21_768_352, 61.987, same_padding=True
     ),
     "inceptionresnetv2": _tf_application(
+        "Inception-v4",
         "InceptionResNetV2",
         ("block35_10_ac", "block17_20_ac", "conv_7b_ac"),
         (320, 1088, 1536),
@@ -148,7 +177,7 @@ ROWS = {
         same_padding=True,
     ),
     "nasnetmobile": _tf_application(
-        "NASNetMobile", ("normal_concat_3", "normal_concat_8", "normal_concat_12"), (264, 528, 1056), 4_232_978, 9.188
+        "NASNet", "NASNetMobile", ("normal_concat_3", "normal_concat_8", "normal_concat_12"), (264, 528, 1056), 4_232_978, 9.188
     ),
     "vgg16": _vgg(16, 3, 14_714_688, 250.557),
     "vgg19": _vgg(19, 4, 20_024_384, 318.505),

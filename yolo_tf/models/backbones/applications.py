@@ -20,23 +20,25 @@ import warnings
 import keras
 
 from yolo_tf.errors import InputError
+from yolo_tf.models.backbones.transfer import describe_fit, stored_tensors
 
 # Every multiple of 32 gives the same graph, while NASNet leaves out layers when it is built for an open size.
 BUILD_SIZE = 224  # the multiple of 32 that Keras' ImageNet weights of NASNet are bound to
 
 
-def build_application(pixels, *, constructor, taps, weights, same_padding=False, bgr=False):
+def build_application(pixels, *, constructor, taps, weights, same_padding=False, bgr=False, drop_path=0.0):
     """Builds a keras.applications network up to its taps.
 
     Args:
         pixels: [B, H, W, 3], scaled as this network wants it; depends on one `keras.Input` only.
-        constructor: name in `keras.applications` ("EfficientNetB0").
+        constructor: name in `keras.applications` ("EfficientNetB0"), or a function with the same options.
         taps: names of the layers whose outputs are the features, fine to coarse.
         weights: "none", "imagenet", or the path of a .weights.h5 or .h5 file of the whole network
             without its top, as keras.applications publishes it.
         same_padding: whether windows that are published without padding get it, so that 640 px become
             80, 40 and 20 cells (Inception: 77, 38, 18). Weights stay what they are.
         bgr: whether the published weights are for images in BGR order. `pixels` are in RGB order all the same.
+        drop_path: ConvNeXt: rate of the last block in stochastic depth, 0 <= rate < 1; see `_drop_rates`.
 
     Returns:
         tuple of tensors [B, Y, X, channels], one per tap.
@@ -45,6 +47,7 @@ def build_application(pixels, *, constructor, taps, weights, same_padding=False,
         InputError: the weights cannot be downloaded or read, or belong to another network.
     """
     network = _read_network(constructor, weights)
+    drop_rates = _drop_rates(network, drop_path) if drop_path else {}
     names = _names_in_a_new_process(network)
     [images] = keras.utils.get_source_inputs(pixels)
 
@@ -61,6 +64,9 @@ def build_application(pixels, *, constructor, taps, weights, same_padding=False,
             return _scaled_sum(*arguments[0], scale=operation.scale)
         if not isinstance(operation, keras.Layer):
             return _named_arithmetic(operation, *arguments)
+        if operation.name in drop_rates:
+            name = f"{operation.name.removesuffix('_identity')}_drop_path"
+            return keras.layers.Dropout(drop_rates[operation.name], noise_shape=(None, 1, 1, 1), name=name)(*arguments)
         return _rebuilt_layer(operation, names[operation.name], same_padding)(*arguments, **keywords)
 
     rebuilt = keras.models.clone_model(
@@ -79,7 +85,7 @@ def build_application(pixels, *, constructor, taps, weights, same_padding=False,
 
 def _read_network(constructor, weights):
     """Returns the keras.applications network without its top, with its weights loaded."""
-    build = getattr(keras.applications, constructor)
+    build = constructor if callable(constructor) else getattr(keras.applications, constructor)
     options = dict(include_top=False, input_shape=(BUILD_SIZE, BUILD_SIZE, 3))
     if weights == "imagenet":
         try:
@@ -102,11 +108,33 @@ def _read_network(constructor, weights):
                 network.load_weights(weights)
         except (ValueError, OSError, KeyError, AttributeError) as error:
             raise InputError(
-                f"{weights}: does not hold the weights of {constructor} without its top ({_first_line(error)})."
-                f" Expected a file that keras.applications.{constructor}(include_top=False) loads. Check"
-                " config.model.backbone_weights."
+                f"{weights}: {_misfit(weights, network)} ({_first_line(error)}). Expected a file that"
+                f" keras.applications.{constructor}(include_top=False) loads. Check config.model.backbone and backbone_weights."
             ) from error
     return network
+
+
+def _drop_rates(network, highest):
+    """Returns {name of the layer that ends a block's branch: rate at which the branch of an image is dropped}.
+
+    The rate rises from 0 at the first block to `highest` at the last, linearly. What is kept is divided by 1 - rate.
+
+    Source: stochastic depth, arXiv:1603.09382, section 3; linear over the blocks as in ConvNeXt, arXiv:2201.03545, appendix A.
+    """
+    branches = [layer.name for layer in network.layers if layer.name.endswith("_identity")]
+    if not branches:
+        raise ValueError(f"drop_path {highest} for {network.name}, which has no blocks of ConvNeXt")
+    last = max(len(branches) - 1, 1)
+    return {name: highest * index / last for index, name in enumerate(branches) if index}
+
+
+def _misfit(weights, network):
+    """Says what is wrong with a file of weights that Keras did not load into `network`."""
+    try:
+        stored = stored_tensors(weights)
+    except OSError:
+        return "cannot be read as weights of a Keras network"
+    return f"holds the weights of another network: {describe_fit(stored, network, _names_in_a_new_process(network))}"
 
 
 def _unfolded_layers(network):
@@ -163,7 +191,8 @@ def _rebuilt_weights(original, layer):
 def _named_arithmetic(operation, first, second):
     """Computes `first + second` or `first * second` by a layer whose name says where it stands."""
     if isinstance(second, keras.KerasTensor):  # `inputs + branch` of a ConvNeXt block
-        return keras.layers.Add(name=f"{_layer_before(second).removesuffix('_identity')}_add")([first, second])
+        block = _layer_before(second).removesuffix("_identity").removesuffix("_drop_path")
+        return keras.layers.Add(name=f"{block}_add")([first, second])
     kind = type(operation).__name__  # `relu6(x + 3) * (1 / 6)`, the hard sigmoid of MobileNetV3
     scale, offset = {"Add": (1.0, second), "Multiply": (second, 0.0)}[kind]
     return keras.layers.Rescaling(scale, offset, name=f"{_layer_before(first)}_{kind.lower()}")(first)
@@ -180,4 +209,4 @@ def _layer_before(x):
 
 
 def _first_line(error):
-    return str(error).strip().splitlines()[0].rstrip(".")[:200]
+    return str(error).strip().splitlines()[0].rstrip(".:")[:200]

@@ -57,6 +57,7 @@ def build_csp_darknet(pixels, *, depth, width, activation, weights, stages=STAGE
 
 def _row(trainable_params, gflops, **options):
     return BackboneSpec(
+        family="CSPDarknet",
         build=functools.partial(build_csp_darknet, **options),
         taps=taps_at([f"backbone_stage{stage}_csp_merge_activation" for stage in (2, 3, 4)], (256, 512, 1024)),
         pixel_scaling=UNIT_PIXELS,

@@ -145,6 +145,7 @@ def _pointwise(x, filters, activation, *, name):
 
 def _row(width, channels, trainable_params, gflops):
     return BackboneSpec(
+        family="GhostNet",
         build=functools.partial(build_ghostnet, width=width),
         taps=taps_at([f"ghostnet_block{block}_add" for block in LAST_BLOCKS], channels),
         pixel_scaling=IMAGENET_PIXELS,

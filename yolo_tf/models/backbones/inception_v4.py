@@ -123,6 +123,7 @@ def _unit(x, step, stride=1, *, name):
 ROWS = {
     # with a classifier of 1000 classes 42,679,816 parameters, as timm counts
     "inception_v4": BackboneSpec(
+        family="Inception-v4",
         build=build_inception_v4,
         taps=taps_at([f"inception_v4_{kind}{REPEATS[kind]}_concat" for kind in "abc"], (384, 1024, 1536)),
         pixel_scaling=TF_PIXELS,

@@ -78,6 +78,7 @@ def _row(blocks, multiples, trainable_params, gflops, *, groups=1):
     a, b = multiples
     widths = tuple(int(width * multiple) for width, multiple in zip(WIDTHS, (a, a, a, b), strict=True))
     return BackboneSpec(
+        family="RepVGG",
         build=functools.partial(build_repvgg, widths=widths, blocks=blocks, groups=groups),
         taps=taps_at([f"repvgg_stage{stage}_block{blocks[stage - 1]}_relu" for stage in (2, 3, 4)], widths[1:]),
         pixel_scaling=IMAGENET_PIXELS,

@@ -62,6 +62,7 @@ def basic_block(x, filters, stride=1, *, name):
 ROWS = {
     # with a classifier of 1000 classes 11,689,512 parameters, as torchvision counts
     "resnet18": BackboneSpec(
+        family="ResNet",
         build=build_resnet18,
         taps=taps_at([f"resnet18_stage{stage}_block2_relu" for stage in (2, 3, 4)], (128, 256, 512)),
         pixel_scaling=IMAGENET_PIXELS,

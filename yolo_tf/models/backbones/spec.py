@@ -17,6 +17,7 @@ IMAGENET_PIXELS = (
 )
 # Minus ImageNet's mean, no scale: how Caffe's networks were trained, though on BGR images.
 CAFFE_PIXELS = (1.0, (-123.68, -116.779, -103.939))
+NO_WEIGHTS = "none published"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,13 +33,15 @@ class FeatureTap:
 class BackboneSpec:
     """One row of BACKBONES."""
 
+    family: str  # networks of one paper
     build: Callable  # (pixels, *, weights[, depth, width, activation]) -> tuple of features, fine to coarse
     taps: tuple[FeatureTap, ...]
     pixel_scaling: tuple  # (scale, offset)
     trainable_params: int  # up to the last tap, at depth and width 1
     gflops: float  # up to the last tap, at 640 x 640, 2 per multiply-add, at depth and width 1
-    licence: str  # of the code or paper that defines it, and of the weights where there are any
-    weights: str = "none published"  # where initial weights come from, besides files
+    licence: str  # of the code that builds it
+    weights: str = NO_WEIGHTS  # where initial weights come from, besides files
+    weights_licence: str = ""  # of those weights, and where they were ported from; empty where there are none
     scalable: bool = False  # follows config.model.depth, width and activation; its features have the widths of the neck
 
 

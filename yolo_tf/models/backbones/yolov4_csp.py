@@ -44,6 +44,7 @@ def build_yolov4_csp(pixels, *, depth, width, activation, weights):
 
 ROWS = {
     "yolov4_csp": BackboneSpec(
+        family="YOLOv4-CSP",
         build=build_yolov4_csp,
         taps=taps_at([f"backbone_stage{stage}_csp_merge_activation" for stage in (3, 4, 5)], (256, 512, 1024)),
         pixel_scaling=UNIT_PIXELS,

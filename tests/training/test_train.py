@@ -2,24 +2,28 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from yolo_tf import cli
 from yolo_tf.anchors import COCO_ANCHORS, anchor_set
-from yolo_tf.callbacks import EvaluateAveraged, StopOnNonFiniteLoss, fitness
-from yolo_tf.config import TrainConfig
 from yolo_tf.config_reader import read_config
 from yolo_tf.detector_file import detector_spec, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.network_file import save_network
 from yolo_tf.run_directory import RunDirectory, read_history
 from yolo_tf.runtime import open_detector
-from yolo_tf.training_start import start_anchors, start_network
+from yolo_tf.training.callbacks import KeepCheckpoints
+from yolo_tf.training.data_sets import read_splits
+from yolo_tf.training.start import start_anchors, start_network
 
 CONFIG = """# a test
 data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
@@ -48,7 +52,7 @@ def test_a_run_leaves_everything_that_is_promised(project):
     promised.add("swap_report.json")
     plots = ("labels", "train_batch_0", "train_batch_1", "history", "f1", "precision_recall", "confusion_matrix")
     promised |= {f"plots/{name}.png" for name in plots}
-    promised |= {"checkpoints/epoch_0002/trainer.weights.h5", "checkpoints/epoch_0002/state.json"}
+    promised |= {"checkpoints/epoch_0002/variables.npz", "checkpoints/epoch_0002/state.json"}
     assert promised <= names
     assert any(name.startswith("events/events.out.tfevents") for name in names)
     rows = read_history(run.history, before_epoch=9)
@@ -74,25 +78,47 @@ def test_evaluate_repeats_the_run_s_own_figures(project, capsys):
         assert mine[name] == pytest.approx(theirs[name], abs=1e-6), name
 
 
-def test_an_interrupted_run_continues_as_if_it_had_not_been(project, monkeypatch, capsys):
-    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(project / "again")]
+def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not_been(project, monkeypatch, capsys):
+    """SIGTERM in the second step of the second epoch: the step is finished and kept, and the rest comes out the same."""
 
-    def interrupt(self, epoch, logs=None):
-        if epoch == 1:
-            raise KeyboardInterrupt
+    def stop(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 1):
+            os.kill(os.getpid(), signal.SIGTERM)
 
+    again = RunDirectory(project / "again")
     with monkeypatch.context() as patch:
-        patch.setattr(EvaluateAveraged, "on_epoch_begin", interrupt, raising=False)
-        assert cli.main(argv) == 130
-    assert "interrupted" in capsys.readouterr().err
-    assert [path.name for path in (project / "again" / "checkpoints").iterdir()] == ["epoch_0001"]
-    assert cli.main(["train", "--resume", "--run", str(project / "again")]) == 0
+        patch.setattr(KeepCheckpoints, "on_train_batch_begin", stop)
+        assert cli.main(["train", "--config", str(project / "config.yaml"), "--run", str(again.root)]) == 143
+    out = capsys.readouterr().out
+    assert f"Go on with: yolo-tf train --resume --run {again.root}" in out
+    assert sorted(path.name for path in again.checkpoints.iterdir()) == ["epoch_0001", "epoch_0001_step_000002"]
+    shutil.copytree(again.checkpoints / "epoch_0001", again.checkpoints / ".epoch_0002.abc.partial")  # as if killed while writing
+    assert cli.main(["train", "--resume", "--run", str(again.root)]) == 0
+    assert "epoch 2 of 2 goes on after step 2 of 3" in capsys.readouterr().out
+    assert sorted(path.name for path in again.checkpoints.iterdir()) == ["epoch_0001_step_000002", "epoch_0002"]
+    assert_same_run(project / "run", again.root)
+
+
+def test_a_finished_run_goes_on_with_its_summary_only(project, monkeypatch):
+    copy = RunDirectory(project / "finished")
+    shutil.copytree(project / "run", copy.root)
+    copy.metrics.unlink()
+    copy.last.unlink()
+    monkeypatch.setattr("yolo_tf.trainer.DetectorTrainer.fit", None)
+    assert cli.main(["train", "--resume", "--run", str(copy.root)]) == 0
+    assert_same_run(project / "run", copy.root)
+    assert json.loads(copy.metrics.read_text())["AP50"] == json.loads((project / "run" / "metrics.json").read_text())["AP50"]
+
+
+def assert_same_run(whole, parts):
+    """Network files and history, all but the seconds, are equal bit by bit."""
     for name in ("last.keras", "best.keras"):
-        whole, parts = (keras.models.load_model(project / run / name, compile=False) for run in ("run", "again"))
-        for left, right in zip(whole.weights, parts.weights, strict=True):
-            np.testing.assert_array_equal(left.numpy(), right.numpy(), err_msg=left.path)
-    losses = [[row["loss"] for row in read_history(project / run / "history.csv", before_epoch=9)] for run in ("run", "again")]
-    assert losses[0] == losses[1] and len(losses[0]) == 2
+        left, right = (keras.models.load_model(run / name, compile=False) for run in (whole, parts))
+        for one, other in zip(left.weights, right.weights, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+    histories = [read_history(run / "history.csv", before_epoch=9) for run in (whole, parts)]
+    left, right = ([{key: row[key] for key in row if key != "seconds"} for row in rows] for rows in histories)
+    assert left == right and len(left) == 2 and all(row["seconds"] > 0 for row in histories[1])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +126,7 @@ def test_an_interrupted_run_continues_as_if_it_had_not_been(project, monkeypatch
     [
         (["--run", "run"], "holds a run already"),
         (["model.weights=nowhere.keras"], "nowhere.keras: no such file"),
-        (["model.width=0.2", "model.weights={run}/other.keras"], "none of its 1 layers fits small by name and shape"),
+        (["model.width=0.2", "model.weights={run}/other.keras"], "other.keras: holds the weights of another network: 0 of "),
         (["data.classes=[hexagon]"], "hexagon"),
         (["data.val_split=validation"], "validation"),
         (["data.image_size=100"], "100 is no positive multiple of 32"),
@@ -172,12 +198,17 @@ def test_anchors_of_other_levels_are_refused(project, tiny_network):
         start_anchors(config.model)
 
 
-def test_resuming_with_another_class_count_is_refused(project, capsys):
-    shutil.copytree(project / "run", project / "copy")
-    argv = ["train", "--resume", "--run", str(project / "copy"), "data.classes=[circle, star]", "train.epochs=3"]
-    assert cli.main(argv) == 2
+def test_going_on_with_other_options_or_data_is_refused(project, capsys):
+    argv = ["train", "--resume", "--run", str(project / "run")]
+    assert cli.main([*argv, "data.classes=[circle, star]", "train.epochs=3"]) == 2
     err = capsys.readouterr().err
-    assert "does not fit this network" in err and err.count("\n") == 1
+    assert "data.classes [] -> ['circle', 'star'], train.epochs 2 -> 3" in err and err.count("\n") == 1
+    shutil.copytree(project / "shapes", project / "other_labels")
+    labels = sorted((project / "other_labels" / "labels" / "train").iterdir())[1]
+    labels.write_text("0 0.5 0.5 0.25 0.25\n")
+    assert cli.main([*argv, f"data.path={project / 'other_labels'}"]) == 2
+    err = capsys.readouterr().err
+    assert "epoch_0002: was written while training on other images or labels" in err and err.count("\n") == 1
 
 
 def test_a_network_of_another_class_count_is_not_evaluated(project, capsys):
@@ -204,6 +235,50 @@ def test_a_truncated_image_stops_the_run_before_its_first_epoch(project, capsys)
     assert not (project / "new").exists()
 
 
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_the_run_with_a_picture_of_its_batch(project, capsys):
+    run = RunDirectory(project / "diverging")
+    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(run.root), "train.checkpoint_every_steps=1"]
+    assert cli.main([*argv, "train.learning_rate=1.0e+18", "train.clip_norm=0.0"]) == 2
+    err = capsys.readouterr().err
+    assert "epoch 1, step 3: the loss is not finite" in err, "the first update is after the second batch of 4: nominal 8"
+    assert "start a new run with a lower train.learning_rate" in err and err.count("\n") == 1
+    with Image.open(run.plots / "nonfinite_batch.png") as picture:
+        assert picture.width > 2 * 64
+    places = list(run.checkpoints.iterdir())
+    assert len(places) == 2
+    for place in places:
+        with np.load(place / "variables.npz") as arrays:
+            assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
+
+
+def test_broken_images_are_named_and_left_out_if_so_wished(project, capsys):
+    root = project / "broken_some"
+    shutil.copytree(project / "shapes", root)
+    images = sorted((root / "images" / "train").iterdir())
+    content = images[7].read_bytes()
+    tables = content.index(b"\xff\xc4") + 4  # Huffman
+    undecodable = content[:tables] + b"\xff" * 30 + content[tables + 30 :]
+    images[3].write_bytes(content[: len(content) // 2])  # the reader of the labels sees that the end is missing
+    images[7].write_bytes(undecodable)  # only decoding shows this one
+    config = read_config(project / "config.yaml", [f"data.path={root}", "data.on_bad_image=skip"])
+    train_set, val_set = read_splits(config.data)
+    left = [image.name for place, image in enumerate(images) if place not in (3, 7)]
+    assert [Path(record.path).name for record in train_set.records] == left and len(val_set.records) == 5
+    lines = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert len(lines) == 2
+    assert f"train: left out: {images[3]}: is damaged or cut short" in lines[0]
+    assert f"train: left out: {images[7]}: the image does not decode" in lines[1]
+    for image in images:
+        image.write_bytes(undecodable)
+    with pytest.raises(InputError, match="train: none of its 10 images can be used. Expected files that decode"):
+        read_splits(config.data)
+    for image in images:
+        image.write_bytes(b"")
+    with pytest.raises(InputError, match="the train split .* has no images. Expected one or more"):
+        read_splits(config.data)
+
+
 def test_a_truncated_image_is_named_by_evaluate_too(project, capsys):
     root = project / "broken_val"
     shutil.copytree(project / "shapes", root)
@@ -214,43 +289,3 @@ def test_a_truncated_image_is_named_by_evaluate_too(project, capsys):
     assert cli.main(argv) == 2
     err = capsys.readouterr().err
     assert image.name in err and err.count("\n") == 1
-
-
-def test_a_loss_that_is_no_number_stops_with_its_parts():
-    callback = StopOnNonFiniteLoss()
-    callback.on_epoch_begin(4)
-    callback.on_train_batch_end(6, {"loss": 1.0})
-    message = r"epoch 5, step 8: the loss is not finite \(box nan, loss nan\).*Lower train.learning_rate"
-    with pytest.raises(InputError, match=message):
-        callback.on_train_batch_end(7, {"loss": float("nan"), "box": float("nan")})
-
-
-def test_patience_counts_epochs_without_a_better_fitness(tiny_network):
-    class Model:
-        stop_training = False
-
-    class Optimizer:
-        def swap_averages(self):
-            pass
-
-    scores, saved = iter([0.1, 0.3, 0.2, 0.3, 0.1]), []
-    callback = EvaluateAveraged(
-        Optimizer(),
-        evaluate=lambda: dict.fromkeys(("AP", "AP50", "precision", "recall"), next(scores)),
-        save_last=lambda: None,
-        save_best=lambda: saved.append(1),
-        train=TrainConfig(epochs=9, patience=3),
-    )
-    model = Model()
-    callback.set_model(model)
-    stops = []
-    for epoch in range(5):
-        callback.on_epoch_end(epoch, {})
-        stops.append(model.stop_training)
-    assert stops == [False, False, False, False, True] and len(saved) == 2
-    assert callback.best == {"fitness": pytest.approx(0.3), "epoch": 2}
-
-
-def test_fitness_weighs_ap_nine_to_one():
-    assert fitness({"AP": 0.5, "AP50": 0.8}) == pytest.approx(0.53)
-    assert fitness({"AP": None, "AP50": None}) == 0

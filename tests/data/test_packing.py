@@ -1,0 +1,91 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.data.image_bytes import byte_reader
+from yolo_tf.data.images import broken_images, read_record_image
+from yolo_tf.data.packing import pack_dataset
+from yolo_tf.errors import InputError
+from yolo_tf.sources import read_dataset, read_source
+
+SIZES = [(48, 64), (96, 160), (200, 120), (60, 200), (30, 42)]  # (height, width)
+
+
+def packed(dataset, root, **options):
+    report = pack_dataset(dataset, root / "shards", **options)
+    (root / "data.yaml").write_text("format: tfrecord\ntrain: shards\n")
+    return read_dataset(read_source(root / "data.yaml"), "train"), report
+
+
+def test_what_is_packed_is_read_back_bit_for_bit_in_any_order(dataset_of, tmp_path):
+    dataset = dataset_of(SIZES, empty=(1,), crowds=(3,))
+    calls = []
+    again, report = packed(dataset, tmp_path, shards=2, progress=lambda *numbers: calls.append(numbers))
+    assert calls == [(count, 5) for count in range(1, 6)]
+    assert (report["images"], report["shards"]) == (5, 2)
+    assert report["bytes"] == sum(path.stat().st_size for path in tmp_path.glob("shards/*.tfrecord"))
+    assert again.class_names == dataset.class_names
+    for ours, theirs in zip(again.records, dataset.records, strict=True):
+        assert (ours.image_id, ours.height, ours.width) == (theirs.image_id, theirs.height, theirs.width)
+        for field in ("boxes", "class_ids", "is_crowd"):
+            np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
+    order = [3, 0, 4, 4, 1, 2]
+    contents = list(tf.data.Dataset.from_tensor_slices(order).map(byte_reader(again.records)).as_numpy_iterator())
+    for index, encoded in zip(order, contents, strict=True):
+        with open(dataset.records[index].path, "rb") as file:
+            assert encoded == file.read()
+
+
+def test_a_record_stands_for_itself(dataset_of, tmp_path):
+    """Any reader of TensorFlow's object detection records finds the labels without the index."""
+    dataset = dataset_of(SIZES, crowds=(2,))
+    packed(dataset, tmp_path, shards=1)
+    raw = list(tf.data.TFRecordDataset(str(tmp_path / "shards/00000.tfrecord")).as_numpy_iterator())
+    features = tf.train.Example.FromString(raw[2]).features.feature
+    assert features["image/height"].int64_list.value == [200] and features["image/width"].int64_list.value == [120]
+    assert features["image/source_id"].bytes_list.value == [b"002"]
+    corners = [features[f"image/object/bbox/{side}"].float_list.value[0] for side in ("xmin", "ymin", "xmax", "ymax")]
+    np.testing.assert_allclose(corners, [0.25, 0.25, 0.75, 0.75])
+    assert features["image/object/class/text"].bytes_list.value == [b"blue"]
+    assert features["image/object/is_crowd"].int64_list.value == [1]
+
+
+def test_shards_are_chosen_by_size(dataset_of, tmp_path, monkeypatch):
+    dataset = dataset_of(SIZES)
+    assert packed(dataset, tmp_path)[1]["shards"] == 1
+    monkeypatch.setattr("yolo_tf.data.packing.SHARD_BYTES", 500)
+    assert packed(dataset, tmp_path)[1]["shards"] > 1
+    monkeypatch.setattr("yolo_tf.data.packing.SHARD_BYTES", 1)
+    assert packed(dataset, tmp_path)[1]["shards"] == 5
+
+
+@pytest.mark.parametrize("shards", [0, 6, -1])
+def test_more_shards_than_images_are_refused(dataset_of, tmp_path, shards):
+    with pytest.raises(InputError, match=rf"--shards: got {shards} for 5 images\. Expected 1\.\.5\. Leave it out"):
+        pack_dataset(dataset_of(SIZES), tmp_path / "shards", shards=shards)
+    assert not (tmp_path / "shards").exists()
+
+
+def test_nothing_is_left_of_a_pack_that_fails(dataset_of, tmp_path):
+    dataset = dataset_of(SIZES)
+    gone = dataclasses.replace(dataset.records[3], path=str(tmp_path / "gone.png"))
+    records = (*dataset.records[:3], gone, dataset.records[4])
+    with pytest.raises(InputError, match=r"gone\.png: cannot be read \(NotFoundError\)\. Expected an image\. Restore it"):
+        pack_dataset(dataclasses.replace(dataset, records=records), tmp_path / "shards", shards=2)
+    assert not (tmp_path / "shards").exists()
+
+
+def test_damage_inside_a_shard_is_found_and_named(dataset_of, tmp_path):
+    again, _ = packed(dataset_of(SIZES), tmp_path, shards=1)
+    shard = tmp_path / "shards/00000.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[again.records[2].byte_offset + 100] ^= 255
+    shard.write_bytes(content)
+    broken = broken_images(again)
+    assert list(broken) == [2]
+    assert "00000.tfrecord (image 002): the image does not decode" in broken[2]
+    with pytest.raises(InputError, match=r"\(image 002\): the image does not decode.*Replace or remove it"):
+        read_record_image(again.records[2])
+    assert read_record_image(again.records[3]).shape == (60, 200, 3)

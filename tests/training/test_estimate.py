@@ -1,0 +1,156 @@
+"""Memory of a run before it starts, the batch that fits, the time that is left."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo_tf.config import LossConfig, TrainConfig
+from yolo_tf.models.swap_report import activation_megabytes
+from yolo_tf.optimizers import build_optimizer
+from yolo_tf.training import estimate as estimate_module
+from yolo_tf.training.estimate import (
+    STEP_MEGABYTES,
+    MemoryEstimate,
+    PromiseTime,
+    available_memory,
+    estimate_memory,
+    fitting_batch_size,
+    format_duration,
+    format_memory,
+    largest_batch,
+    step_probe,
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(optimizer="sgd", nominal_batch_size=16, ema_decay=0.99),
+        dict(optimizer="sgd", nominal_batch_size=4, ema_decay=0.0),
+        dict(optimizer="adamw", nominal_batch_size=64, ema_decay=0.99),
+    ],
+)
+def test_the_state_is_what_the_optimizer_really_keeps(tiny_network, options):
+    network, train = tiny_network(), TrainConfig(batch_size=4, **options)
+    optimizer = build_optimizer(train, network, steps_per_epoch=3)
+    kept = [variable for variable in optimizer.variables if variable.path.startswith(optimizer.name)]
+    weights = sum(math.prod(variable.shape) for variable in network.trainable_variables)
+    really = 4e-6 * (2 * weights + sum(math.prod(variable.shape) for variable in kept))
+    memory = estimate_memory(network, image_size=(64, 96), train=train, batch_size=4)
+    assert memory.state == pytest.approx(really, rel=0.02)  # the averages of batch norm statistics are left out
+
+
+def test_activations_grow_with_the_batch_and_are_half_as_large_in_bfloat16(tiny_network):
+    network, train = tiny_network(), TrainConfig()
+    small, large = (estimate_memory(network, image_size=(64, 96), train=train, batch_size=size) for size in (3, 12))
+    assert small.activations == pytest.approx(3 * activation_megabytes(network, (64, 96))["total"])
+    assert large.activations == pytest.approx(4 * small.activations) and large.input == pytest.approx(4 * small.input)
+    assert small.total == pytest.approx(small.state + small.activations + small.input + STEP_MEGABYTES)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = estimate_memory(tiny_network(), image_size=(64, 96), train=train, batch_size=12)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert half.activations == pytest.approx(large.activations / 2) and half.state == pytest.approx(large.state)
+
+
+def test_the_available_memory_is_part_of_the_machine_s():
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        whole = int(file.readline().split()[1]) * 1024 / 1e6
+    assert 0 < available_memory() <= whole
+
+
+def test_a_container_s_limit_counts_without_its_cached_files(monkeypatch):
+    files = {
+        "meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n",
+        "memory.max": "3000000000\n",
+        "memory.current": "2500000000\n",
+        "memory.stat": "anon 1\ninactive_file 400000000\n",
+    }
+    monkeypatch.setattr(estimate_module.Path, "read_text", lambda path, encoding: files[path.name])
+    assert available_memory() == pytest.approx(900)
+    files["memory.max"] = "max\n"
+    assert available_memory() == pytest.approx(8192)
+    files["meminfo"] = ""
+    assert available_memory() is None
+
+
+def test_the_memory_line_warns_when_it_may_not_fit():
+    memory = MemoryEstimate(state=100.0, activations=1500.0, input=50.0, program=350.0)
+    text = format_memory(memory, 1900.0, 12)
+    assert "about 2.0 GB more" in text and "activations of 12 images 1.50" in text and "1.9 GB are available" in text
+    assert "warning: that may not fit; lower train.batch_size" in text
+    assert "warning" not in format_memory(memory, 2100.0, 12)
+    assert "available" not in format_memory(memory, None, 12)
+
+
+def test_the_largest_batch_is_a_power_of_two_that_fits():
+    tried = []
+
+    def fits(batch_size):
+        tried.append(batch_size)
+        return batch_size <= 20
+
+    assert largest_batch(fits, most=100) == 16 and tried == [1, 2, 4, 8, 16, 32]
+    assert largest_batch(fits, most=10) == 8
+    assert largest_batch(lambda batch_size: False, most=10) == 0
+
+
+def test_the_batch_that_fits_takes_a_safe_share_of_the_memory(tiny_network):
+    network, train = tiny_network(), TrainConfig()
+    options = dict(image_size=(320, 640), train=train)
+    needs = {size: estimate_memory(network, batch_size=size, **options).total for size in (8, 16)}
+    available = (needs[8] + needs[16]) / 2 / 0.6
+    assert fitting_batch_size(network, **options, most=64, available=available) == 8
+    assert fitting_batch_size(network, **options, most=5, available=available) == 4
+    assert fitting_batch_size(network, **options, most=64, available=1.0) == 0
+
+
+def test_the_probe_runs_a_step_and_leaves_the_network_alone(tiny_network, tiny_anchors, monkeypatch):
+    network = tiny_network()
+    before = [weight.numpy() for weight in network.weights]
+    options = dict(image_size=(64, 96), train=TrainConfig(batch_size="auto"), loss=LossConfig(), compiled=False)
+    runs = step_probe(network, tiny_anchors, **options)
+    assert runs(2) and runs(5)
+    for weight, value in zip(network.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+    def fail(error):
+        def train_on_batch(*arguments, **keywords):
+            raise error
+
+        monkeypatch.setattr(estimate_module.DetectorTrainer, "train_on_batch", train_on_batch)
+        return runs(3)
+
+    assert not fail(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"))
+    assert not fail(tf.errors.InternalError(None, None, "Failed to allocate request: out of memory"))
+    with pytest.raises(tf.errors.InternalError, match="libdevice"):
+        fail(tf.errors.InternalError(None, None, "libdevice not found"))
+
+
+def test_the_time_left_is_told_once_after_some_steps(monkeypatch, capsys):
+    now = iter([100.0, 102.0, 104.0, 106.0, 107.0, 109.0, 300.0, 301.0])
+    monkeypatch.setattr(estimate_module.time, "perf_counter", lambda: next(now))
+    callback = PromiseTime(epochs=50, steps=4)
+    for epoch in (0, 1):
+        callback.on_epoch_begin(epoch)
+        for batch in range(4):
+            callback.on_train_batch_end(batch)
+    # 2, 2, 2 s between the steps of the first epoch, 2 and 191 s in the second: told after its third step
+    out = capsys.readouterr().out
+    assert out.count("to go for") == 1
+    assert "00:06:26 to go for 193 steps of 2.00 s, and the evaluations" in out
+
+
+def test_a_duration_has_hours_minutes_and_seconds():
+    durations = [format_duration(seconds) for seconds in (0.4, 59.6, 3725, 360000)]
+    assert durations == ["00:00:00", "00:01:00", "01:02:05", "100:00:00"]
+
+
+def test_an_estimate_is_a_value(tiny_network):
+    memory = estimate_memory(tiny_network(), image_size=(64, 96), train=TrainConfig(), batch_size=2)
+    assert dataclasses.replace(memory, program=0.0).total == pytest.approx(memory.total - STEP_MEGABYTES)

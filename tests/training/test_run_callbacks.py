@@ -1,0 +1,83 @@
+"""What happens around steps and epochs: patience, freezing, what is kept, what stops a run."""
+
+import pytest
+
+from yolo_tf.config import TrainConfig
+from yolo_tf.errors import InputError
+from yolo_tf.training.callbacks import EvaluateAveraged, StopOnNonFiniteLoss, fitness
+from yolo_tf.training.checkpoint import RunState
+
+
+class Optimizer:
+    """Counts the swaps; the weights are the averages after an odd number."""
+
+    swaps = 0
+
+    def swap_averages(self):
+        self.swaps += 1
+
+
+class Model:
+    stop_training = False
+
+
+def make_evaluation(scores, **options):
+    """Returns an EvaluateAveraged whose evaluations give these figures, one after the other."""
+    scores, optimizer = iter(scores), Optimizer()
+
+    def evaluate():
+        assert optimizer.swaps % 2 == 1, "evaluated without the averages"
+        return dict.fromkeys(("AP", "AP50", "precision", "recall"), next(scores))
+
+    best = {"fitness": -1.0, "epoch": 0}
+    callback = EvaluateAveraged(optimizer, evaluate=evaluate, train=TrainConfig(**options), best=best)
+    callback.set_model(Model())
+    return callback
+
+
+def test_patience_counts_epochs_without_a_better_fitness():
+    callback = make_evaluation([0.1, 0.3, 0.2, 0.3, 0.1], epochs=9, patience=3)
+    stops = []
+    for epoch in range(5):
+        callback.on_epoch_end(epoch, {})
+        stops.append(callback.model.stop_training)
+    assert stops == [False, False, False, False, True]
+    assert callback.best == {"fitness": pytest.approx(0.3), "epoch": 2}
+    assert callback.finished(5) and not callback.finished(4), "a run that goes on after its last epoch stops again"
+    assert callback.optimizer.swaps == 10
+
+
+def test_only_evaluated_epochs_count_and_the_last_is_evaluated():
+    callback = make_evaluation([0.2, 0.1, 0.3], epochs=5, evaluate_every=2, patience=0)
+    logs = [{} for _ in range(5)]
+    for epoch in range(5):
+        callback.on_epoch_end(epoch, logs[epoch])
+    assert [row.get("AP") for row in logs] == [None, 0.2, None, 0.1, 0.3]
+    assert callback.best["epoch"] == 5 and [callback.finished(epoch) for epoch in (0, 4, 5)] == [False, False, True]
+
+
+def test_an_evaluation_that_fails_gives_the_weights_back():
+    callback = make_evaluation([])
+    with pytest.raises(StopIteration):
+        callback.on_epoch_end(0, {})
+    assert callback.optimizer.swaps == 2
+
+
+def test_fitness_weighs_ap_nine_to_one():
+    assert fitness({"AP": 0.5, "AP50": 0.8}) == pytest.approx(0.53)
+    assert fitness({"AP": None, "AP50": None}) == 0
+
+
+def test_a_loss_that_is_no_number_stops_with_its_parts_and_a_picture():
+    """The process began at step 4 of epoch 5, so its batch 7 is step 12 of that epoch."""
+    drawn = []
+    callback = StopOnNonFiniteLoss(RunState(epoch=4, step=4), draw_batch=lambda *place: drawn.append(place) or "batch.png")
+    callback.on_epoch_begin(4)
+    callback.on_train_batch_end(6, {"loss": 1.0})
+    message = r"epoch 5, step 12: the loss is not finite \(box nan, loss inf\).*images of this batch in batch.png;.*learning_rate"
+    with pytest.raises(InputError, match=message):
+        callback.on_train_batch_end(7, {"loss": float("inf"), "class": 0.5, "box": float("nan")})
+    callback.on_epoch_begin(5)
+    with pytest.raises(InputError, match=r"epoch 6, step 8"):
+        callback.on_train_batch_end(7, {"loss": float("nan")})
+    assert drawn == [(4, 11), (5, 7)]

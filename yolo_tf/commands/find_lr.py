@@ -1,0 +1,25 @@
+"""`yolo-tf find-lr`: config file -> the loss over a rising learning rate, and a rate to take."""
+
+from pathlib import Path
+
+
+def add_arguments(parser):
+    """Declares the arguments."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML, as for train")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="lr.csv and lr.png go there")
+    parser.add_argument("--steps", type=int, default=100, metavar="N", help="updates from the lowest to the highest rate")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="options that replace those of the file")
+
+
+def run(arguments):
+    """Runs the test; returns the rates it found."""
+    from yolo_tf.config_reader import read_config
+
+    config = read_config(arguments.config, arguments.overrides)
+
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
+    from yolo_tf.learning_rate_finder import find_learning_rate
+
+    return find_learning_rate(config, arguments.out, updates=arguments.steps)

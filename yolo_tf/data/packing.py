@@ -1,0 +1,87 @@
+"""DetectionDataset -> TFRecord shards with the encoded images and their labels."""
+
+import tensorflow as tf
+
+from yolo_tf.atomic import atomic_path
+from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
+from yolo_tf.errors import InputError
+from yolo_tf.sources.tfrecord import write_index
+
+SHARD_BYTES = 256 * 2**20  # aimed at when the number of shards is not given
+RECORD_OVERHEAD = 16  # bytes of length and check sums around each record of a TFRecord file
+
+
+def pack_dataset(dataset, directory, *, shards=None, progress=None):
+    """Writes the images of a data set, encoded as they are, and their labels as TFRecord shards with an index.
+
+    The directory is whole or absent; one that exists is replaced.
+
+    Args:
+        dataset: DetectionDataset.
+        directory: Path; holds 00000.tfrecord, 00001.tfrecord ... and index.json in the end.
+        shards: number of files, at most one per image; None = as many as keep each near 256 MiB. Shards hold equal
+            numbers of images, in the order of the data set.
+        progress: called as progress(images done, images in all) after each one; None = silent.
+
+    Returns:
+        dict: "images", "shards" and "bytes".
+
+    Raises:
+        InputError: no such number of shards, or an image that cannot be read.
+    """
+    records, read = dataset.records, byte_reader(dataset.records)
+    contents = (_read(read, index, record) for index, record in enumerate(records))
+    if shards is None:
+        # The first images tell how large the others are, near enough.
+        sample = [len(_read(read, index, records[index])) for index in range(0, len(records), -(-len(records) // 100))]
+        shards = max(1, min(round(sum(sample) / len(sample) * len(records) / SHARD_BYTES), len(records)))
+    if not 0 < shards <= len(records):
+        raise InputError(f"--shards: got {shards} for {len(records)} images. Expected 1..{len(records)}. Leave it out.")
+    with atomic_path(directory) as temporary:
+        temporary.mkdir()
+        files, images = [], []
+        for shard in range(shards):
+            name, offset = f"{shard:05d}.tfrecord", 0
+            members = range(shard * len(records) // shards, (shard + 1) * len(records) // shards)
+            with tf.io.TFRecordWriter(str(temporary / name)) as writer:
+                for index in members:
+                    example = _example(records[index], next(contents), dataset.class_names)
+                    writer.write(example)
+                    images.append((records[index], shard, offset))
+                    offset += len(example) + RECORD_OVERHEAD
+                    if progress:
+                        progress(len(images), len(records))
+            files.append((name, offset))
+        write_index(temporary, dataset.class_names, files, images)
+    return {"images": len(records), "shards": shards, "bytes": sum(size for _, size in files)}
+
+
+def _read(read, index, record):
+    try:
+        return read(index).numpy()
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"{describe_place(record)}: cannot be read ({type(error).__name__}). Expected an image. Restore it or leave it out."
+        ) from None
+
+
+def _example(record, contents, class_names):
+    """Returns a serialised tf.train.Example; boxes in fractions of the image, as these names have them everywhere."""
+    low_x, low_y, high_x, high_y = (record.boxes / ([record.width, record.height] * 2)).T
+    names = [class_names[class_id].encode() for class_id in record.class_ids]
+    features = {
+        IMAGE_KEY: tf.train.BytesList(value=[contents]),
+        "image/source_id": tf.train.BytesList(value=[record.image_id.encode()]),
+        "image/height": tf.train.Int64List(value=[record.height]),
+        "image/width": tf.train.Int64List(value=[record.width]),
+        "image/object/bbox/xmin": tf.train.FloatList(value=low_x),
+        "image/object/bbox/ymin": tf.train.FloatList(value=low_y),
+        "image/object/bbox/xmax": tf.train.FloatList(value=high_x),
+        "image/object/bbox/ymax": tf.train.FloatList(value=high_y),
+        "image/object/class/label": tf.train.Int64List(value=record.class_ids),
+        "image/object/class/text": tf.train.BytesList(value=names),
+        "image/object/is_crowd": tf.train.Int64List(value=record.is_crowd.astype(int)),
+    }
+    kinds = {tf.train.BytesList: "bytes_list", tf.train.Int64List: "int64_list", tf.train.FloatList: "float_list"}
+    lists = {key: tf.train.Feature(**{kinds[type(value)]: value}) for key, value in features.items()}
+    return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString()

@@ -1,0 +1,74 @@
+"""A training batch before its augmentation, and the one function that augments it, wherever that happens."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from yolo_tf.data.augment import AugmentParameters, augment_batch
+from yolo_tf.errors import InputError
+from yolo_tf.structures import Targets
+
+
+class RawBatch(NamedTuple):
+    """Decoded images and the random numbers that are to be applied to them."""
+
+    images: tf.Tensor  # uint8 [B, H, W, 3] RGB, each fitted into (H, W) and lying in the top-left corner
+    sizes_hw: tf.Tensor  # int32 [B, 2], (height, width) of the images without their padding
+    boxes: tf.Tensor  # float32 [B, N, 4] xyxy, px of the fitted images
+    class_ids: tf.Tensor  # int32 [B, N], -1 = padding
+    parameters: AugmentParameters
+    canvas: tf.Tensor  # uint8 [B, h, w, 0]: empty; its shape is the size of the augmented images, for XLA knows shapes only
+
+
+def augments_on(choice, num_replicas=1):
+    """Returns "host" or "accelerator" for augment.device: "auto" means the accelerator if there is one GPU and no more.
+
+    Raises:
+        InputError: "accelerator" with several replicas: a mosaic shows images of the whole batch, and each has a part.
+    """
+    if choice == "auto":
+        return "accelerator" if num_replicas == 1 and tf.config.list_physical_devices("GPU") else "host"
+    if choice == "accelerator" and num_replicas > 1:
+        raise InputError(
+            f"config.augment.device: accelerator with {num_replicas} replicas: a mosaic takes images from the whole batch, and"
+            " each replica has a part of it. Expected host. Use augment.device=auto."
+        )
+    return choice
+
+
+def batch_augmenter(*, max_boxes):
+    """Makes the function that augments raw batches: in a tf.data pipeline, or in a step compiled by XLA.
+
+    Args:
+        max_boxes: slots M of the targets.
+
+    Returns:
+        Function RawBatch -> (images float32 [B, h, w, 3] RGB 0..255, Targets). Nothing in it is random.
+    """
+
+    def augment(raw):
+        images, targets = augment_batch(
+            raw.images, raw.sizes_hw, raw.boxes, raw.class_ids, raw.parameters, max_boxes=max_boxes
+        )
+        if raw.canvas.shape == (*images.shape[:3], 0):
+            return images, targets
+        return resize_batch(images, targets, tf.shape(raw.canvas)[1:3])
+
+    return augment
+
+
+def resize_batch(images, targets, size_hw):
+    """Resizes a batch and its boxes.
+
+    Args:
+        images: float32 [B, H, W, 3].
+        targets: Targets, boxes in px of these.
+        size_hw: int32 [2], (h, w) px.
+
+    Returns:
+        images: float32 [B, h, w, 3], bilinear.
+        targets: Targets, boxes in px of the new images.
+    """
+    ratio_hw = tf.cast(size_hw, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
+    boxes = targets.boxes * tf.tile(ratio_hw[::-1], [2])
+    return tf.image.resize(images, size_hw, method="bilinear"), Targets(boxes, targets.class_ids)

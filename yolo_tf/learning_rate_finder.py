@@ -1,0 +1,125 @@
+"""Learning rate range test: the loss while the rate rises from almost nothing, and the rate to take from it."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from yolo_tf.errors import InputError
+from yolo_tf.plots import plot_learning_rates
+from yolo_tf.run_directory import write_history
+from yolo_tf.training.setup import set_up
+
+LOWEST_RATE, HIGHEST_RATE = 1e-6, 1.0
+SMOOTHING = 0.9  # share of the past in the smoothed loss
+DIVERGED = 4.0  # times the best smoothed loss: the test stops
+LEAST_UPDATES = 10  # a curve of fewer points says nothing
+
+
+class RisingRate(keras.optimizers.schedules.LearningRateSchedule):
+    """Learning rate that rises from LOWEST_RATE to HIGHEST_RATE by one factor from update to update.
+
+    Args:
+        updates: of the whole rise.
+        batches_per_update: gradients of so many batches are summed into one update.
+    """
+
+    def __init__(self, updates, batches_per_update):
+        self.updates = updates
+        self.batches_per_update = batches_per_update
+
+    def __call__(self, step):
+        """Returns the float32 learning rate of `step`, counted in batches from 0."""
+        update = tf.cast(step // self.batches_per_update, tf.float32)
+        return LOWEST_RATE * (HIGHEST_RATE / LOWEST_RATE) ** (update / (self.updates - 1))
+
+    def get_config(self):
+        """Returns the constructor's arguments (Keras' contract)."""
+        return {"updates": self.updates, "batches_per_update": self.batches_per_update}
+
+
+def find_learning_rate(config, out, *, updates=100):
+    """Trains while the learning rate rises, until the loss leaves; writes lr.csv and lr.png and prints a suggestion.
+
+    Network, data, augmentation, optimizer and the sum of gradients up to the nominal batch are those of a run with this
+    config; warm-up and the schedule are left out. No weights are kept.
+
+    Args:
+        config: Config.
+        out: directory for lr.csv and lr.png.
+        updates: updates of the weights from the lowest to the highest rate, LEAST_UPDATES or more.
+
+    Returns:
+        dict: suggestion, steepest, minimum (learning rates), updates (made before the loss left).
+
+    Raises:
+        InputError: too few updates, a config that cannot be trained, or a loss that never falls.
+
+    Source: Smith, arXiv:1506.01186, section 3.3 (the range test; here exponential, as is usual since).
+    """
+    if updates < LEAST_UPDATES:
+        raise InputError(f"--steps: got {updates}. Expected {LEAST_UPDATES} or more updates. 100 is usual.")
+    options = dataclasses.replace(config.train, warmup_epochs=0.0, ema_decay=0.0)
+    setup = set_up(dataclasses.replace(config, train=options), tf.distribute.get_strategy())
+    trainer, optimizer = setup.trainer, setup.optimizer
+    optimizer.learning_rate = RisingRate(updates, optimizer.accumulation)
+    batches = setup.make_batches(0, 0)
+
+    rows = _raise_rate(trainer, optimizer, batches, updates)
+    suggestion = suggest_rate([row["learning_rate"] for row in rows], [row["smoothed"] for row in rows])
+    write_history(out / "lr.csv", rows)
+    plot_learning_rates(rows, suggestion, out / "lr.png")
+    print(
+        f"learning rate: {suggestion['suggestion']:.2g} (the loss falls fastest at {suggestion['steepest']:.2g} and is lowest at"
+        f" {suggestion['minimum']:.2g}; the curve: {out / 'lr.png'}). Try train.learning_rate={suggestion['suggestion']:.2g}"
+    )
+    return {**suggestion, "updates": len(rows)}
+
+
+def _raise_rate(trainer, optimizer, batches, updates):
+    """Trains update by update; returns rows of update, learning_rate, loss (mean of the update's batches), smoothed."""
+    rows, average, best, feed = [], 0.0, math.inf, iter(batches)
+    for update in range(updates):
+        rate = float(optimizer.learning_rate)
+        trainer.reset_metrics()  # what train_on_batch returns is the mean since then
+        for _ in range(optimizer.accumulation):
+            loss = float(trainer.train_on_batch(*next(feed), return_dict=True)["loss"])
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        smoothed = average / (1 - SMOOTHING ** (update + 1))  # the first values count for all that is missing before them
+        if not math.isfinite(smoothed) or smoothed > DIVERGED * best:
+            break
+        best = min(best, smoothed)
+        rows.append({"update": update + 1, "learning_rate": rate, "loss": loss, "smoothed": smoothed})
+        if update % 10 == 0:
+            print(f"update {update + 1}/{updates}: learning rate {rate:.2g}, loss {smoothed:.4g}")
+    return rows
+
+
+def suggest_rate(rates, losses):
+    """Chooses a learning rate from the curve of a range test.
+
+    The loss falls fastest, over the logarithm of the rate, where training gets most out of a step; the lowest point is
+    on the edge of divergence already, a tenth of it is the usual safe side. The smaller of the two is suggested.
+
+    Args:
+        rates: learning rates, rising by one factor.
+        losses: smoothed losses, as many.
+
+    Returns:
+        dict: suggestion, steepest, minimum.
+
+    Raises:
+        InputError: the loss never falls.
+    """
+    losses = np.asarray(losses, np.float64)
+    lowest = int(losses.argmin()) if len(losses) else 0
+    if lowest < 2:
+        raise InputError(
+            f"learning rate test: the loss never fell over {len(losses)} updates. Expected it to fall before it rises."
+            " Check the data and model.weights, or raise --steps."
+        )
+    steepest = int(np.gradient(losses[: lowest + 1]).argmin())
+    found = {"steepest": float(rates[steepest]), "minimum": float(rates[lowest])}
+    return {"suggestion": min(found["steepest"], found["minimum"] / 10), **found}

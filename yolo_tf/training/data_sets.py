@@ -1,0 +1,69 @@
+"""The data sets of a run: read, checked, and told apart from others."""
+
+import dataclasses
+import functools
+import hashlib
+
+from yolo_tf.data.images import broken_images, check_images
+from yolo_tf.data.selection import select_records
+from yolo_tf.errors import InputError
+from yolo_tf.sources import read_dataset, read_source
+
+
+def read_splits(data, *, seed=0):
+    """Reads the training and validation split of a DataConfig, and decodes every image once.
+
+    A broken image stops the run here, before its first epoch, not hours later; with on_bad_image "skip" each is
+    named and left out. Of the training split `fraction` and `background_fraction` are taken, drawn by `seed`.
+    """
+    if not data.dataset:
+        raise InputError("config.data.dataset: is empty. Expected the path of a data set YAML. Add data.dataset=FILE.")
+    source = read_source(data.dataset, path=data.path)
+    sets = []
+    for split in (data.train_split, data.val_split):
+        leave_out = functools.partial(_tell_left_out, split) if data.on_bad_image == "skip" else None
+        options = dict(classes=data.classes, single_class=data.single_class, strict=data.strict_labels)
+        dataset = read_dataset(source, split, **options, on_bad_image=leave_out)
+        if dataset.problems:
+            print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+        if not sets:
+            options = dict(fraction=data.fraction, background_fraction=data.background_fraction, seed=seed)
+            dataset, left_out = select_records(dataset, **options)
+            print(*left_out, sep="\n", end="\n" if left_out else "")
+        if leave_out:
+            dataset = _without_broken_images(dataset, split)
+        else:
+            check_images(dataset)
+        sets.append(dataset)
+    names = [dataset.class_names for dataset in sets]
+    if names[0] != names[1]:
+        raise InputError(
+            f"{source.yaml_path}: {data.train_split} has the classes {list(names[0])}, {data.val_split} {list(names[1])}."
+            " Expected the same. Add `names` to the data set YAML."
+        )
+    return sets
+
+
+def fingerprint(dataset):
+    """Returns 16 hexadecimal digits that change with the number, order, sizes and boxes of the images of a DetectionDataset."""
+    digest = hashlib.sha256(repr(dataset.class_names).encode())
+    for record in dataset.records:
+        digest.update(f"{record.width} {record.height} {len(record.boxes)}".encode())
+        for array in (record.boxes, record.class_ids, record.is_crowd):
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _without_broken_images(dataset, split):
+    """Returns the DetectionDataset without its images that do not decode; names each of them."""
+    broken = broken_images(dataset)
+    for line in broken.values():
+        _tell_left_out(split, line)
+    if len(broken) == len(dataset.records) > 0:
+        raise InputError(f"{split}: none of its {len(broken)} images can be used. Expected files that decode. Check data.path.")
+    kept = tuple(record for index, record in enumerate(dataset.records) if index not in broken)
+    return dataclasses.replace(dataset, records=kept)
+
+
+def _tell_left_out(split, line):
+    print(f"{split}: left out: {line}")

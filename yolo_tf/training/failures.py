@@ -1,0 +1,42 @@
+"""What can end a training besides its data: too little memory, a full disk; each said in one line."""
+
+import contextlib
+
+import tensorflow as tf
+
+from yolo_tf.errors import InputError
+
+
+@contextlib.contextmanager
+def explained(run, *, batch_size, image_size):
+    """Turns running out of memory or disk inside the block into one line. The last checkpoint is whole in either case.
+
+    Args:
+        run: RunDirectory.
+        batch_size: images in one step.
+        image_size: (height, width) of the network input, px.
+
+    Raises:
+        InputError: instead of TensorFlow's ResourceExhaustedError and of OSError.
+    """
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        if "No space left" in error.message:  # TensorFlow's word for a full disk is the same
+            raise InputError(_full_disk(run, "No space left on device")) from error
+        height, width = image_size
+        smaller = f"train.batch_size={batch_size // 2}" if batch_size > 1 else "a smaller data.image_size or model"
+        raise InputError(
+            f"config.train.batch_size: a step with {batch_size} images of {width} x {height} px does not fit in memory."
+            f" Expected a batch that does. Start a new run with {smaller}: gradients are summed up to"
+            " train.nominal_batch_size all the same. The last checkpoint is kept."
+        ) from error
+    except OSError as error:
+        raise InputError(_full_disk(run, error.strerror or error)) from error
+
+
+def _full_disk(run, reason):
+    return (
+        f"{run.root}: cannot be written ({reason}). Expected room for network files and checkpoints. The last checkpoint is"
+        f" whole: make room, then go on with yolo-tf train --resume --run {run.root}"
+    )

@@ -1,0 +1,102 @@
+"""How a run goes on: with which options, and from which step."""
+
+import dataclasses
+
+import keras
+
+from yolo_tf.config import SECTIONS
+from yolo_tf.config_reader import read_config
+from yolo_tf.errors import InputError
+
+# Options that may change when a run goes on: where it runs and reads, how long it may last, what it keeps. All others
+# would make it another run from here on. The data set is held to its fingerprint instead.
+MAY_CHANGE = {"data.dataset", "data.path", "data.cache", "data.cache_gib", "data.workers", "data.service", "augment.device"}
+MAY_CHANGE |= {"train.devices", "train.worker_timeout", "train.xla", "train.tensorboard"}
+MAY_CHANGE |= {"train.checkpoint_every_steps", "train.patience"}
+# Values that leave the choice to the start of a run; its config.yaml holds what was chosen.
+CHOSEN_AT_START = {"train.batch_size": "auto", "model.anchors": ()}
+HINTS = {
+    "train.epochs": " A longer run has another learning rate from its first step on: start a new one with model.weights={last}.",
+    "train.batch_size": " Another batch size is another run: start a new one with model.weights={last}.",
+}
+
+
+def resumed_config(run, config):
+    """Returns the config that a run goes on with.
+
+    Args:
+        run: RunDirectory of the run.
+        config: Config that was asked for.
+
+    Returns:
+        Config: `config`, with the choices that the run made at its start.
+
+    Raises:
+        InputError: an option that decides what is learned differs; the line shows each with both values.
+    """
+    began = read_config(run.config)
+    for option, unchosen in CHOSEN_AT_START.items():
+        section, name = option.split(".")
+        if getattr(getattr(config, section), name) == unchosen:
+            chosen = {name: getattr(getattr(began, section), name)}
+            config = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **chosen)})
+    before, after = _options(began), _options(config)
+    changed = [option for option in before if before[option] != after[option] and not _may_change(option)]
+    if changed:
+        differences = ", ".join(f"{option} {_shown(before[option])} -> {_shown(after[option])}" for option in changed)
+        hints = "".join(HINTS.get(option, "").format(last=run.last) for option in changed)
+        raise InputError(
+            f"{run.root}: began with other options than it is to go on with: {differences}. Expected the same values."
+            f" Leave the new ones out, or start a new run.{hints}"
+        )
+    return config
+
+
+def fit_from(state, trainer, batches, next_batches, *, steps, epochs, callbacks):
+    """Trains what is left of a run: the rest of the epoch that was begun, then the other epochs.
+
+    Args:
+        state: RunState.
+        trainer: compiled DetectorTrainer, as it was at that state.
+        batches: endless tf.data.Dataset from that state on.
+        next_batches: () -> the same from the beginning of the next epoch; called after an epoch that was continued,
+            because every `fit` begins its data set anew.
+        steps: batches in one epoch.
+        epochs: epochs of the whole run.
+        callbacks: keras callbacks.
+    """
+    epoch, trainer.stop_training = state.epoch, False
+    if state.step == steps:  # stopped while it was evaluated
+        chain = keras.callbacks.CallbackList(callbacks, model=trainer)
+        chain.on_train_begin()
+        chain.on_epoch_begin(epoch)
+        chain.on_epoch_end(epoch, trainer.get_metrics_result())
+        chain.on_train_end()
+        epoch += 1
+    elif state.step:
+        print(f"epoch {epoch + 1} of {epochs} goes on after step {state.step} of {steps}")
+        options = dict(initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=steps - state.step)
+        trainer.fit(batches, **options, callbacks=callbacks, shuffle=False)
+        epoch += 1
+        batches = next_batches()
+    if epoch < epochs and not trainer.stop_training:
+        trainer.fit(
+            batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, shuffle=False
+        )
+
+
+def _may_change(option):
+    return option in MAY_CHANGE or option.startswith("detect.")  # thresholds of use, not of training
+
+
+def _options(config):
+    """Returns every option by its dotted name."""
+    return {
+        f"{section}.{field.name}": getattr(getattr(config, section), field.name)
+        for section, cls in SECTIONS.items()
+        for field in dataclasses.fields(cls)
+    }
+
+
+def _shown(value):
+    return list(value) if isinstance(value, tuple) else value

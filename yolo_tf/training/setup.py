@@ -1,0 +1,135 @@
+"""config -> everything that a run trains with, built and described, before its first step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from yolo_tf.config import Config
+from yolo_tf.data.order import steps_per_epoch
+from yolo_tf.data.pipeline import make_train_dataset
+from yolo_tf.data.raw_batch import augments_on, batch_augmenter
+from yolo_tf.detector_file import DetectorSpec, detector_spec
+from yolo_tf.devices import check_batch_size, use_xla
+from yolo_tf.models.report import format_report, network_report
+from yolo_tf.models.stages import frozen_layers
+from yolo_tf.models.swap_report import format_swap_report, swap_report
+from yolo_tf.optimizers import DetectorOptimizer, build_optimizer
+from yolo_tf.recipes import recipe_for
+from yolo_tf.structures import DetectionDataset
+from yolo_tf.trainer import DetectorTrainer
+from yolo_tf.training.data_sets import read_splits
+from yolo_tf.training.estimate import available_memory, estimate_memory, format_memory
+from yolo_tf.training.start import start_anchors, start_network, state_anchors, state_batch_size
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Setup:
+    """What a run trains with."""
+
+    config: Config  # anchors and batch size as they were chosen
+    train_set: DetectionDataset
+    val_set: DetectionDataset
+    spec: DetectorSpec
+    trainer: DetectorTrainer  # compiled
+    optimizer: DetectorOptimizer
+    steps: int  # of an epoch
+    frozen: list  # layers that do not learn, or not yet
+    augment_on: str  # "host" | "accelerator"
+    augment: Callable | None  # RawBatch -> (images, Targets), in the training step; None = the batches come augmented
+    report: dict  # cost, and what the network starts with
+
+    def make_batches(self, epoch, step, **data):
+        """Makes the endless training batches from a step of an epoch on; `data` replaces options of that section."""
+        return make_train_dataset(
+            self.train_set,
+            data=dataclasses.replace(self.config.data, **data),
+            augment=self.config.augment,
+            train=self.config.train,
+            first_epoch=epoch,
+            first_step=step,
+            augment_on=self.augment_on,
+        )
+
+
+def set_up(config, strategy):
+    """Reads the data, builds network, optimizer and trainer under the strategy, and prints what a person should know of them.
+
+    Args:
+        config: Config.
+        strategy: tf.distribute.Strategy.
+
+    Returns:
+        Setup.
+
+    Raises:
+        InputError: anything about the config, the data set or the weights that cannot work.
+    """
+    train_set, val_set = read_splits(config.data, seed=config.train.seed)
+    keras.utils.set_random_seed(config.train.seed)
+    replicas = strategy.num_replicas_in_sync
+    synchronized = config.train.sync_batch_norm and replicas > 1
+    compiled = use_xla(config.train.xla, sync_batch_norm=synchronized)
+
+    config = state_anchors(config, train_set)
+    anchors = start_anchors(config.model)
+    spec = detector_spec(
+        class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=config.model.name
+    )
+    with strategy.scope():
+        network, loaded = start_network(config, spec)
+    config = state_batch_size(config, network, len(train_set.records), compiled=compiled, replicas=replicas)
+    check_batch_size(config.train.batch_size, strategy)
+    steps = steps_per_epoch(train_set, config.train.batch_size)
+    frozen = frozen_layers(network, config.train.freeze)
+    report = network_report(network, model=config.model, num_classes=len(spec.class_names), image_size=spec.image_size)
+    report |= swap_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
+    _describe(config, train_set, val_set, report, network)
+
+    augment_on = augments_on(config.augment.device, replicas)
+    augment = batch_augmenter(max_boxes=config.data.max_boxes) if augment_on == "accelerator" else None
+    with strategy.scope():
+        optimizer = build_optimizer(config.train, network, steps_per_epoch=steps)
+        trainer = DetectorTrainer(
+            network,
+            anchors,
+            loss=config.loss,
+            fused_batch_norm=not compiled,
+            sync_batch_norm=synchronized,
+            augment=augment,
+        )
+        trainer.compile(optimizer=optimizer, jit_compile=compiled)
+    return Setup(
+        config=config,
+        train_set=train_set,
+        val_set=val_set,
+        spec=spec,
+        trainer=trainer,
+        optimizer=optimizer,
+        steps=steps,
+        frozen=frozen,
+        augment_on=augment_on,
+        augment=augment,
+        report=report,
+    )
+
+
+def _describe(config, train_set, val_set, report, network):
+    """Prints cost and start of the network, its recipe, the data, and the memory that a step needs."""
+    print(format_report(report), format_swap_report(report), sep="\n\n")
+    recipe = recipe_for(config.model.backbone) if config.train.recipe == "auto" else None
+    if recipe:
+        print(f"recipe of {recipe.family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
+    print(
+        f"data: {len(train_set.records)} training images with {train_set.num_boxes} boxes, {len(val_set.records)} validation"
+        f" images with {val_set.num_boxes}; {len(train_set.class_names)} classes"
+    )
+    if config.data.service:
+        print(f"note: batches come from {config.data.service} in the order they are ready: no run repeats this one bit by bit")
+    batch_size = config.train.batch_size
+    memory = estimate_memory(network, image_size=config.data.image_size, train=config.train, batch_size=batch_size)
+    gpus = tf.config.list_physical_devices("GPU")  # their free memory is not to be asked for
+    print(format_memory(memory, None if gpus else available_memory(), batch_size))

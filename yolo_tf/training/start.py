@@ -1,0 +1,129 @@
+"""What a run decides before it trains: anchors, the network with its first weights, the batch size."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from yolo_tf.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fit_anchors, fitted_box_sizes
+from yolo_tf.detector_file import carries_spec, read_spec
+from yolo_tf.errors import InputError
+from yolo_tf.models.head import scale_new_head
+from yolo_tf.models.network import build_network, network_anchors
+from yolo_tf.network_file import load_weights
+from yolo_tf.training.estimate import available_memory, fitting_batch_size, largest_batch, step_probe
+
+
+def start_anchors(model):
+    """Returns the anchors of a ModelConfig; those of the detector in `model.weights` where the config states none.
+
+    A head that was trained on other anchors would answer in the wrong units.
+
+    Raises:
+        InputError: the detector has other levels than this network.
+    """
+    if model.anchors or not (model.weights and carries_spec(model.weights)):
+        return network_anchors(model)
+    anchors = read_spec(model.weights).anchors
+    if anchors.strides != COCO_ANCHORS.strides:
+        raise InputError(
+            f"{model.weights}: has levels of strides {anchors.strides}. Expected {COCO_ANCHORS.strides}. Use other weights,"
+            " or state config.model.anchors."
+        )
+    return anchors
+
+
+def state_anchors(config, train_set):
+    """Returns `config` with anchors fitted to the training boxes as `model.anchors`, where nobody gave any and it helps.
+
+    Anchors that the config states, or that come with `model.weights`, are kept, and so are anchors that match enough.
+    Prints what was found and done.
+
+    Args:
+        config: Config.
+        train_set: DetectionDataset.
+    """
+    model, limit = config.model, config.loss.anchor_ratio_limit
+    anchors, boxes_wh = start_anchors(model), fitted_box_sizes(train_set, config.data.image_size)
+    recall = best_possible_recall(boxes_wh, anchors, ratio_limit=limit)
+    line = f"anchors: best possible recall {recall:.3f} of {len(boxes_wh)} training boxes"
+    giver = "model.anchors" if model.anchors else "model.weights" if model.weights and carries_spec(model.weights) else None
+    if recall >= ENOUGH_RECALL:
+        print(f"{line}, kept")
+    elif giver or not model.autoanchor:
+        print(f"{line}, kept\nwarning: they match too few boxes (below {ENOUGH_RECALL}). They are", end=" ")
+        print(f"those of {giver}" if giver else "YOLOv5's; model.autoanchor=true fits others")
+    else:
+        fitted = fit_anchors(
+            boxes_wh, strides=anchors.strides, per_cell=anchors.per_cell, ratio_limit=limit, seed=config.train.seed
+        )
+        better = best_possible_recall(boxes_wh, fitted, ratio_limit=limit)
+        if better > recall:
+            sizes = " | ".join(" ".join(f"{w:.1f}x{h:.1f}" for w, h in level) for level in fitted.sizes)
+            print(f"{line}; fitted ones reach {better:.3f} and are used: {sizes}")
+            stated = tuple(tuple((round(float(w), 1), round(float(h), 1)) for w, h in level) for level in fitted.sizes)
+            return dataclasses.replace(config, model=dataclasses.replace(model, anchors=stated))
+        print(f"{line}; fitted ones reach {better:.3f}: kept")
+    return config
+
+
+def start_network(config, spec):
+    """Builds the network under the precision's policy; loads what fits of `model.weights`, if given.
+
+    Returns:
+        (keras.Model, LoadedWeights or None).
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.train.precision)
+    try:
+        network = build_network(config.model, num_classes=len(spec.class_names), anchors=spec.anchors)
+    finally:
+        keras.config.set_dtype_policy(before)
+    loaded = load_weights(network, config.model.weights) if config.model.weights else None
+    if loaded:
+        print(loaded)
+        changed = scale_new_head(network, loaded.loaded, config.model.new_head_scale)
+        if changed:
+            print(f"new head: initial kernels times {config.model.new_head_scale:g} (model.new_head_scale)")
+        theirs = read_spec(config.model.weights).class_names if carries_spec(config.model.weights) else ()
+        if len(theirs) == len(spec.class_names) and theirs != spec.class_names:
+            print(f"note: their head was trained on {list(theirs)}, in that order")
+    return network, loaded
+
+
+def state_batch_size(config, network, num_images, *, compiled, replicas=1):
+    """Returns `config` with the largest power of two that fits as `train.batch_size`, where that is "auto"; prints it.
+
+    At most the training images, and at most the nominal batch: more would change what an update is. On a GPU steps of
+    growing batches are run; on a CPU, where an overdrawn memory ends the program, the estimate decides.
+
+    Args:
+        config: Config.
+        network: the run's network.
+        num_images: training images.
+        compiled: the run compiles its step.
+        replicas: GPUs that share a batch; one is probed.
+
+    Raises:
+        InputError: not even one image fits, or the system does not say how much memory there is.
+    """
+    if config.train.batch_size != "auto":
+        return config
+    size, most = config.data.image_size, min(config.train.nominal_batch_size, num_images)
+    if tf.config.list_physical_devices("GPU"):
+        options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled)
+        probe = step_probe(network, start_anchors(config.model), **options)
+        batch_size, how = replicas * largest_batch(probe, most=most // replicas), "by running steps"
+    else:
+        available = available_memory()
+        if available is None:
+            raise InputError("config.train.batch_size: auto needs a system that tells its free memory. Give a number instead.")
+        batch_size = fitting_batch_size(network, image_size=size, train=config.train, most=most, available=available)
+        how = f"by estimate for {available / 1e3:.1f} GB of free memory"
+    if not batch_size:
+        raise InputError(
+            f"config.train.batch_size: not even one image of {size[1]} x {size[0]} px fits in memory ({how})."
+            " Expected room for one. Lower data.image_size, or take a smaller model."
+        )
+    print(f"batch size: {batch_size} ({how}; at most {most}: train.nominal_batch_size or the training images)")
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, batch_size=batch_size))
