@@ -1,0 +1,139 @@
+"""`yolo-tf benchmark` and `yolo-tf compare`: what is printed and written is what was measured."""
+
+import json
+
+import detector_files
+import pytest
+from PIL import Image
+
+from yolo_tf import benchmark as measuring
+from yolo_tf.cli import main
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Replaces the measurement by figures that tell its rows apart; returns the options that it was called with."""
+    given = []
+
+    def fake(paths, **options):
+        given.append(options)
+        return [
+            {
+                "path": str(path),
+                "kind": path.suffix.removeprefix(".") or "saved_model",
+                "device": "CPU",
+                "image_size": [96, 160],
+                "bytes": 10**6 * number,
+                "memory_bytes": None if number == 2 else 34_000_000,
+                "load_seconds": 0.25 * number,
+                "first_call_seconds": 1.5 * number,
+                "median_ms": 8.0 * number,
+                "p95_ms": 9.0 * number,
+                "ratio": 1.0 * number,
+                "cpu_ms": 7.0 * number,
+                "cores": 0.9 * number,
+            }
+            for number, path in enumerate(paths, 1)
+        ]
+
+    monkeypatch.setattr(measuring, "benchmark", fake)
+    return given
+
+
+@pytest.fixture
+def data_yaml(tmp_path):
+    """Three images with one box each, of which one has a class that is not there."""
+    for folder in ("images", "labels"):
+        (tmp_path / folder / "test").mkdir(parents=True)
+    for index in range(3):
+        Image.fromarray(detector_files.images()[index]).save(tmp_path / "images" / "test" / f"{index}.png")
+        (tmp_path / "labels" / "test" / f"{index}.txt").write_text(f"{index + 1} 0.5 0.5 0.4 0.6\n")
+    path = tmp_path / "data.yaml"
+    path.write_text("path: nowhere\ntest: images/test\nnames: [car, bus, tram]\n")
+    return path
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+def test_benchmark(measured, tmp_path, capsys):
+    models = [detector_files.keras_file(), detector_files.tflite_file()]
+    words = ["--batch", 3, "--threads", 2, "--repeats", 40, "--image-size", 96, "--json", tmp_path / "r.json"]
+    assert run("benchmark", *models, *words) == 0
+    assert measured == [{"image_size": 96, "batch": 3, "threads": 2, "repeats": 40}]
+    header, machine, columns, first, second, *_ = capsys.readouterr().out.splitlines()
+    assert header.startswith("batch 3, 2 of ") and header.endswith("40 calls in turns of 10 after 5 to warm up")
+    assert "tensorflow 2" in machine and columns.split()[:3] == ["model", "kind", "input"]
+    assert first.split()[1:] == ["keras", "96", "x", "160", "1.00", "8.00", "9.00", "1.00", "7.00", "0.90", "34", "0.25", "1.50"]
+    numbers = ["2.00", "16.00", "18.00", "2.00", "14.00", "1.80", "-", "0.50", "3.00"]
+    assert second.split()[1:] == ["tflite", "96", "x", "160", *numbers]
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["conditions"]["threads"] == 2 and [row["median_ms"] for row in result["models"]] == [8, 16]
+
+
+def test_a_gpu_is_named():
+    from yolo_tf.commands.benchmark import cells
+
+    figures = ("median_ms", "p95_ms", "ratio", "load_seconds", "first_call_seconds", "cpu_ms", "cores")
+    row = dict.fromkeys(figures, 1.0) | {"path": "a", "kind": "keras", "image_size": [3, 5], "bytes": 7, "memory_bytes": 8}
+    assert [cells(row | {"device": device})["kind"] for device in ("CPU", "GPU")] == ["keras", "keras, GPU"]
+
+
+def test_a_busy_machine_is_named():
+    """A network on a GPU leaves the cores idle by itself."""
+    from yolo_tf.commands.benchmark import LEGEND, notes
+
+    rows = [
+        {"path": path, "device": device, "cores": cores}
+        for path, device, cores in (("a", "CPU", 0.9), ("b", "CPU", 0.4), ("c", "GPU", 0.1), ("d", "CPU", 0.6))
+    ]
+    assert notes(rows[::2]) == LEGEND
+    assert notes(rows).startswith(LEGEND) and "busy with other work: b, d got less than 0.9 of a core." in notes(rows)
+
+
+def test_compare(measured, data_yaml, capsys):
+    """The accuracy is that of `evaluate`, whatever the format."""
+    models, out = [detector_files.keras_file(), detector_files.tflite_file()], data_yaml.parent / "out"
+    data = ["--data", data_yaml, "--path", data_yaml.parent, "--split", "test", "--lenient"]
+    assert run("evaluate", models[0], *data, "--json", data_yaml.parent / "e.json") == 0
+    expected = json.loads((data_yaml.parent / "e.json").read_text())
+    capsys.readouterr()
+    assert run("compare", *models, *data, "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 bad labels left out") and (out / "comparison.txt").read_text() in printed
+    result = json.loads((out / "comparison.json").read_text())
+    for row in result["models"]:
+        assert row["AP"] == pytest.approx(expected["AP"], abs=1e-3) and row["AP50"] == pytest.approx(expected["AP50"], abs=1e-3)
+    assert result["conditions"]["images"] == 3 and result["conditions"]["split"] == "test"
+    assert (out / "comparison.txt").read_text().startswith(f"3 images of {data_yaml}, test; batch 1, ")
+    markdown = (out / "comparison.md").read_text()
+    assert f"| {models[1]} | tflite | 96 x 160 | {expected['AP']:.3f} | {expected['AP50']:.3f} | 2.00 | 16.00 |" in markdown
+    with Image.open(out / "comparison.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_compare_wants_the_classes_of_the_data_set(measured, data_yaml, capsys):
+    data_yaml.write_text("path: .\ntest: images/test\nnames: [car, bus, tram, lorry]\n")
+    assert run("compare", detector_files.keras_file(), "--data", data_yaml, "--split", "test") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "tiny.keras: finds 3 classes, ['car', 'bus', 'tram']. Expected the 4 of" in line and not measured
+
+
+def test_a_missing_model_is_told_before_anything_is_measured(measured, data_yaml, capsys):
+    words = ["--data", data_yaml, "--path", data_yaml.parent, "--split", "test", "--lenient"]
+    assert run("compare", detector_files.keras_file(), "none.onnx", *words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("yolo-tf compare: none.onnx: no such file or directory. Expected") and not measured
+
+
+def test_a_place_that_is_taken_is_told_before_anything_is_measured(measured, data_yaml, capsys):
+    words = ["--data", data_yaml, "--path", data_yaml.parent, "--split", "test", "--lenient", "--out", data_yaml]
+    assert run("compare", detector_files.keras_file(), *words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{data_yaml}: File exists. Expected a path that can be read and written" in line and not measured
+
+
+def test_bad_numbers_are_one_line(capsys):
+    assert run("benchmark", detector_files.keras_file(), "--threads", 0) == 2
+    assert capsys.readouterr().err == "yolo-tf benchmark: threads: got 0. Expected a whole number above 0.\n"

@@ -1,0 +1,87 @@
+"""`yolo-tf compare`: network files and a data set -> accuracy, size, latency and memory side by side."""
+
+from pathlib import Path
+
+from yolo_tf.commands import benchmark
+
+
+def add_arguments(parser):
+    """Declares the arguments."""
+    benchmark.add_arguments(parser)
+    parser.add_argument("--data", type=Path, required=True, metavar="DATASET.yaml", help="data set YAML")
+    parser.add_argument("--path", default="", metavar="DIR", help="root of the data, instead of the YAML's path")
+    parser.add_argument("--split", default="val", help="split to evaluate on (default val)")
+    parser.add_argument("--lenient", action="store_true", help="leave bad labels out and count them instead of stopping")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write comparison.txt, .md, .json and .png there")
+
+
+def run(arguments):
+    """Compares; prints the table, writes the files and returns the rows."""
+    from yolo_tf.atomic import write_json, write_text
+    from yolo_tf.detector_file import read_spec
+    from yolo_tf.errors import InputError
+    from yolo_tf.sources import read_dataset, read_source
+    from yolo_tf.tables import format_table
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    dataset = read_dataset(
+        read_source(arguments.data, path=arguments.path), arguments.split, strict=not arguments.lenient
+    )
+    for path in arguments.models:
+        names = read_spec(path).class_names
+        if len(names) != len(dataset.class_names):
+            raise InputError(
+                f"{path}: finds {len(names)} classes, {list(names)[:10]}. Expected the {len(dataset.class_names)} of"
+                f" {arguments.data}, {list(dataset.class_names)[:10]}. Compare networks of one task on its data set."
+            )
+    if dataset.problems:
+        print(f"{len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)  # where it cannot be, said before minutes of measuring
+    conditions, rows = benchmark.measure(arguments)
+    conditions |= {"data": str(arguments.data), "split": arguments.split, "images": len(dataset.records)}
+    load_tensorflow()  # not before the measurement: an idle TensorFlow takes memory, too
+    from yolo_tf.plots import plot_comparison
+
+    for row in rows:
+        metrics = _evaluate(row["path"], dataset, tuple(row["image_size"]))
+        row.update({name: metrics[name] for name in ("AP", "AP50")})
+    title = f"{len(dataset.records)} images of {arguments.data}, {arguments.split}; {benchmark.describe(conditions)}"
+    table = [_cells(row) for row in rows]
+    notes = benchmark.notes(rows)
+    text = f"{title}\n{format_table(table)}\n{notes}"
+    result = {"conditions": conditions, "models": rows}
+    print(text)
+    if arguments.out:
+        markdown = f"{title}\n\n{format_table(table, kind='markdown')}\n\n{notes}"
+        write_text(arguments.out / "comparison.txt", text + "\n")
+        write_text(arguments.out / "comparison.md", markdown + "\n")
+        write_json(arguments.out / "comparison.json", result)
+        plot_comparison(rows, arguments.out / "comparison.png")
+        print(f"written: {arguments.out}")
+    return result
+
+
+def _evaluate(path, dataset, image_size):
+    """Returns the metrics of a network file at the size that its latency was measured at."""
+    import tensorflow as tf
+
+    from yolo_tf.commands.evaluate import with_progress
+    from yolo_tf.data.images import check_images
+    from yolo_tf.evaluation import evaluate
+    from yolo_tf.runtime import open_detector
+
+    print(path)
+    candidates = with_progress(open_detector(path).candidates, len(dataset.records))
+    try:
+        return evaluate(candidates, dataset, image_size=image_size).metrics
+    except tf.errors.InvalidArgumentError:
+        check_images(dataset)  # names the file, if one does not decode
+        raise
+
+
+def _cells(row):
+    """Returns a row as text by column."""
+    accuracy = {name: "-" if row[name] is None else f"{row[name]:.3f}" for name in ("AP", "AP50")}
+    return benchmark.cells(row, accuracy)
