@@ -11,7 +11,7 @@ demo: $(READY)
 	$(VENV)/bin/yolo-tf demo --out runs/demo
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(PYTEST_ARGS)
 
 lint: EXTRAS = dev
 lint: $(VENV)/.installed-dev

@@ -1,5 +1,6 @@
+import os
+import sys
 import warnings
-import zipfile
 
 import detector_files
 import keras
@@ -7,11 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yolo_tf import runtime
 from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.runtime import choose_image_size, detect_images, network_candidates, open_detector
 
-KINDS = {"keras": detector_files.keras_file, "saved_model": detector_files.saved_model, "tflite": detector_files.tflite_file}
+KINDS = {
+    "keras": detector_files.keras_file,
+    "saved_model": detector_files.saved_model,
+    "tflite": detector_files.tflite_file,
+    "onnx": detector_files.onnx_file,
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,7 @@ def test_every_kind_gives_the_same_detections(kind):
     np.testing.assert_allclose(found.scores, reference.scores, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["keras", "saved_model"])
+@pytest.mark.parametrize("kind", ["keras", "saved_model", "onnx"])
 def test_other_sizes_than_that_of_training(kind):
     images = np.zeros([2, 64, 128, 3], np.uint8)
     boxes, scores = open_detector(KINDS[kind]()).candidates(images)
@@ -86,6 +93,34 @@ def test_a_keras_network_of_one_size_says_so(tmp_path):
     assert detector.candidates(np.zeros([2, 64, 96, 3], np.uint8))[0].shape == (2, 252, 4)
 
 
+def test_threads_reach_the_runtimes(monkeypatch):
+    """All cores unless told otherwise."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs pip install 'yolo_tf[onnx]'")
+    given, interpreter, session = [], runtime._tflite_interpreter(), onnxruntime.InferenceSession
+
+    def spy_interpreter(**options):
+        given.append(options["num_threads"])
+        return interpreter(**options)
+
+    def spy_session(path, options, **rest):
+        given.append(options.intra_op_num_threads)
+        return session(path, options, **rest)
+
+    monkeypatch.setattr(runtime, "_tflite_interpreter", lambda: spy_interpreter)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spy_session)
+    for path in (detector_files.tflite_file(), detector_files.onnx_file()):
+        open_detector(path, threads=3)
+        open_detector(path)
+    assert given == [3, os.cpu_count()] * 2
+
+
+def test_an_absent_onnxruntime_is_one_line(monkeypatch):
+    path = detector_files.onnx_file()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(InputError, match=r"tiny.onnx: the package onnxruntime is not .* Run pip install 'yolo_tf\[onnx\]'.$"):
+        open_detector(path)
+
+
 def test_opening_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -93,17 +128,17 @@ def test_opening_warns_of_nothing():
 
 
 def test_missing_path(tmp_path):
-    with pytest.raises(InputError, match="none.keras: no such file or directory. Expected a .keras or .tflite file"):
+    with pytest.raises(InputError, match="none.keras: no such file or directory. Expected a .keras, .tflite or .onnx file"):
         open_detector(tmp_path / "none.keras")
 
 
 def test_wrong_suffix(tmp_path):
     (tmp_path / "weights.h5").write_bytes(b"")
-    with pytest.raises(InputError, match="'.h5' is no format of a detector. Expected a .keras or .tflite"):
+    with pytest.raises(InputError, match="'.h5' is no format of a detector. Expected a .keras, .tflite or .onnx"):
         open_detector(tmp_path / "weights.h5")
 
 
-@pytest.mark.parametrize("kind", ["keras", "tflite"])
+@pytest.mark.parametrize("kind", ["keras", "tflite", "onnx"])
 def test_truncated_file(kind, tmp_path):
     content = KINDS[kind]().read_bytes()
     (tmp_path / f"short.{kind}").write_bytes(content[: len(content) // 2])
@@ -128,7 +163,7 @@ def test_damaged_inside(kind, tmp_path):
         path.mkdir()
         (path / "saved_model.pb").write_bytes(b"no graph")
     else:
-        zipfile.ZipFile(path, "w").close()
+        path.touch()
     detector_files.attach_spec(path, spec)
     with pytest.raises(InputError, match=r"cannot be opened \(.*Train or export it again") as raised:
         open_detector(path)

@@ -24,7 +24,7 @@ class Detector:
     """A network file that was opened for use."""
 
     path: Path
-    kind: str  # "keras" | "saved_model" | "tflite"
+    kind: str  # "keras" | "saved_model" | "tflite" | "onnx"
     spec: DetectorSpec
     candidates: Callable  # images uint8 or float32 [B, H, W, 3] -> (boxes float32 [B, D, 4] px, scores float32 [B, D, C])
     fixed_image_size: tuple[int, int] | None = None  # (height, width) px that the file takes; None = multiples of the stride
@@ -32,29 +32,34 @@ class Detector:
     serve: Callable | None = None  # images -> Detections with the thresholds inside the file; SavedModel only
 
 
-def open_detector(path):
-    """Opens a `.keras` file, a SavedModel directory or a `.tflite` file.
+def open_detector(path, *, threads=None):
+    """Opens a `.keras` file, a SavedModel directory, a `.tflite` or an `.onnx` file.
 
     Args:
         path: what `yolo-tf train` or `yolo-tf export` wrote.
+        threads: of the CPU, for a `.tflite` or `.onnx` file; None = all cores. The threads of TensorFlow are those of
+            the process: tf.config.threading.
 
     Returns:
-        Detector. All kinds take the same images and answer in the same units. A SavedModel takes whole
-        numbers: float images are rounded for it.
+        Detector. All kinds take the same images and answer in the same units. A SavedModel, and an
+        int8 file of uint8 pixels, takes whole numbers: float images are rounded for it.
 
     Raises:
-        InputError: nothing is there, the suffix is none of the three, the file is damaged, or it carries no
-            detector.json.
+        InputError: nothing is there, the suffix is none of these, the file is damaged, it carries no
+            detector.json, or a package that runs it is not installed.
     """
     path = Path(path)
     kind = "saved_model" if path.is_dir() else path.suffix.removeprefix(".").lower()
     if path.exists() and kind not in OPENERS:
         raise InputError(
-            f"{path}: '{path.suffix}' is no format of a detector. Expected a .keras or .tflite file or a SavedModel directory."
+            f"{path}: '{path.suffix}' is no format of a detector."
+            " Expected a .keras, .tflite or .onnx file or a SavedModel directory."
         )
     spec = read_spec(path)
     try:
-        parts = OPENERS[kind](path, spec)
+        parts = OPENERS[kind](path, spec, threads or os.cpu_count())
+    except InputError:
+        raise
     except Exception as error:  # a damaged file makes the loaders raise anything, from KeyError to internal errors
         reason = " ".join(str(error).split())[:200] or "no reason given"
         raise InputError(
@@ -132,17 +137,19 @@ def network_candidates(network, anchors):
     return lambda images: candidates(tf.cast(images, tf.float32))
 
 
-def _open_keras(path, spec):
+def _open_keras(path, spec, threads):
     network = keras.models.load_model(path, compile=False)
     height, width = network.input_shape[1:3]
     fixed = None if height is None or width is None else (height, width)
     return {"candidates": network_candidates(network, spec.anchors), "fixed_image_size": fixed, "network": network}
 
 
-def _open_saved_model(path, spec):
+def _open_saved_model(path, spec, threads):
     loaded = tf.saved_model.load(str(path))
     if "candidates" not in loaded.signatures:
         raise KeyError("it has no signature named candidates")
+    _, height, width, _ = loaded.signatures["candidates"].structured_input_signature[1]["images"].shape
+    fixed = None if height is None or width is None else (height, width)
 
     def call(name, images):
         images = tf.convert_to_tensor(images)
@@ -158,22 +165,47 @@ def _open_saved_model(path, spec):
         found = call("serving_default", images)
         return Detections(found["boxes"], found["scores"], found["class_ids"], found["num_detections"])
 
-    return {"candidates": candidates, "serve": serve}
+    return {"candidates": candidates, "fixed_image_size": fixed, "serve": serve}
 
 
-def _open_tflite(path, spec):
-    interpreter = _tflite_interpreter()(model_path=str(path), num_threads=os.cpu_count())
+def _open_tflite(path, spec, threads):
+    interpreter = _tflite_interpreter()(model_path=str(path), num_threads=threads)
     runner = interpreter.get_signature_runner("candidates")
-    _, height, width, _ = (int(side) for side in runner.get_input_details()["images"]["shape"])
+    details = runner.get_input_details()["images"]
+    _, height, width, _ = (int(side) for side in details["shape"])
 
     def candidates(images):
-        images = np.asarray(images, np.float32)
+        images = np.asarray(images)
         if images.shape[1:3] != (height, width):
             raise _wrong_size(path, images.shape[1:3], (height, width))
+        if details["dtype"] == np.uint8:
+            images = np.round(images).clip(0, 255)
+        images = images.astype(details["dtype"])
         found = [runner(images=image[None]) for image in images]  # the file holds a batch of one
         return tuple(tf.concat([answer[name] for answer in found], 0) for name in ("boxes", "scores"))
 
     return {"candidates": candidates, "fixed_image_size": (height, width)}
+
+
+def _open_onnx(path, spec, threads):
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"{path}: the package onnxruntime is not installed. Expected it for an .onnx file. Run pip install 'yolo_tf[onnx]'."
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors; its warnings are about its own optimisations
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def candidates(images):
+        found = session.run(["boxes", "scores"], {"images": np.asarray(images, np.float32)})
+        return tuple(map(tf.convert_to_tensor, found))
+
+    _, height, width, _ = session.get_inputs()[0].shape  # names where any length will do
+    fixed = (height, width) if isinstance(height, int) and isinstance(width, int) else None
+    return {"candidates": candidates, "fixed_image_size": fixed}
 
 
 def _tflite_interpreter():
@@ -201,5 +233,5 @@ def _wrong_size(path, got, expected):
 
 
 # suffix of the path, or kind of directory -> what opens it
-OPENERS = {"keras": _open_keras, "saved_model": _open_saved_model, "tflite": _open_tflite}
-KIND_NAMES = {"keras": ".keras file", "saved_model": "SavedModel directory", "tflite": ".tflite file"}
+OPENERS = {"keras": _open_keras, "saved_model": _open_saved_model, "tflite": _open_tflite, "onnx": _open_onnx}
+KIND_NAMES = {"keras": ".keras file", "saved_model": "SavedModel directory", "tflite": ".tflite file", "onnx": ".onnx file"}

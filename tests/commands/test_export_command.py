@@ -1,4 +1,5 @@
 import json
+import zipfile
 
 import detector_files
 import pytest
@@ -13,11 +14,11 @@ from yolo_tf.runtime import open_detector
 
 @pytest.fixture
 def photos(tmp_path):
-    """20 images of one data set, all in val."""
+    """20 images of one data set, all in val, with one box each."""
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
     for index in range(20):
-        (tmp_path / "labels" / f"{index:02}.txt").touch()
+        (tmp_path / "labels" / f"{index:02}.txt").write_text(f"{index % 3} 0.5 0.5 0.4 0.3\n")
         Image.fromarray(detector_files.images()[index % 3][: 60 + index]).save(tmp_path / "images" / f"{index:02}.png")
     (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [car, bus, tram]\n")
     return tmp_path
@@ -41,12 +42,35 @@ def test_saved_model_with_thresholds_on_given_images(photos, capsys):
 
 def test_tflite_on_a_data_set(photos, capsys):
     out = photos / "tiny.tflite"
-    words = ["--format", "tflite", "--out", out, "--image-size", 64, "--data", photos / "data.yaml"]
-    assert run(detector_files.keras_file(), *words) == 0
+    words = ["--format", "tflite", "--out", out, "--image-size", 64, "--data", photos / "data.yaml", "--json", photos / "r.json"]
+    assert run(detector_files.keras_file(), *words, "--max-ap-drop", 0.01) == 0
+    accuracy = json.loads((photos / "r.json").read_text())["accuracy"]
+    assert accuracy["file"] == pytest.approx(accuracy["network"]) and accuracy["network"]["AP50"] >= accuracy["network"]["AP"]
     assert read_spec(out).image_size == (64, 64)
     printed = capsys.readouterr().out
     # every second of the 20
     assert f"on 10 val images of {photos / 'data.yaml'}:" in printed and "  1000 candidates and " in printed
+
+
+def test_int8_with_calibration_images(photos, capsys):
+    out = photos / "tiny.tflite"
+    words = ["--format", "tflite", "--precision", "int8", "--io", "uint8", "--calibration", "elsewhere.yaml", "--seed", 3]
+    words += ["--calibration-split", "val", "--calibration-images", 18, "--per-layer", photos / "layers.csv", "--out", out]
+    (photos / "elsewhere.yaml").write_text("path: nowhere\ntrain: images\nval: images\nnames: [car, bus, tram]\n")
+    words[words.index("elsewhere.yaml")] = photos / "elsewhere.yaml"
+    assert run(detector_files.keras_file(), *words, "--calibration-path", photos, "--image-size", 64) == 0
+    assert "on 16 calibration images:" in capsys.readouterr().out
+    with zipfile.ZipFile(out) as archive:
+        assert json.loads(archive.read("tflite.json"))["calibration"] == "18 val images of elsewhere.yaml, seed 3"
+    assert (photos / "layers.csv").read_text().startswith("layer,operation,scale,rms_error,")
+    assert main(["evaluate", str(out), "--data", str(photos / "data.yaml")]) == 0
+    assert "20 images, 20 boxes" in capsys.readouterr().out
+
+
+def test_too_few_calibration_images_are_one_line(photos, capsys):
+    words = ["--format", "tflite", "--precision", "int8", "--calibration", photos / "data.yaml", "--calibration-images", 15]
+    assert run(detector_files.keras_file(), *words, "--out", photos / "x.tflite") == 2
+    assert "--calibration: got 15 images for --precision int8. Expected 16 at least" in capsys.readouterr().err
 
 
 def test_overrides_may_follow_the_options(photos, capsys):
@@ -60,10 +84,13 @@ def test_overrides_may_follow_the_options(photos, capsys):
     [
         (["train.epochs=3"], "'train.epochs=3': is no option of an export. Expected detect.key=value"),
         (["detect.score_treshold=3"], "config.detect: unknown key 'score_treshold'. Did you mean 'score_threshold'?"),
-        (["--format", "onnx"], "unknown export format 'onnx'"),
+        (["--format", "openvino"], "unknown export format 'openvino'"),
         (["--images", "none.jpg"], "none.jpg: stands for no image"),
         (["--images", "a.jpg", "--data", "b.yaml"], "--images and --data: both are given. Expected one of them"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),
+        (["--max-ap-drop", "0.1"], "--max-ap-drop: there is no data set. Expected one to measure the AP on. Add --data."),
+        (["--precision", "int4"], "unknown precision 'int4'. Did you mean 'int8'?"),
+        (["--io", "uint8"], "--io uint8: does not fit --precision float32. Expected --precision int8"),
     ],
 )
 def test_bad_arguments(words, message, tmp_path, capsys):

@@ -8,12 +8,21 @@ import pytest
 from yolo_tf import export
 from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
-from yolo_tf.export import EXPORTERS, export_detector
+from yolo_tf.export import EXPORTERS, Comparison, export_detector
 from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.parity import ParityError
 from yolo_tf.runtime import open_detector
+from yolo_tf.structures import DetectionDataset
 
-OUT = {"saved_model": "out", "tflite": "out.tflite"}
+OUT = {"saved_model": "out", "tflite": "out.tflite", "onnx": "out.onnx"}
+
+
+@pytest.fixture(autouse=True)
+def needed_packages(request):
+    """Skips a test of a format whose packages are not installed."""
+    if hasattr(request.node, "callspec") and request.node.callspec.params.get("format") == "onnx":
+        for package in ("onnx", "tf2onnx", "onnxruntime"):
+            pytest.importorskip(package, reason="needs pip install 'yolo_tf[onnx]'")
 
 
 @pytest.mark.parametrize("format", EXPORTERS)
@@ -22,7 +31,12 @@ def test_every_format_equals_the_network(format, tmp_path):
     images = [image[: 90 - 20 * index] for index, image in enumerate(detector_files.images())]
     out = tmp_path / "new" / OUT[format]
     report = export_detector(
-        detector_files.keras_file(), format, out, detect=detector_files.DETECT, image_size=(64, 96), images=images
+        detector_files.keras_file(),
+        format,
+        out,
+        detect=detector_files.DETECT,
+        image_size=(64, 96),
+        comparison=Comparison(images=images),
     )
     assert report.num_images == 3 and report.num_candidates == 300 and report.num_detections > 9
     assert 0 < report.box_difference < 5e-3 and report.score_difference < 1e-4
@@ -73,6 +87,7 @@ def test_an_earlier_export_is_replaced(tmp_path):
         ("saved", "out", "unknown export format 'saved'. Did you mean 'saved_model'?"),
         ("tflite", "out.lite", "does not fit --format tflite. Expected a path ending in .tflite"),
         ("saved_model", "out.tflite", "does not fit --format saved_model. Expected a directory"),
+        ("saved_model", "out.onnx", "does not fit --format saved_model. Expected a directory"),
         ("saved_model", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("tflite", "dir.tflite", "dir.tflite: is a directory with other things in it"),
         ("saved_model", "file", "file: is a file. Expected a directory"),
@@ -98,6 +113,14 @@ def test_image_size_must_suit_the_strides(tmp_path):
     with pytest.raises(InputError, match="100 is no positive multiple of 32"):
         export_detector(detector_files.keras_file(), "tflite", tmp_path / "out.tflite", image_size=100)
     assert not any(tmp_path.iterdir())
+
+
+def test_the_largest_drop_is_a_fraction():
+    dataset = DetectionDataset(class_names=("car",), records=())
+    with pytest.raises(InputError, match="--max-ap-drop: got 2. Expected 0..1, as 0.02 for two points of AP. Change it"):
+        Comparison(dataset=dataset, max_ap_drop=2)
+    with pytest.raises(InputError, match="--max-ap-drop: there is no data set. Expected one .* Add --data"):
+        Comparison(max_ap_drop=0.1)
 
 
 def test_generated_images_have_texture_and_repeat():

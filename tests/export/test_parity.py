@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import DetectConfig
-from yolo_tf.export.parity import ParityError, check_parity
+from yolo_tf.export.parity import EXACT, ParityError, Tolerance, check_parity
 from yolo_tf.runtime import Detector
 from yolo_tf.structures import Detections
 from yolo_tf.suppression import suppress
@@ -32,15 +32,16 @@ def detector_of(boxes, scores, serve=None):
     return Detector(path=Path("export"), kind="tflite", spec=None, candidates=lambda images: answer, serve=serve)
 
 
-def check(boxes, scores, *, detect=DETECT, serve=None, reference=None):
+def check(boxes, scores, *, detect=DETECT, serve=None, reference=None, tolerance=EXACT):
     expected = detector_of(*(reference or candidates())).candidates
-    return check_parity(expected, detector_of(boxes, scores, serve), IMAGES, detect)
+    return check_parity(expected, detector_of(boxes, scores, serve), IMAGES, detect, tolerance)
 
 
 def test_equal_files_differ_by_nothing():
     report = check(*candidates())
     assert dataclasses.asdict(report) == {
-        "num_images": 2, "num_candidates": 200, "num_detections": 8, "box_difference": 0.0, "score_difference": 0.0
+        "num_images": 2, "num_candidates": 200, "num_detections": 8, "same_candidates": 1.0, "same_detections": 1.0,
+        "box_difference": 0.0, "score_difference": 0.0, "accuracy": None,
     }  # fmt: skip
 
 
@@ -71,6 +72,26 @@ def test_a_wrong_score_and_nan_are_found():
     boxes[3] = np.nan
     with pytest.raises(ParityError, match="nan px"):
         check(boxes, scores)
+
+
+def test_a_lower_precision_may_differ_in_a_few_places():
+    """One of 100 candidates of each image moved by 25 px; of its 4 + 4 detections one on each side loses its twin."""
+    boxes, scores = candidates()
+    boxes[3] += 25
+    allowed = Tolerance(overlap=0.8, box=2.0, score=0.1, share=0.75)
+    report = check(boxes, scores, tolerance=allowed)
+    assert (report.same_candidates, report.same_detections, report.box_difference) == (0.99, 0.75, 25)
+    stricter = "only the network finds class 0 with score 0.9000 .* 4 of 16 detections of network and file differ so; at most 24"
+    with pytest.raises(ParityError, match=stricter):
+        check(boxes, scores, tolerance=allowed._replace(share=0.76))
+    message = "up to 25 px and 0 in score.* 2 of 200 candidates differ so; at most 0.5% may. Choose a high"
+    with pytest.raises(ParityError, match=message):
+        check(boxes, scores, tolerance=allowed._replace(share=0.995))
+    boxes, scores = candidates()
+    scores[3, 0] -= 0.05
+    assert check(boxes, scores, tolerance=allowed).same_detections == 1
+    with pytest.raises(ParityError, match="0 px and 0.05 in score. Expected at most 2.0 px .* and 0.04"):
+        check(boxes, scores, tolerance=allowed._replace(score=0.04, share=1))
 
 
 def test_other_shapes_are_found():

@@ -1,4 +1,4 @@
-"""`yolo-tf export`: a network file -> SavedModel or TFLite, checked against the network."""
+"""`yolo-tf export`: a network file -> SavedModel, TFLite or ONNX, checked against the network."""
 
 from pathlib import Path
 
@@ -11,11 +11,24 @@ def add_arguments(parser):
     parser.add_argument(
         "overrides", nargs="*", metavar="detect.key=value", help="thresholds, of a SavedModel for good (`yolo-tf show config`)"
     )
-    parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model or tflite")
-    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory of the SavedModel, or .tflite file")
+    parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model, tflite or onnx")
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory (SavedModel), .tflite or .onnx file")
     parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; a TFLite file keeps it")
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
-    parser.add_argument("--data", type=Path, metavar="DATASET.yaml", help="data set whose val images to compare on")
+    parser.add_argument("--data", type=Path, metavar="DATASET.yaml", help="data set to compare, and to measure AP, on")
+    parser.add_argument("--path", default="", metavar="DIR", help="root of that data, instead of the YAML's path")
+    parser.add_argument("--split", default="val", help="split of it (default val)")
+    parser.add_argument("--lenient", action="store_true", help="leave its bad labels out instead of stopping")
+    parser.add_argument("--max-ap-drop", type=float, metavar="X", help="write nothing where the AP falls by more, 0..1")
+    tflite = parser.add_argument_group("TFLite")
+    tflite.add_argument("--precision", metavar="NAME", help="float32 (default), float16, dynamic or int8")
+    tflite.add_argument("--calibration", type=Path, metavar="DATASET.yaml", help="int8: data set to take the scales from")
+    tflite.add_argument("--calibration-path", default="", metavar="DIR", help="root of its data, instead of the YAML's path")
+    tflite.add_argument("--calibration-split", default="train", metavar="SPLIT", help="split of it (default train)")
+    tflite.add_argument("--calibration-images", type=int, default=64, metavar="N", help="images of it, at random (default 64)")
+    tflite.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default 0)")
+    tflite.add_argument("--io", default="float", metavar="TYPE", help="int8: float (default) or uint8 pixels in")
+    tflite.add_argument("--per-layer", type=Path, metavar="FILE", help="int8: write the rounding error of every layer, CSV")
 
 
 def run(arguments):
@@ -39,20 +52,37 @@ def run(arguments):
     import dataclasses
 
     from yolo_tf.atomic import size_on_disk
-    from yolo_tf.export import export_detector
+    from yolo_tf.export import Comparison, export_detector
     from yolo_tf.export.parity import ParityError
 
-    images, origin = _read_images(sources, arguments.data)
+    images, dataset, origin = _read_comparison(sources, arguments)
+    comparison = Comparison(images=images, dataset=dataset, max_ap_drop=arguments.max_ap_drop)
+    quantization = _read_quantization(arguments)
+    if images is None and quantization and quantization.calibration:
+        origin = "calibration images"
     try:
         report = export_detector(
-            arguments.model, arguments.format, arguments.out, detect=detect, image_size=arguments.image_size, images=images
+            arguments.model,
+            arguments.format,
+            arguments.out,
+            detect=detect,
+            image_size=arguments.image_size,
+            comparison=comparison,
+            quantization=quantization,
         )
     except ParityError as error:
         raise InputError(str(error)) from error
     size = size_on_disk(arguments.out)
     print(f"{arguments.out}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {report.num_images} {origin}:")
-    print(f"  {report.num_candidates} candidates and {report.num_detections} detections agree,")
-    print(f"  within {report.box_difference:.2g} px and {report.score_difference:.2g} in score.")
+    print(
+        f"  {report.num_candidates} candidates and {report.num_detections} detections:"
+        f" {report.same_candidates:.2%} and {report.same_detections:.2%} agree,"
+    )
+    print(f"  all within {report.box_difference:.2g} px and {report.score_difference:.2g} in score.")
+    if report.accuracy and dataset.num_boxes:
+        print(f"  On all {len(dataset.records)} {arguments.split} images:")
+        for name, numbers in report.accuracy.items():
+            print(f"  {name:>7}: AP {numbers['AP']:.4f}, AP50 {numbers['AP50']:.4f}")
     return {
         "path": str(arguments.out),
         "format": arguments.format,
@@ -62,23 +92,53 @@ def run(arguments):
     }
 
 
-def _read_images(sources, data):
-    """Returns (images or None for generated ones, words for where they come from)."""
+def _read_comparison(sources, arguments):
+    """Returns (images or None for those that the export has itself, data set or None, words for where they come from)."""
     from yolo_tf.errors import InputError
 
-    if sources and data:
+    if sources and arguments.data:
         raise InputError("--images and --data: both are given. Expected one of them. Leave one out.")
-    if not sources and not data:
-        return None, "generated images (--images or --data compares on real ones)"
+    if not sources and not arguments.data:
+        return None, None, "generated images (--images or --data compares on real ones)"
 
-    from yolo_tf.data.images import read_image
+    from yolo_tf.data.images import read_image, read_record_image
     from yolo_tf.prediction import list_images
     from yolo_tf.sources import read_dataset, read_source
 
+    dataset = None
     if sources:
-        paths, origin = list_images(sources), "given images"
+        read, places, origin = read_image, list_images(sources), "given images"
     else:
-        dataset = read_dataset(read_source(data), "val", strict=False)  # the labels do not matter here
-        paths, origin = [record.path for record in dataset.records], f"val images of {data}"
-    step = -(-len(paths) // MOST_IMAGES)  # evenly from the whole list
-    return [read_image(path) for path in paths[::step]], origin
+        source = read_source(arguments.data, path=arguments.path)
+        dataset = read_dataset(source, arguments.split, strict=not arguments.lenient)
+        read, places, origin = read_record_image, dataset.records, f"{arguments.split} images of {arguments.data}"
+    step = -(-len(places) // MOST_IMAGES)  # evenly from the whole list
+    return [read(place) for place in places[::step]], dataset, origin
+
+
+def _read_quantization(arguments):
+    """Returns the Quantization of a TFLite file, with its calibration images; None where none of its options is given."""
+    given = arguments.precision, arguments.calibration, arguments.per_layer, arguments.io != "float"
+    if not any(given):
+        return None
+    import numpy as np
+
+    from yolo_tf.data.images import read_record_image
+    from yolo_tf.export.tflite import Quantization
+    from yolo_tf.sources import read_dataset, read_source
+
+    images, origin = None, ""
+    if arguments.calibration:
+        source = read_source(arguments.calibration, path=arguments.calibration_path)
+        records = read_dataset(source, arguments.calibration_split, strict=False).records  # the labels do not matter here
+        chosen = np.random.default_rng(arguments.seed).permutation(len(records))[: max(0, arguments.calibration_images)]
+        images = [read_record_image(records[index]) for index in chosen]
+        # without the directories of this machine, for the words travel with the file
+        origin = f"{len(images)} {arguments.calibration_split} images of {arguments.calibration.name}, seed {arguments.seed}"
+    return Quantization(
+        precision=arguments.precision or "float32",
+        io_type=arguments.io,
+        calibration=images,
+        calibration_origin=origin,
+        per_layer=arguments.per_layer,
+    )

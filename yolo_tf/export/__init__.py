@@ -1,6 +1,7 @@
 """Network files -> files for deployment, each checked against its network before it appears."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,14 +13,20 @@ from yolo_tf.config import DetectConfig
 from yolo_tf.data.letterbox import letterbox_image
 from yolo_tf.detector_file import attach_spec
 from yolo_tf.errors import InputError
+from yolo_tf.export.accuracy import check_accuracy
 from yolo_tf.export.fold import float32_copy, fold_batch_norm
 from yolo_tf.export.generated_images import generated_images
-from yolo_tf.export.parity import ParityError, check_parity
+from yolo_tf.export.onnx import write_onnx
+from yolo_tf.export.parity import EXACT, ParityError, check_parity
 from yolo_tf.export.reparameterize import deploy_form
 from yolo_tf.export.saved_model import write_saved_model
-from yolo_tf.export.tflite import write_tflite
+from yolo_tf.export.tflite import PRECISIONS, write_tflite
 from yolo_tf.lookup import look_up
+from yolo_tf.run_directory import RunDirectory
 from yolo_tf.runtime import choose_image_size, network_candidates, open_detector
+from yolo_tf.structures import DetectionDataset
+
+MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 
 
 class ExportFormat(NamedTuple):
@@ -27,15 +34,36 @@ class ExportFormat(NamedTuple):
 
     write: Callable  # (network, path, *, anchors, detect, image_size); network in float32, branches merged, batch norms folded
     suffix: str  # of the path; "" = a directory
+    quantizes: bool = False  # `write` takes a Quantization
 
 
 EXPORTERS = {
     "saved_model": ExportFormat(write_saved_model, ""),
-    "tflite": ExportFormat(write_tflite, ".tflite"),
+    "tflite": ExportFormat(write_tflite, ".tflite", quantizes=True),
+    "onnx": ExportFormat(write_onnx, ".onnx"),
 }
 
 
-def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None, images=None):
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """On what an export is compared with its network."""
+
+    images: list | None = None  # uint8 [h, w, 3] each, RGB, at least one; None = those of the calibration, or generated ones
+    dataset: DetectionDataset | None = None  # to measure the AP of both on; None = not measured
+    max_ap_drop: float | None = None  # most AP that the file may lose on `dataset`, 0..1; None = any
+
+    def __post_init__(self):
+        if self.max_ap_drop is None:
+            return
+        if self.dataset is None:
+            raise InputError("--max-ap-drop: there is no data set. Expected one to measure the AP on. Add --data.")
+        if not 0 <= self.max_ap_drop <= 1:
+            raise InputError(f"--max-ap-drop: got {self.max_ap_drop}. Expected 0..1, as 0.02 for two points of AP. Change it.")
+
+
+def export_detector(
+    path, format, out, *, detect=DetectConfig(), image_size=None, comparison=Comparison(), quantization=None
+):
     """Exports a network, reopens what was written and lets it appear only when it finds what the network finds.
 
     Args:
@@ -43,44 +71,71 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
         format: a row of EXPORTERS.
         out: where to write; a directory for "saved_model". An earlier export there is replaced.
         detect: DetectConfig; becomes part of a SavedModel, and is what the comparison runs at.
-        image_size: (height, width) px of the comparison, and of a TFLite file for good; one number = square,
-            None = that of training.
-        images: uint8 [h, w, 3] each, RGB, at least one, to compare on; None = generated pictures.
+        image_size: (height, width) px of the comparison, and for good of a TFLite file and of what a SavedModel
+            makes of encoded images; one number = square, None = that of training.
+        comparison: Comparison.
+        quantization: Quantization of a TFLite file, its calibration images of any size; None = float32.
 
     Returns:
-        ParityReport.
+        ParityReport, with the accuracy where there is a data set.
 
     Raises:
-        InputError: the network cannot be opened, or `format`, `out` or `image_size` does not fit.
-        ParityError: the file differs from the network. Nothing is written then.
+        InputError: the network cannot be opened, or `format`, `out`, `image_size`, `comparison` or `quantization`
+            does not fit.
+        ParityError: the file differs from the network by more than its precision explains, or loses too much AP.
+            Nothing is written then.
     """
     exporter = look_up(EXPORTERS, format, kind="export format")
     out = Path(out)
     _check_out(out, exporter.suffix, format)
+    if quantization is not None and not exporter.quantizes:
+        raise InputError(f"--precision: does not fit --format {format}. Expected --format tflite. Leave --precision out.")
     detector = open_detector(path)
     if detector.network is None:
         raise InputError(f"{path}: is an export already. Expected a .keras file. Export the network that it was made from.")
     image_size = choose_image_size(detector, image_size)
+    write, images, tolerance = exporter.write, comparison.images, EXACT
+    if quantization is not None:
+        if quantization.calibration is not None:
+            images = quantization.calibration[:MOST_CALIBRATION_COMPARED] if images is None else images
+            letterboxed = _letterboxed(quantization.calibration, image_size)
+            quantization = dataclasses.replace(quantization, calibration=letterboxed)
+        write = functools.partial(write, quantization=quantization)
+        tolerance = PRECISIONS[quantization.precision].tolerance
     images = generated_images(image_size) if images is None else _letterboxed(images, image_size)
 
-    anchors = detector.spec.anchors
+    spec = dataclasses.replace(detector.spec, image_size=image_size, run=detector.spec.run or _run_name(path))
+    anchors = spec.anchors
     reference = detector.candidates
     if any(layer.compute_dtype != "float32" for layer in detector.network.layers):
         # A network trained in half precision is exported in float32, so that is what the file must equal.
         reference = network_candidates(float32_copy(detector.network), anchors)
     folded = fold_batch_norm(deploy_form(detector.network))
     with atomic_path(out) as temporary:
-        exporter.write(folded, temporary, anchors=anchors, detect=detect, image_size=image_size)
-        attach_spec(temporary, dataclasses.replace(detector.spec, image_size=image_size))
+        write(folded, temporary, anchors=anchors, detect=detect, image_size=image_size)
+        attach_spec(temporary, spec)
         try:
-            return check_parity(reference, open_detector(temporary), images, detect)
+            written = open_detector(temporary)
+            report = check_parity(reference, written, images, detect, tolerance)
+            if comparison.dataset is None:
+                return report
+            accuracy = check_accuracy(
+                reference, written, comparison.dataset, image_size=image_size, max_drop=comparison.max_ap_drop
+            )
+            return dataclasses.replace(report, accuracy=accuracy)
         except ParityError as error:
             raise ParityError(f"{out}: not written, for it differs from {path}: {error}") from error
 
 
+def _run_name(path):
+    """Returns the name of the run directory that a network file lies in; "" where it lies elsewhere."""
+    directory = Path(path).resolve().parent
+    return directory.name if RunDirectory(directory).config.is_file() else ""
+
+
 def _check_out(out, suffix, format):
     """Raises InputError where `out` has the wrong suffix or holds what an export must not replace."""
-    if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in (".keras", ".tflite")):
+    if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in (".keras", ".tflite", ".onnx")):
         expected = f"a path ending in {suffix}" if suffix else "a directory"
         raise InputError(f"{out}: does not fit --format {format}. Expected {expected}. Change --out.")
     if out.is_dir() and (suffix or (any(out.iterdir()) and not (out / "saved_model.pb").exists())):

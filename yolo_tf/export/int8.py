@@ -1,0 +1,115 @@
+"""Calibrated int8 for a TFLite file: everything up to the last convolutions in int8, the decode behind them in float."""
+
+import csv
+import io
+import math
+import warnings
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python.util import modify_model_io_type
+
+from yolo_tf.atomic import atomic_path
+from yolo_tf.errors import InputError
+from yolo_tf.export.tflite_graph import read_operations
+
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+
+
+def convert_int8(converter, *, calibration, io_type, per_layer=None):
+    """Converts with int8 weights (one scale per output channel) and int8 activations (one scale per tensor).
+
+    The decode stays in float: a box is a pixel position, and 256 steps over the width of an image are 2.5 px
+    each at 640 px. It is told from the network by where it stands: no convolution comes after it.
+
+    Args:
+        converter: tf.lite.TFLiteConverter of one signature with the one input images float32 [1, H, W, 3].
+        calibration: uint8 [n, H, W, 3], images as the network will see them; their ranges become the scales.
+        io_type: "uint8" = the file takes uint8 pixels, "float" = float32 ones; it gives float32 either way.
+        per_layer: path of a CSV file to write with the rounding error of every layer; None = no such file.
+
+    Returns:
+        bytes of the file.
+
+    Raises:
+        InputError: a convolution could not be brought to int8.
+
+    Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 2.
+    """
+    images = np.array(calibration, np.float32)
+    # The whole range is seen, so the scale of the input is 1 and its zero is 0: pixels go in as they are.
+    images[0, 0, 0], images[0, 0, 1] = 0, 255
+
+    def samples():
+        return ([image[None]] for image in images)
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = samples
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its interpreter announces its move to another package
+        # Of the public ways to int8 the only one that can leave named operations in float.
+        debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=samples)
+        decode = names_behind_convolutions(read_operations(debugger.calibrated_model))
+        debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decode)
+    content = debugger.get_nondebug_quantized_model()
+    check_convolutions(content)
+    if per_layer is not None:
+        debugger.run()
+        _write_errors(debugger, per_layer)
+    return bytes(modify_model_io_type(content, tf.uint8)) if io_type == "uint8" else bytes(content)
+
+
+def names_behind_convolutions(operations):
+    """Returns the names of the output tensors that no convolution needs; convolutions themselves left out.
+
+    Args:
+        operations: list of tflite_graph.Operation, in the order in which they run.
+    """
+    needed, names = set(), []
+    for operation in reversed(operations):
+        if operation.name in CONVOLUTIONS or any(tensor.number in needed for tensor in operation.outputs):
+            needed.update(tensor.number for tensor in operation.inputs)
+        else:
+            names += [tensor.name for tensor in operation.outputs]
+    return names
+
+
+def check_convolutions(content):
+    """Raises InputError where a convolution of a TFLite file is in float, as the quantiser may leave it without a word."""
+    convolutions = [operation for operation in read_operations(content) if operation.name in CONVOLUTIONS]
+    in_float = [operation.outputs[0].name for operation in convolutions if operation.outputs[0].dtype != "INT8"]
+    if in_float:
+        raise InputError(
+            f"--precision int8: {len(in_float)} of {len(convolutions)} convolutions stay in float, the first '{in_float[0]}'."
+            " Expected all in int8. Use --precision dynamic."
+        )
+
+
+def _write_errors(debugger, path):
+    """Writes the rounding error of every layer, the worst first.
+
+    Columns: layer, operation, scale (one step of int8), rms_error, rms_error_in_steps (0.29 is plain rounding,
+    1 / sqrt(12); a layer far above it is cut off or too coarse), largest_error. Errors are in the unit of the
+    layer, over all calibration images, its input taken as int8 gives it: what the layer adds, not what it inherits.
+    """
+    text = io.StringIO()
+    debugger.layer_statistics_dump(text)
+    text.seek(0)
+    rows = []
+    for row in csv.DictReader(text):
+        scale, error = float(row["scale"]), math.sqrt(float(row["mean_squared_error"]))
+        rows.append(
+            {
+                "layer": row["tensor_name"],
+                "operation": row["op_name"],
+                "scale": scale,
+                "rms_error": error,
+                "rms_error_in_steps": error / scale,
+                "largest_error": float(row["max_abs_error"]),
+            }
+        )
+    rows.sort(key=lambda row: -row["rms_error_in_steps"])
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,78 @@
+"""Network -> ONNX file for ONNX Runtime, OpenVINO, TensorRT and others."""
+
+import logging
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from yolo_tf.decode import decode_predictions
+from yolo_tf.errors import InputError
+
+OPSET = 17  # of 2022: old enough for every runtime in use, and all operations of the networks are in it
+
+
+def write_onnx(network, path, *, anchors, detect, image_size):
+    """Writes a float32 ONNX file with decode inside, for any batch and any image size that the network takes.
+
+    Its input `images` is float32 [batch, height, width, 3], RGB 0..255, sides multiples of the coarsest stride; its
+    outputs are boxes float32 [batch, candidates, 4] xyxy input px and scores float32 [batch, candidates, C].
+    Suppression is left to the caller: the standard operation gives a list whose length changes with the image.
+
+    Args:
+        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
+        path: the file to create.
+        anchors: AnchorSet.
+        detect: not used; the file holds no threshold.
+        image_size: not used; the file takes what the network takes.
+
+    Raises:
+        InputError: tf2onnx is not installed, or the network needs an operation that ONNX lacks.
+    """
+    try:
+        with warnings.catch_warnings():  # of its own use of other packages
+            warnings.simplefilter("ignore")
+            import onnx
+            import tf2onnx
+    except ImportError as error:
+        raise InputError(
+            f"ONNX: the package {error.name} is not installed. Expected it for this format. Run pip install 'yolo_tf[onnx]'."
+        ) from error
+
+    @tf.function(autograph=False)
+    def candidates(images):
+        boxes, scores = decode_predictions(network(images, training=False), anchors)
+        return {"boxes": boxes, "scores": scores}
+
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it logs becomes the one line below
+    signature = [tf.TensorSpec(network.input_shape, tf.float32, name="images")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, _ = tf2onnx.convert.from_function(
+                candidates, signature, opset=OPSET, custom_op_handlers={"Erfc": (_convert_erfc, [])}
+            )
+        onnx.checker.check_model(model)  # the converter leaves operations that it does not know as they are
+    except Exception as error:  # both have errors of their own, and raise others
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"ONNX: the network does not convert ({reason}). Expected operations of opset {OPSET} only.") from error
+    _name_axes(model.graph)
+    onnx.save_model(model, str(path))
+
+
+def _convert_erfc(graph, node, name, args):
+    """Writes erfc(x), which is in an exact GELU and in neither ONNX nor the converter, as 1 - erf(x)."""
+    (value,), shapes, types, outputs = node.input, node.output_shapes, node.output_dtypes, node.output
+    graph.remove_node(node.name)
+    one = graph.make_const(f"{name}_one", np.float32(1))
+    erf = graph.make_node("Erf", [value], shapes=shapes, dtypes=types)
+    graph.make_node("Sub", [one.output[0], erf.output[0]], outputs=outputs, shapes=shapes, dtypes=types, name=name)
+
+
+def _name_axes(graph):
+    """Gives the axes of any length names that tell what they are, in place of the converter's numbers."""
+    for values, names in ((graph.input, ("batch", "height", "width")), (graph.output, ("batch", "candidates"))):
+        for value in values:
+            for axis, name in zip(value.type.tensor_type.shape.dim, names):
+                if axis.dim_param:
+                    axis.dim_param = name

@@ -1,0 +1,61 @@
+"""The head for int8: boxes and scores leave through convolutions of their own, so that each gets its own scale."""
+
+import keras
+
+from yolo_tf.errors import InputError
+
+BOX_CHANNELS = 4  # tx, ty, tw, th; objectness and classes follow
+
+
+def split_head(network):
+    """Gives every head convolution a twin, so that box logits and score logits never share one quantised tensor.
+
+    One int8 tensor has one scale. The logits of scores reach far below those of boxes (the prior of an empty cell
+    is about -5 to -15), so in a common tensor boxes would be left with few of its 256 steps.
+
+    Args:
+        network: functional keras.Model, batch norms folded, images [B, H, W, 3] -> L raw predictions
+            [B, Y, X, A, 5 + C], each made by one convolution and rearranged anchor by anchor behind it.
+            It is not changed.
+
+    Returns:
+        keras.Model with the same input and the same outputs, name by name.
+
+    Raises:
+        InputError: an output does not come from a convolution of A * (5 + C) filters.
+    """
+    outputs = []
+    for raw in network.outputs:
+        per_cell, channels = raw.shape[3:]
+        head = _head_convolution(raw, per_cell * channels)
+        parts = []
+        for part, kept in (("box", slice(0, BOX_CHANNELS)), ("score", slice(BOX_CHANNELS, channels))):
+            config = head.get_config() | {"name": f"{head.name}_{part}", "filters": per_cell * len(range(channels)[kept])}
+            convolution = head.__class__.from_config(config)
+            x = convolution(head.input)
+            convolution.set_weights([_of_each_anchor(weight, per_cell, kept) for weight in head.get_weights()])
+            parts.append(keras.ops.stack(keras.ops.split(x, per_cell, axis=-1), axis=3))
+        outputs.append(keras.ops.concatenate(parts, axis=-1))
+    return keras.Model(network.input, outputs, name=network.name)
+
+
+def _head_convolution(raw, filters):
+    """Returns the convolution that computes `raw`, a tensor of a functional network."""
+    operation = raw._keras_history.operation
+    while type(operation) is not keras.layers.Conv2D:
+        inputs = {id(tensor): tensor for tensor in operation._inbound_nodes[-1].input_tensors}
+        if len({tensor._keras_history.operation.name for tensor in inputs.values()}) != 1:
+            break
+        operation = next(iter(inputs.values()))._keras_history.operation
+    if type(operation) is not keras.layers.Conv2D or operation.filters != filters:
+        raise InputError(
+            f"--precision int8: the output of '{raw._keras_history.operation.name}' comes from '{operation.name}'. Expected a"
+            f" convolution of {filters} filters, whose boxes and scores int8 must keep apart. Use another precision."
+        )
+    return operation
+
+
+def _of_each_anchor(weight, per_cell, kept):
+    """Picks the channels `kept` of every anchor on the last axis, on which they stand anchor by anchor."""
+    by_anchor = weight.reshape(*weight.shape[:-1], per_cell, -1)[..., kept]
+    return by_anchor.reshape(*weight.shape[:-1], -1)

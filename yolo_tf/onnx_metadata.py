@@ -1,0 +1,81 @@
+"""The metadata of an ONNX file, read and written without the onnx package.
+
+The file is one protocol buffer message: fields one after another, each a key (number and wire type) and a value. A
+repeated field may stand anywhere, so an entry of metadata_props is added by bytes at the end, and is found by skipping
+the fields before it, the graph with all weights among them.
+
+Source: onnx.proto (ModelProto.metadata_props, StringStringEntryProto); Protocol Buffers, "Encoding".
+"""
+
+import mmap
+
+METADATA_PROPS, KEY, VALUE = 14, 1, 2  # field numbers
+VARINT, FIXED_64, LENGTH_PREFIXED, FIXED_32 = 0, 1, 2, 5  # wire types
+
+
+def append_metadata(path, name, text):
+    """Adds the entry `name` -> `text` to the metadata of an ONNX file that has none of that name."""
+    entry = _encode(KEY, name.encode()) + _encode(VALUE, text.encode())
+    with open(path, "ab") as file:
+        file.write(_encode(METADATA_PROPS, entry))
+
+
+def read_metadata(path):
+    """Reads the metadata of an ONNX file.
+
+    Returns:
+        dict name -> text.
+
+    Raises:
+        ValueError: the file is empty, truncated or no protocol buffer message.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = {}
+        for number, start, stop in _fields(data, 0, len(data)):
+            if number == METADATA_PROPS:
+                entry = {inner: data[first:last].decode() for inner, first, last in _fields(data, start, stop)}
+                found[entry.get(KEY, "")] = entry.get(VALUE, "")
+        return found
+
+
+def _encode(number, content):
+    """Returns the bytes of one length-prefixed field."""
+    return _encode_varint(number << 3 | LENGTH_PREFIXED) + _encode_varint(len(content)) + content
+
+
+def _encode_varint(value):
+    """Returns a whole number >= 0 in groups of seven bits, lowest first; the top bit says that more follow."""
+    groups = []
+    while value >= 128:
+        groups.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*groups, value])
+
+
+def _fields(data, position, end):
+    """Yields (number, first byte of the content, byte behind it) of each field between two positions."""
+    while position < end:
+        key, position = _decode_varint(data, position, end)
+        wire_type = key & 7
+        if wire_type == LENGTH_PREFIXED:
+            length, position = _decode_varint(data, position, end)
+        elif wire_type == VARINT:
+            length = _decode_varint(data, position, end)[1] - position
+        elif wire_type in (FIXED_64, FIXED_32):
+            length = 8 if wire_type == FIXED_64 else 4
+        else:
+            raise ValueError(f"wire type {wire_type} at byte {position}")
+        if position + length > end:
+            raise ValueError(f"field {key >> 3} ends at byte {position + length} of {end}")
+        yield key >> 3, position, position + length
+        position += length
+
+
+def _decode_varint(data, position, end):
+    """Returns (number, position behind it)."""
+    value = 0
+    for index in range(position, min(end, position + 10)):
+        value |= (data[index] & 127) << 7 * (index - position)
+        if data[index] < 128:
+            return value, index + 1
+    raise ValueError(f"number without an end at byte {position}")
