@@ -97,6 +97,21 @@ def onnx_file():
 
 
 @functools.cache
+def serving_bundle():
+    """A bundle of two versions, "tiny": 1 with the thresholds above, 2 with a score threshold of 0.97."""
+    from yolo_tf.cli import main
+
+    pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[serving]'")
+    path = directory() / "bundle"
+    command = ["serve-bundle", keras_file(), "--name", "tiny", "--out", path]
+    command += ["detect.iou_threshold=0.5", "detect.max_detections=40", "detect.max_candidates=200"]
+    for version, threshold in ((1, 0.3), (2, 0.97)):
+        words = [*command, f"detect.score_threshold={threshold}", "--json", directory() / f"bundle_{version}.json"]
+        assert main([str(word) for word in words]) == 0
+    return path
+
+
+@functools.cache
 def images():
     """uint8 [3, 96, 160, 3]."""
     return generated_images(IMAGE_SIZE, count=3, seed=5)

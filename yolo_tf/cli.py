@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "COCO numbers of a .keras file, a SavedModel, a .tflite or an .onnx file"),
     "predict": ("predict", "detect objects in images; pictures, JSON, txt"),
     "export": ("export", "write a SavedModel, a TFLite or an ONNX file and check it against the network"),
+    "serve-bundle": ("serve_bundle", "a versioned directory for TensorFlow Serving: warm-up, batching, A/B of two versions"),
     "benchmark": ("benchmark", "latency, memory and start of network files of any format, measured in turns"),
     "compare": ("compare", "network files of any format side by side: accuracy, size, latency, memory"),
     "import-yolov5": ("import_yolov5", "a YOLOv5 checkpoint (.pt) becomes a .keras file, without PyTorch"),

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import detector_files
 import keras
@@ -9,6 +7,7 @@ import pytest
 import tensorflow as tf
 from image_corpus import HEIGHT_WIDTH, huge_images, other_files, unreadable_images, whole_images
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tensorflow_alone import serve
 
 from yolo_tf import __version__
 from yolo_tf.atomic import size_on_disk
@@ -20,46 +19,6 @@ from yolo_tf.export.encoded_images import OK, TOO_LARGE, UNKNOWN_FORMAT, UNREADA
 from yolo_tf.export.generated_images import generated_images
 from yolo_tf.prediction import predict_image
 from yolo_tf.runtime import choose_image_size, detect_images, open_detector
-
-# Runs in a process of its own, where TensorFlow alone must do. Signatures are called as a server does it: a session,
-# tensors by the names in the SignatureDef, several requests at a time.
-SERVE_WITH_TENSORFLOW_ALONE = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-sys.modules["keras"] = sys.modules["yolo_tf"] = None  # an import of either fails
-import numpy as np, tensorflow as tf
-session = tf.compat.v1.Session(graph=tf.Graph())
-with session.graph.as_default():
-    signatures = tf.compat.v1.saved_model.load(session, ["serve"], sys.argv[1]).signature_def
-def call(request):
-    name, value = request.split("-")[0], requests[request]
-    (slot,), answer = signatures[name].inputs.values(), signatures[name].outputs
-    return session.run({key: tensor.name for key, tensor in answer.items()}, {slot.name: value})
-requests = dict(np.load(sys.argv[2], allow_pickle=True))
-with ThreadPoolExecutor(4) as pool:
-    answers = dict(zip(requests, pool.map(call, requests)))
-np.savez(sys.argv[3], **{f"{name}/{key}": value for name, answer in answers.items() for key, value in answer.items()})
-"""
-
-
-@pytest.fixture(scope="module")
-def serve_alone(tmp_path_factory):
-    """{"<signature>-<anything>": input} -> {the same: {output name: array}}, in a process without keras and yolo_tf."""
-
-    def serve(requests):
-        folder = tmp_path_factory.mktemp("served")
-        np.savez(folder / "requests.npz", **requests)
-        command = [sys.executable, "-I", "-c", SERVE_WITH_TENSORFLOW_ALONE]
-        command += [detector_files.saved_model(), folder / "requests.npz", folder / "answers.npz"]
-        finished = subprocess.run(command, capture_output=True, text=True)
-        assert finished.returncode == 0, finished.stderr
-        answers = {name: {} for name in requests}
-        for name, value in np.load(folder / "answers.npz").items():
-            request, key = name.split("/")
-            answers[request][key] = value
-        return answers
-
-    return serve
 
 
 def as_strings(files):
@@ -92,19 +51,20 @@ def test_signatures():
     }
 
 
-def test_serves_with_tensorflow_alone(serve_alone):
+def test_serves_with_tensorflow_alone():
     """Batches of 1, 3 and 8 of several sizes; image files of every kind, and what only looks like one among them."""
     shapes = [(1, 640, 640), (3, 320, 416), (8, 96, 160)]
     batches = {f"serving_default-{index}": generated_images(shape[1:], count=shape[0]) for index, shape in enumerate(shapes)}
     spoiled = {**other_files(), **huge_images(), **unreadable_images()}
-    answers = serve_alone(
+    answers = serve(
+        detector_files.saved_model(),
         {
             **batches,
             "candidates-": detector_files.images(),
             "image_bytes-whole": as_strings(whole_images().values()),
             "image_bytes-mixed": as_strings([whole_images()["jpeg"], *spoiled.values(), whole_images()["gif"]]),
             "image_bytes-spoiled": as_strings([b"", b""]),
-        }
+        },
     )
     detector = open_detector(detector_files.keras_file())
     for name, images in batches.items():
@@ -137,8 +97,8 @@ def test_image_files_get_the_detections_of_predict(tmp_path):
     (tmp_path / "small.png").write_bytes(whole_images()["png"])
     (tmp_path / "large.jpg").write_bytes(tf.io.encode_jpeg(generated_images((375, 250), count=1)[0]).numpy())
     paths = sorted(tmp_path.iterdir())
-    serve = tf.saved_model.load(str(detector_files.saved_model()))
-    found = serve.signatures["image_bytes"](image_bytes=tf.constant([path.read_bytes() for path in paths]))
+    loaded = tf.saved_model.load(str(detector_files.saved_model()))
+    found = loaded.signatures["image_bytes"](image_bytes=tf.constant([path.read_bytes() for path in paths]))
     for index, (path, size_hw) in enumerate(zip(paths, [(375, 250), HEIGHT_WIDTH], strict=True)):
         expected = predict_image(detector, path, image_size=detector_files.IMAGE_SIZE, detect=detector_files.DETECT)
         count = len(expected.scores)

@@ -33,18 +33,9 @@ def add_arguments(parser):
 
 def run(arguments):
     """Exports; prints what was compared and returns it."""
-    from yolo_tf.config_reader import read_config
-    from yolo_tf.errors import InputError
-
-    for override in arguments.overrides:
-        if not override.startswith("detect."):
-            raise InputError(
-                f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3."
-            )
     # --images takes every word up to the next option, overrides among them
     sources = [word for word in arguments.images or () if not word.startswith("detect.")]
-    overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
-    detect = read_config(overrides=overrides).detect
+    detect = read_detect(arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")])
 
     from yolo_tf.tensorflow_start import load_tensorflow
 
@@ -52,6 +43,7 @@ def run(arguments):
     import dataclasses
 
     from yolo_tf.atomic import size_on_disk
+    from yolo_tf.errors import InputError
     from yolo_tf.export import Comparison, export_detector
     from yolo_tf.export.parity import ParityError
 
@@ -90,6 +82,19 @@ def run(arguments):
         "compared_on": origin,
         **dataclasses.asdict(report),
     }
+
+
+def read_detect(overrides):
+    """Returns the DetectConfig of the defaults and the words detect.key=value."""
+    from yolo_tf.config_reader import read_config
+    from yolo_tf.errors import InputError
+
+    for override in overrides:
+        if not override.startswith("detect."):
+            raise InputError(
+                f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3."
+            )
+    return read_config(overrides=overrides).detect
 
 
 def _read_comparison(sources, arguments):
