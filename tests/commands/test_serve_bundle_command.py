@@ -2,6 +2,7 @@
 
 import detector_files
 import pytest
+from PIL import Image
 
 from yolo_tf.cli import main
 
@@ -9,13 +10,15 @@ pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[ser
 
 
 def test_what_is_printed(tmp_path, capsys):
+    Image.fromarray(detector_files.images()[0]).save(tmp_path / "photo.png")
     command = ["serve-bundle", detector_files.keras_file(), "--name", "cells", "--out", tmp_path, "--version", 7]
-    assert main([*map(str, command), "--image-size", "64", "detect.max_detections=9"]) == 0
+    command += ["--image-size", 64, "--images", tmp_path / "photo.png", "detect.max_detections=9"]
+    assert main([str(word) for word in command]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{tmp_path / 'models' / 'cells' / '7'}: ") and "MB. Reopened and compared with" in lines[0]
-    assert lines[1].startswith("  100.00% of ")
-    assert lines[2] == f"Served by {tmp_path / 'serving' / 'models.config'}: stable = version 7."
-    assert lines[3] == f"How to run it: {tmp_path / 'README.md'}"
+    assert lines[0].endswith(" on given images:") and " 9 detections: 100.00% and 100.00% agree," in lines[1]
+    assert lines[-2] == f"Served by {tmp_path / 'serving' / 'models.config'}: stable = version 7."
+    assert lines[-1] == f"How to run it: {tmp_path / 'README.md'}"
     assert (tmp_path / "README.md").read_text().startswith("# cells in TensorFlow Serving")
 
 
@@ -26,6 +29,7 @@ def test_what_is_printed(tmp_path, capsys):
         (["--version", "0"], "--version: got 0. Expected a whole number from 1"),
         (["train.epochs=3"], "'train.epochs=3': is no option of an export. Expected detect.key=value"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),
+        (["--images", "none.jpg"], "none.jpg: stands for no image"),
         (["--out", "/dev/null/out"], "/dev/null/out"),
     ],
 )

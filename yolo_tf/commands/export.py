@@ -33,9 +33,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Exports; prints what was compared and returns it."""
-    # --images takes every word up to the next option, overrides among them
-    sources = [word for word in arguments.images or () if not word.startswith("detect.")]
-    detect = read_detect(arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")])
+    sources, detect = read_sources_and_detect(arguments)
 
     from yolo_tf.tensorflow_start import load_tensorflow
 
@@ -66,11 +64,7 @@ def run(arguments):
         raise InputError(str(error)) from error
     size = size_on_disk(arguments.out)
     print(f"{arguments.out}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {report.num_images} {origin}:")
-    print(
-        f"  {report.num_candidates} candidates and {report.num_detections} detections:"
-        f" {report.same_candidates:.2%} and {report.same_detections:.2%} agree,"
-    )
-    print(f"  all within {report.box_difference:.2g} px and {report.score_difference:.2g} in score.")
+    print(describe_comparison(report))
     if report.accuracy and dataset.num_boxes:
         print(f"  On all {len(dataset.records)} {arguments.split} images:")
         for name, numbers in report.accuracy.items():
@@ -84,17 +78,42 @@ def run(arguments):
     }
 
 
-def read_detect(overrides):
-    """Returns the DetectConfig of the defaults and the words detect.key=value."""
+def read_sources_and_detect(arguments):
+    """Returns (the words of --images, DetectConfig of the words detect.key=value)."""
     from yolo_tf.config_reader import read_config
     from yolo_tf.errors import InputError
 
-    for override in overrides:
+    for override in arguments.overrides:
         if not override.startswith("detect."):
             raise InputError(
                 f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3."
             )
-    return read_config(overrides=overrides).detect
+    # --images takes every word up to the next option, overrides among them
+    sources = [word for word in arguments.images or () if not word.startswith("detect.")]
+    overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
+    return sources, read_config(overrides=overrides).detect
+
+
+def read_given_images(sources):
+    """Reads at most MOST_IMAGES of the images that file names, directories and globs stand for."""
+    from yolo_tf.data.images import read_image
+    from yolo_tf.prediction import list_images
+
+    return [read_image(place) for place in _spread(list_images(sources))]
+
+
+def describe_comparison(report):
+    """Returns the lines on a ParityReport."""
+    return (
+        f"  {report.num_candidates} candidates and {report.num_detections} detections:"
+        f" {report.same_candidates:.2%} and {report.same_detections:.2%} agree,\n"
+        f"  all within {report.box_difference:.2g} px and {report.score_difference:.2g} in score."
+    )
+
+
+def _spread(places):
+    """Returns MOST_IMAGES of a list at most, evenly from the whole of it."""
+    return places[:: -(-len(places) // MOST_IMAGES)]
 
 
 def _read_comparison(sources, arguments):
@@ -105,20 +124,16 @@ def _read_comparison(sources, arguments):
         raise InputError("--images and --data: both are given. Expected one of them. Leave one out.")
     if not sources and not arguments.data:
         return None, None, "generated images (--images or --data compares on real ones)"
+    if sources:
+        return read_given_images(sources), None, "given images"
 
-    from yolo_tf.data.images import read_image, read_record_image
-    from yolo_tf.prediction import list_images
+    from yolo_tf.data.images import read_record_image
     from yolo_tf.sources import read_dataset, read_source
 
-    dataset = None
-    if sources:
-        read, places, origin = read_image, list_images(sources), "given images"
-    else:
-        source = read_source(arguments.data, path=arguments.path)
-        dataset = read_dataset(source, arguments.split, strict=not arguments.lenient)
-        read, places, origin = read_record_image, dataset.records, f"{arguments.split} images of {arguments.data}"
-    step = -(-len(places) // MOST_IMAGES)  # evenly from the whole list
-    return [read(place) for place in places[::step]], dataset, origin
+    source = read_source(arguments.data, path=arguments.path)
+    dataset = read_dataset(source, arguments.split, strict=not arguments.lenient)
+    images = [read_record_image(record) for record in _spread(dataset.records)]
+    return images, dataset, f"{arguments.split} images of {arguments.data}"
 
 
 def _read_quantization(arguments):

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolo_tf.atomic import atomic_path, write_text
-from yolo_tf.config import DetectConfig
 from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
@@ -26,7 +25,7 @@ class ServingBundle(NamedTuple):
     parity: ParityReport  # of the new version
 
 
-def write_serving_bundle(path, out, *, name, version=None, detect=DetectConfig(), image_size=None):
+def write_serving_bundle(path, out, *, name, version=None, **export_options):
     """Adds a version of a detector to a bundle; makes the bundle where there is none.
 
     `out` gets models/<name>/<version>/ (a SavedModel that was compared with its network, with warm-up requests),
@@ -39,8 +38,7 @@ def write_serving_bundle(path, out, *, name, version=None, detect=DetectConfig()
         out: directory of the bundle.
         name: under which the detector is served; the only one of a bundle.
         version: number from 1; None = the next after those that are there.
-        detect: DetectConfig; becomes part of the version.
-        image_size: (height, width) px that encoded images are letterboxed into; one number = square, None = of training.
+        export_options: detect, image_size and comparison of export_detector.
 
     Returns:
         ServingBundle.
@@ -63,7 +61,7 @@ def write_serving_bundle(path, out, *, name, version=None, detect=DetectConfig()
 
     with atomic_path(version_dir) as temporary:
         try:
-            parity = export_detector(path, "saved_model", temporary, detect=detect, image_size=image_size)
+            parity = export_detector(path, "saved_model", temporary, **export_options)
         except ParityError as error:  # which names the temporary place
             raise ParityError(f"{version_dir}: not written, for it differs from {path}: {error.__cause__}") from error
         size = read_spec(temporary).image_size
