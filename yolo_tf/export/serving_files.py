@@ -153,7 +153,7 @@ others of the request are served all the same. A request holds up to {largest} i
     yolo-tf serve-bundle NEW.keras --name {name} --out THIS_DIRECTORY
 
 adds the next version as `canary`; `stable` stays where it is, an older canary is not served any more. A running server reads
-`serving/models.config` every 30 seconds. Clients choose:
+`serving/models.config` every 30 seconds; until it has loaded the new version, requests to `canary` fail. Clients choose:
 
     $URL/labels/stable:predict      $URL/labels/canary:predict      $URL/versions/2:predict
 
