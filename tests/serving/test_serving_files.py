@@ -1,5 +1,6 @@
 """The text files of a bundle, read by the parsers of those who read them, and held against each other."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -80,6 +81,16 @@ def test_compose_reads_it(tmp_path):
         pytest.skip("needs Docker Compose")
     (tmp_path / "compose.yaml").write_text(serving_files("Cells_v1.2")["compose.yaml"])
     subprocess.run(["docker", "compose", "--file", tmp_path / "compose.yaml", "config", "--quiet"], check=True)
+
+
+def test_the_smoke_script_says_that_it_needs_docker(tmp_path):
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    script = Path(__file__).parents[2] / "scripts" / "smoke_tf_serving.sh"
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    finished = subprocess.run([script, tmp_path, "tiny", "photo.jpg"], capture_output=True, text=True, env=environment)
+    assert finished.returncode == 2 and "no Docker daemon answers" in finished.stderr
+    assert subprocess.run([script], capture_output=True, env=environment).returncode == 2
 
 
 def test_kubernetes(kubernetes, name):

@@ -87,4 +87,4 @@ def test_a_thousand_requests_of_eight_clients(emulator):
         f" wrong; {REQUESTS / seconds:.1f} requests/s, median {median:.0f} ms, p95 {late:.0f} ms; the process"
         f" {before / 1e6:.0f} MB after {WARM_UP}, {growth:+.0f} MB at the end"
     )
-    assert growth < 100  # a leak of one decoded image in each request would be over 190 MB
+    assert growth < 100  # leaking the two letterboxed images of each request, float32, would be 369 MB
