@@ -38,7 +38,7 @@ def read_picture(path):
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("b.jpg", "a.PNG", "notes.txt", "deep/c.jpeg", "[x]/d.bmp"):
+    for name in ("b.jpg", "a.PNG", "notes.md", "deep/c.jpeg", "[x]/d.bmp"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
@@ -52,14 +52,26 @@ def test_files_directories_and_globs(folder):
     assert names("") == ["a.PNG", "b.jpg"]
     assert names("deep", "b.jpg", "") == ["deep/c.jpeg", "b.jpg", "a.PNG"]  # each once
     assert names("**") == ["[x]/d.bmp", "a.PNG", "b.jpg", "deep/c.jpeg"]
-    assert names("*.jpg", "notes.txt") == ["b.jpg", "notes.txt"]  # what is named is tried
+    assert names("*.jpg", "notes.md") == ["b.jpg", "notes.md"]  # what is named is tried
     assert names("[x]", "[x]/d.bmp") == ["[x]/d.bmp"]  # no pattern where such a path exists
 
 
-@pytest.mark.parametrize("source", ["none.jpg", "*.gif", "empty"])
+def test_a_list_names_images_from_where_it_lies_or_from_here(folder, monkeypatch):
+    monkeypatch.chdir(folder / "deep")
+    named = ("b.jpg", "", " deep/c.jpeg ", "c.jpeg", f"{folder}/a.PNG", "none.jpg")
+    (folder / "list.TXT").write_text("\n".join(named) + "\n")
+    found = [str(path) for path in list_images([folder / "list.TXT", folder / "b.jpg"])]
+    assert found == [f"{folder}/b.jpg", f"{folder}/deep/c.jpeg", "c.jpeg", f"{folder}/a.PNG", "none.jpg"]
+    (folder / "list.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="list.txt: is no text in UTF-8 .* Expected one path per line. Convert it"):
+        list_images([folder / "list.txt"])
+
+
+@pytest.mark.parametrize("source", ["none.jpg", "*.gif", "empty", "empty.txt"])
 def test_sources_without_images(source, folder):
     (folder / "empty").mkdir()
-    with pytest.raises(InputError, match="stands for no image. Expected an image file, a directory or a glob of .bmp, .gif,"):
+    (folder / "empty.txt").write_text("\n")
+    with pytest.raises(InputError, match="stands for no image. Expected.* a glob of .bmp, .gif, .* or a .txt list of paths"):
         list_images([folder / "b.jpg", folder / source])
 
 

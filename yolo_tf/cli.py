@@ -16,7 +16,7 @@ COMMANDS = {
     "find-lr": ("find_lr", "the loss over a rising learning rate, and a rate to take"),
     "search": ("search", "many training runs over a space of options (needs KerasTuner)"),
     "evaluate": ("evaluate", "COCO numbers of a .keras file, a SavedModel, a .tflite or an .onnx file"),
-    "predict": ("predict", "detect objects in images; pictures, JSON, txt"),
+    "predict": ("predict", "detect objects in images; pictures, JSON, txt; JSON lines and Parquet for any number"),
     "export": ("export", "write a SavedModel, a TFLite or an ONNX file and check it against the network"),
     "serve-bundle": ("serve_bundle", "a versioned directory for TensorFlow Serving: warm-up, batching, A/B of two versions"),
     "benchmark": ("benchmark", "latency, memory and start of network files of any format, measured in turns"),

@@ -34,11 +34,13 @@ class Prediction:
 
 
 def list_images(sources):
-    """Lists the image files that files, directories and globs stand for.
+    """Lists the image files that files, directories, globs and .txt lists stand for.
 
     Args:
         sources: paths. Of a directory and a glob the files with an image's suffix count, sorted; subdirectories
-            do not, unless a glob says `**`. A file that is named counts whatever its suffix.
+            do not, unless a glob says `**`. A .txt file names one image per line; where a relative path leads to
+            nothing from the list's directory, it begins at the working directory. Any other file that is named
+            counts whatever its suffix.
 
     Returns:
         list of Path, each once.
@@ -49,17 +51,27 @@ def list_images(sources):
     paths = []
     for source in sources:
         if Path(source).is_file():
-            found = [str(source)]
+            found = _listed_paths(Path(source)) if Path(source).suffix.lower() == ".txt" else [str(source)]
         else:
             pattern = f"{glob.escape(str(source))}/*" if Path(source).is_dir() else str(source)
             found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).suffix.lower() in IMAGE_SUFFIXES)
         if not found:
             raise InputError(
                 f"{source}: stands for no image. Expected an image file, a directory or a glob of"
-                f" {', '.join(sorted(IMAGE_SUFFIXES))} files. Check the path."
+                f" {', '.join(sorted(IMAGE_SUFFIXES))} files, or a .txt list of paths. Check the path."
             )
         paths += found
     return [Path(path) for path in dict.fromkeys(paths)]
+
+
+def _listed_paths(listing):
+    """Returns the paths that the lines of a .txt file name, as text; whether they are images shows when they are read."""
+    try:
+        lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{listing}: is no text in UTF-8 ({error.reason}). Expected one path per line. Convert it.") from error
+    beside = ((line, listing.parent / line) for line in lines if line)
+    return [str(path) if path.exists() else line for line, path in beside]
 
 
 def predict_image(detector, path, *, image_size, detect, rect=False):
@@ -102,14 +114,14 @@ def output_names(paths):
 
     Example: a/1.jpg, b/1.png, c.jpg -> 1, 1-2, c.
     """
-    counts, names = collections.Counter(), []
+    counts, names = collections.Counter(), {}
     for path in paths:
         name = path.stem
         while name in names:
             counts[path.stem] += 1
             name = f"{path.stem}-{counts[path.stem] + 1}"
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)
 
 
 def draw_prediction(prediction, class_names):
@@ -119,9 +131,15 @@ def draw_prediction(prediction, class_names):
 
 def prediction_to_json(prediction, class_names):
     """Returns a Prediction as plain values: path, height, width, and class, score and box (xyxy px) of each detection."""
-    height, width = prediction.image.shape[:2]
+    found = (prediction.boxes, prediction.scores, prediction.class_ids)
+    return detections_to_json(prediction.path, prediction.image.shape[:2], found, class_names)
+
+
+def detections_to_json(path, size_hw, found, class_names):
+    """Returns what `prediction_to_json` does; `found` is boxes, scores and class_ids as in a Prediction."""
+    height, width = size_hw
     return {
-        "path": str(prediction.path),
+        "path": str(path),
         "height": height,
         "width": width,
         "detections": [
@@ -131,9 +149,7 @@ def prediction_to_json(prediction, class_names):
                 "score": round(score, 6),
                 "box": [round(side, 3) for side in box],
             }
-            for class_id, score, box in zip(
-                prediction.class_ids.tolist(), prediction.scores.tolist(), prediction.boxes.tolist(), strict=True
-            )
+            for box, score, class_id in zip(*(array.tolist() for array in found), strict=True)
         ],
     }
 

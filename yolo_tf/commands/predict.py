@@ -1,4 +1,4 @@
-"""`yolo-tf predict`: a network file and images -> pictures, JSON, txt."""
+"""`yolo-tf predict`: a network file and images -> pictures, JSON, txt; JSON lines and Parquet for any number of images."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from pathlib import Path
 def add_arguments(parser):
     """Declares the arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras, .tflite or .onnx file or a SavedModel directory")
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="image files, directories, globs")
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="image files, directories, globs, .txt lists of paths")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: runs/predict, -2, -3 ...")
     parser.add_argument("--save-json", action="store_true", help="write DIR/detections.json")
     parser.add_argument("--save-txt", action="store_true", help="write DIR/labels/NAME.txt: class cx cy w h (fractions) score")
@@ -24,17 +24,25 @@ def add_arguments(parser):
     parser.add_argument("--rect", action="store_true", help="the smallest input that holds the image at its scale; faster")
     parser.add_argument("--augment", action="store_true", help="look at three scales of each image, one of them mirrored")
     parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; default: as trained")
+    parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
+    bulk = parser.add_argument_group("any number of images (docs/predict.md)")
+    bulk.add_argument("--save-jsonl", action="store_true", help="write DIR/detections.jsonl, one image per line, as they come")
+    bulk.add_argument("--save-parquet", action="store_true", help="write DIR/detections-00000.parquet, ... (needs pyarrow)")
+    bulk.add_argument("--batch", type=int, metavar="N", help="images in one call of the network (default 8)")
+    bulk.add_argument("--part-images", type=int, metavar="N", help="images of one Parquet file (default 1000)")
+    bulk.add_argument("--resume", action="store_true", help="go on in --out behind the last image that is written")
+    bulk.add_argument("--on-bad-image", choices=("skip", "stop"), help="write its error and go on (default), or stop there")
 
 
 def run(arguments):
-    """Predicts image by image; writes the files, prints a line each and returns the totals."""
+    """Predicts and writes the files; prints a line for each image, or a progress bar for many, and returns the totals."""
     import dataclasses
 
     from yolo_tf.config import DetectConfig
     from yolo_tf.detector_file import read_spec
-    from yolo_tf.errors import InputError
     from yolo_tf.run_directory import next_free_directory
 
+    in_bulk = _check_options(arguments)
     detect = DetectConfig(
         score_threshold=arguments.score_threshold,
         iou_threshold=arguments.iou_threshold,
@@ -49,21 +57,13 @@ def run(arguments):
     load_tensorflow()
     import numpy as np
 
-    from yolo_tf.atomic import write_json, write_text
-    from yolo_tf.drawing import write_picture
-    from yolo_tf.prediction import (
-        draw_prediction,
-        list_images,
-        output_names,
-        predict_image,
-        prediction_to_json,
-        prediction_to_yolo_txt,
-    )
+    from yolo_tf.prediction import list_images, output_names
     from yolo_tf.runtime import check_any_size, choose_image_size, detect_images, open_detector
     from yolo_tf.test_time_augmentation import augment_candidates
 
+    bulk_options = _bulk_options(arguments) if in_bulk else None
     paths = list_images(arguments.sources)
-    pictures = [out / f"{name}.jpg" for name in output_names(paths)]
+    pictures = [out / f"{name}.jpg" for name in output_names(paths)] if _writes_per_image(arguments) else []
     _protect_sources(paths, pictures)
     detector = open_detector(arguments.model)
     for option, given in (("--rect", arguments.rect), ("--augment", arguments.augment)):
@@ -73,19 +73,31 @@ def run(arguments):
         augmented = augment_candidates(detector.candidates, detector.spec.anchors)
         detector = dataclasses.replace(detector, candidates=augmented)
     image_size = choose_image_size(detector, arguments.image_size)
-    class_names = detector.spec.class_names
     detect_images(detector, np.zeros([1, *image_size, 3], np.uint8), detect)  # so that no figure holds the start-up
+    how = {"image_size": image_size, "detect": detect}
+    if in_bulk:
+        return _predict_bulk(detector, paths, pictures, out, arguments, options=bulk_options, **how)
+    return _predict_one_by_one(detector, paths, pictures, out, arguments, **how)
 
+
+def _predict_one_by_one(detector, paths, pictures, out, arguments, *, image_size, detect):
+    """Predicts image by image, all results in memory; prints a line each."""
+    import numpy as np
+
+    from yolo_tf.atomic import write_json
+    from yolo_tf.errors import InputError
+    from yolo_tf.prediction import predict_image, prediction_to_json
+
+    class_names = detector.spec.class_names
     rows, milliseconds, unreadable = [], [], []
-    for path, picture in zip(paths, pictures, strict=True):
+    for index, path in enumerate(paths):
         try:
             prediction = predict_image(detector, path, image_size=image_size, detect=detect, rect=arguments.rect)
         except InputError as error:
             unreadable.append((path, error))
             continue
-        write_picture(draw_prediction(prediction, class_names), picture)
-        if arguments.save_txt:
-            write_text(out / "labels" / f"{picture.stem}.txt", prediction_to_yolo_txt(prediction))
+        if pictures:
+            _write_files(prediction, pictures[index], class_names, arguments)
         rows.append(prediction_to_json(prediction, class_names))
         milliseconds.append(prediction.milliseconds)
         print(f"{path}: {_summary(rows[-1]['detections'])}  ({prediction.milliseconds:.1f} ms)")
@@ -109,6 +121,99 @@ def run(arguments):
         "num_detections": detections,
         "median_milliseconds": float(np.median(milliseconds)),
     }
+
+
+def _predict_bulk(detector, paths, pictures, out, arguments, *, options, image_size, detect):
+    """Predicts in batches, row by row into files; shows how far it is."""
+    import time
+
+    from yolo_tf.bulk_prediction import predict_to_files
+    from yolo_tf.bulk_prediction.progress import progress_bar
+    from yolo_tf.data.images import read_image
+    from yolo_tf.prediction import Prediction
+
+    show = progress_bar(len(paths))
+
+    def watch(start, results):
+        for index, result in enumerate(results, start=start):
+            if pictures and result.error is None:
+                image = read_image(result.path)  # a second time: few would fit into memory as they are
+                found = {"boxes": result.boxes, "scores": result.scores, "class_ids": result.class_ids}
+                prediction = Prediction(path=result.path, image=image, milliseconds=0.0, **found)
+                _write_files(prediction, pictures[index], detector.spec.class_names, arguments)
+        show(start + len(results))
+
+    began = time.perf_counter()
+    totals = predict_to_files(
+        detector, paths, out, image_size=image_size, detect=detect, options=options, augmented=arguments.augment, watch=watch
+    )
+    speed = totals.images / (time.perf_counter() - began)
+    before = f" after the {totals.images_before} there were" if totals.images_before else ""
+    bad = f", {totals.bad_images} of them unreadable (rows with an error)" if totals.bad_images else ""
+    print(f"{totals.images} images{before}{bad}, {totals.detections} detections, {speed:.1f} images/s -> {out}")
+    return {
+        "out": str(out),
+        "num_images_before": totals.images_before,
+        "num_images": totals.images,
+        "num_bad_images": totals.bad_images,
+        "num_detections": totals.detections,
+        "images_per_second": speed,
+    }
+
+
+def _check_options(arguments):
+    """Returns whether any number of images is predicted; raises InputError where options do not go together."""
+    from yolo_tf.errors import InputError
+
+    in_bulk = arguments.save_jsonl or arguments.save_parquet
+    given = {
+        "--batch": arguments.batch is not None,
+        "--part-images": arguments.part_images is not None,
+        "--resume": arguments.resume,
+        "--on-bad-image": arguments.on_bad_image is not None,
+    }
+    alone = next((option for option in given if given[option] and not in_bulk), None)
+    if alone:
+        raise InputError(f"{alone}: belongs to --save-jsonl or --save-parquet. Expected one of them. Add it, or leave this out.")
+    if in_bulk and arguments.save_json:
+        raise InputError("--save-json: holds all images in memory. Expected --save-jsonl or --save-parquet alone. Leave it out.")
+    if arguments.resume and arguments.out is None:
+        raise InputError("--resume: there is no --out. Expected the directory of the run to go on with. Add --out DIR.")
+    if arguments.no_pictures and not (in_bulk or arguments.save_json or arguments.save_txt):
+        raise InputError("--no-pictures: nothing is left to write. Expected --save-jsonl, -parquet, -json or -txt. Add one.")
+    return in_bulk
+
+
+def _bulk_options(arguments):
+    """Returns the BulkOptions of the command line."""
+    from yolo_tf.bulk_prediction import BulkOptions
+
+    batch = 1 if arguments.rect and arguments.batch is None else arguments.batch
+    given = {"batch_size": batch, "part_images": arguments.part_images}
+    return BulkOptions(
+        formats=("jsonl",) * arguments.save_jsonl + ("parquet",) * arguments.save_parquet,
+        rect=arguments.rect,
+        stop_on_bad_image=arguments.on_bad_image == "stop",
+        resume=arguments.resume,
+        **{name: number for name, number in given.items() if number is not None},
+    )
+
+
+def _writes_per_image(arguments):
+    """Returns whether each image gets a file of its own."""
+    return arguments.save_txt or not arguments.no_pictures
+
+
+def _write_files(prediction, picture, class_names, arguments):
+    """Writes the picture and the txt file of a Prediction, or one of them."""
+    from yolo_tf.atomic import write_text
+    from yolo_tf.drawing import write_picture
+    from yolo_tf.prediction import draw_prediction, prediction_to_yolo_txt
+
+    if not arguments.no_pictures:
+        write_picture(draw_prediction(prediction, class_names), picture)
+    if arguments.save_txt:
+        write_text(picture.parent / "labels" / f"{picture.stem}.txt", prediction_to_yolo_txt(prediction))
 
 
 def find_class_ids(words, class_names):
