@@ -45,8 +45,8 @@ class Detector:
         found = {name: tensor.numpy() for name, tensor in found.items()}
         return pyarrow.Table.from_pylist(
             [
-                {"path": str(path), "detections": self._detections(found, index), "error": ERRORS.get(int(found["status"][index]))}
-                for index, path in enumerate(batch["path"])
+                {"path": str(path), "detections": self._detections(found, index), "error": ERRORS.get(int(status))}
+                for index, (path, status) in enumerate(zip(batch["path"], found["status"], strict=True))
             ],
             schema=SCHEMA,
         )

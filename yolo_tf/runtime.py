@@ -29,7 +29,7 @@ class Detector:
     candidates: Callable  # images uint8 or float32 [B, H, W, 3] -> (boxes float32 [B, D, 4] px, scores float32 [B, D, C])
     fixed_image_size: tuple[int, int] | None = None  # (height, width) px that the file takes; None = multiples of the stride
     network: keras.Model | None = None  # images float32 [B, H, W, 3] -> L raw predictions; .keras only
-    serve: Callable | None = None  # images -> Detections with the thresholds inside the file; SavedModel only
+    serve: Callable | None = None  # images -> Detections with the thresholds inside the file; None where it holds none
 
 
 def open_detector(path, *, threads=None):
@@ -170,21 +170,28 @@ def _open_saved_model(path, spec, threads):
 
 def _open_tflite(path, spec, threads):
     interpreter = _tflite_interpreter()(model_path=str(path), num_threads=threads)
-    runner = interpreter.get_signature_runner("candidates")
-    details = runner.get_input_details()["images"]
+    runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+    details = runners["candidates"].get_input_details()["images"]
     _, height, width, _ = (int(side) for side in details["shape"])
 
-    def candidates(images):
+    def call(signature, names, images):
         images = np.asarray(images)
         if images.shape[1:3] != (height, width):
             raise _wrong_size(path, images.shape[1:3], (height, width))
         if details["dtype"] == np.uint8:
             images = np.round(images).clip(0, 255)
         images = images.astype(details["dtype"])
-        found = [runner(images=image[None]) for image in images]  # the file holds a batch of one
-        return tuple(tf.concat([answer[name] for answer in found], 0) for name in ("boxes", "scores"))
+        found = [runners[signature](images=image[None]) for image in images]  # the file holds a batch of one
+        return tuple(tf.concat([answer[name] for answer in found], 0) for name in names)
 
-    return {"candidates": candidates, "fixed_image_size": (height, width)}
+    def candidates(images):
+        return call("candidates", ("boxes", "scores"), images)
+
+    def serve(images):
+        return Detections(*call("detections", ("boxes", "scores", "class_ids", "num_detections"), images))
+
+    suppresses = "detections" in runners
+    return {"candidates": candidates, "fixed_image_size": (height, width), "serve": serve if suppresses else None}
 
 
 def _open_onnx(path, spec, threads):

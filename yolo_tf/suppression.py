@@ -32,7 +32,7 @@ def suppress(boxes, scores, detect):
         InputError: a number in `detect.class_ids` is C or more.
     """
     if detect.class_ids:
-        scores = _scores_of_kept_classes(scores, detect)
+        scores = scores_of_kept_classes(scores, detect)
     best_scores = tf.reduce_max(scores, -1)
     num_candidates = tf.minimum(detect.max_candidates, tf.shape(scores)[1])
     best_scores, order = tf.math.top_k(best_scores, num_candidates)
@@ -45,7 +45,7 @@ def suppress(boxes, scores, detect):
     return _suppress_per_class(boxes, scores, detect)
 
 
-def _scores_of_kept_classes(scores, detect):
+def scores_of_kept_classes(scores, detect):
     """Returns the scores, 0 wherever `detect.class_ids` says that a class or a candidate does not count."""
     num_classes = scores.shape[-1]
     if max(detect.class_ids) >= num_classes:

@@ -87,6 +87,7 @@ def test_the_facts_ride_along(exported):
         "precision": "int8",
         "pixels": {"order": "RGB", "least": 0, "largest": 255, "letterbox_grey": 114},
         "calibration": "17 pictures",
+        "nms": None,
     }
 
 

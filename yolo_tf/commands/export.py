@@ -9,7 +9,7 @@ def add_arguments(parser):
     """Declares the arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file of `yolo-tf train`")
     parser.add_argument(
-        "overrides", nargs="*", metavar="detect.key=value", help="thresholds, of a SavedModel for good (`yolo-tf show config`)"
+        "overrides", nargs="*", metavar="detect.key=value", help="thresholds, of a SavedModel and with --nms for good"
     )
     parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model, tflite or onnx")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory (SavedModel), .tflite or .onnx file")
@@ -28,6 +28,7 @@ def add_arguments(parser):
     tflite.add_argument("--calibration-images", type=int, default=64, metavar="N", help="images of it, at random (default 64)")
     tflite.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default 0)")
     tflite.add_argument("--io", default="float", metavar="TYPE", help="int8: float (default) or uint8 pixels in")
+    tflite.add_argument("--nms", action="store_true", help="suppress inside the file, in float: a second signature, detections")
     tflite.add_argument("--per-layer", type=Path, metavar="FILE", help="int8: write the rounding error of every layer, CSV")
 
 
@@ -138,7 +139,7 @@ def _read_comparison(sources, arguments):
 
 def _read_quantization(arguments):
     """Returns the Quantization of a TFLite file, with its calibration images; None where none of its options is given."""
-    given = arguments.precision, arguments.calibration, arguments.per_layer, arguments.io != "float"
+    given = arguments.precision, arguments.calibration, arguments.per_layer, arguments.io != "float", arguments.nms
     if not any(given):
         return None
     import numpy as np
@@ -161,4 +162,5 @@ def _read_quantization(arguments):
         calibration=images,
         calibration_origin=origin,
         per_layer=arguments.per_layer,
+        nms=arguments.nms,
     )

@@ -70,11 +70,12 @@ def export_detector(
         path: `.keras` file of a detector.
         format: a row of EXPORTERS.
         out: where to write; a directory for "saved_model". An earlier export there is replaced.
-        detect: DetectConfig; becomes part of a SavedModel, and is what the comparison runs at.
+        detect: DetectConfig; becomes part of a SavedModel and of a TFLite file with suppression, and is what the
+            comparison runs at.
         image_size: (height, width) px of the comparison, and for good of a TFLite file and of what a SavedModel
             makes of encoded images; one number = square, None = that of training.
         comparison: Comparison.
-        quantization: Quantization of a TFLite file, its calibration images of any size; None = float32.
+        quantization: Quantization of a TFLite file, its calibration images of any size; None = float32, no suppression.
 
     Returns:
         ParityReport, with the accuracy where there is a data set.
@@ -89,7 +90,8 @@ def export_detector(
     out = Path(out)
     _check_out(out, exporter.suffix, format)
     if quantization is not None and not exporter.quantizes:
-        raise InputError(f"--precision: does not fit --format {format}. Expected --format tflite. Leave --precision out.")
+        option = "--nms" if quantization.nms else "--precision"
+        raise InputError(f"{option}: does not fit --format {format}. Expected --format tflite. Leave {option} out.")
     detector = open_detector(path)
     if detector.network is None:
         raise InputError(f"{path}: is an export already. Expected a .keras file. Export the network that it was made from.")

@@ -14,6 +14,8 @@ from yolo_tf.errors import InputError
 from yolo_tf.export.tflite_graph import read_operations
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+# An operation with two outputs does not go by the name of either. Behind the decode of --nms; 256 scores would be too few.
+FLOAT_OPERATIONS = ["TOPK_V2"]
 
 
 def convert_int8(converter, *, calibration, io_type, per_layer=None):
@@ -50,7 +52,7 @@ def convert_int8(converter, *, calibration, io_type, per_layer=None):
         # Of the public ways to int8 the only one that can leave named operations in float.
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=samples)
         decode = names_behind_convolutions(read_operations(debugger.calibrated_model))
-        debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decode)
+        debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decode, denylisted_ops=FLOAT_OPERATIONS)
     content = debugger.get_nondebug_quantized_model()
     check_convolutions(content)
     if per_layer is not None:

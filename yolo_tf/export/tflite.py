@@ -1,4 +1,4 @@
-"""Network -> TFLite file of built-in operations, in one of four precisions."""
+"""Network -> TFLite file of built-in operations, in one of four precisions, with or without suppression."""
 
 import dataclasses
 import json
@@ -18,6 +18,7 @@ from yolo_tf.export.int8 import convert_int8
 from yolo_tf.export.parity import EXACT, Tolerance
 from yolo_tf.export.split_head import split_head
 from yolo_tf.export.tflite_graph import read_operations
+from yolo_tf.export.tflite_nms import CANDIDATES, FIXED, check_detect, split_signature, suppress_one_image
 from yolo_tf.lookup import look_up
 
 FACTS_MEMBER = "tflite.json"  # in the ZIP behind the network, beside detector.json
@@ -27,13 +28,14 @@ LEAST_CALIBRATION = 16  # images; fewer show too little of what a network meets
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Quantization:
-    """In which numbers a TFLite file holds and computes its network."""
+    """In which numbers a TFLite file holds and computes its network, and what comes behind it."""
 
     precision: str = "float32"  # a row of PRECISIONS
     io_type: str = "float"  # one of IO_TYPES; "uint8" for int8 only
     calibration: Sequence | None = None  # uint8 [h, w, 3] each, RGB, of any size; int8 only
     calibration_origin: str = ""  # words for where these images come from, kept in the file
     per_layer: Path | None = None  # CSV file for the rounding error of every layer; int8 only
+    nms: bool = False  # whether the file suppresses, in float, at thresholds that it keeps
 
     def __post_init__(self):
         look_up(PRECISIONS, self.precision, kind="precision")
@@ -105,27 +107,34 @@ def write_tflite(network, path, *, anchors, detect, image_size, quantization=Qua
     """Writes a TFLite file with decode inside, for one image of one size.
 
     Its signature `candidates` takes `images` float32 (or uint8) [1, H, W, 3], RGB 0..255, and gives boxes float32
-    [1, D, 4] xyxy input px and scores float32 [1, D, C]. Suppression is left to the caller: TFLite has no batched,
-    class-aware operation for it.
+    [1, D, 4] xyxy input px and scores float32 [1, D, C]. With `quantization.nms` a second one, `detections`, gives
+    boxes float32 [1, K, 4], scores float32 [1, K], class_ids int32 [1, K] and num_detections int32 [1], as a SavedModel
+    does; without, suppression is left to the caller.
 
     Args:
         network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
         path: the file to create.
         anchors: AnchorSet.
-        detect: not used; the file holds no threshold.
+        detect: DetectConfig; with `quantization.nms` its thresholds become part of the file.
         image_size: (height, width) px, fixed in the file.
         quantization: Quantization, its calibration images of size `image_size`.
 
     Raises:
-        InputError: the network needs an operation that TFLite lacks, or has parts that int8 cannot hold.
+        InputError: the network needs an operation that TFLite lacks, or has parts that int8 cannot hold, or `detect`
+            is nothing that TFLite can suppress by.
     """
+    if quantization.nms:
+        check_detect(detect)
     num_parameters = network.count_params()
     if quantization.precision == "int8":
         network = split_head(network)
 
     def candidates(images):
         boxes, scores = decode_predictions(network(images, training=False), anchors)
-        return {"boxes": boxes, "scores": scores}
+        if not quantization.nms:
+            return {"boxes": boxes, "scores": scores}
+        found = suppress_one_image(boxes, scores, detect)
+        return {**found, f"{CANDIDATES}boxes": boxes, f"{CANDIDATES}scores": scores}
 
     archive = keras.export.ExportArchive()
     archive.add_endpoint("candidates", candidates, [tf.TensorSpec([1, *image_size, 3], tf.float32, name="images")])
@@ -142,8 +151,8 @@ def write_tflite(network, path, *, anchors, detect, image_size, quantization=Qua
             reason = " ".join(str(error).split())[:300]
             raise InputError(f"TFLite: the network does not convert ({reason}). Expected built-in operations only.") from error
     check_tflite(content, num_parameters=num_parameters)
-    Path(path).write_bytes(content)
-    _attach_facts(path, quantization)
+    Path(path).write_bytes(split_signature(content) if quantization.nms else content)
+    _attach_facts(path, quantization, detect)
 
 
 def check_tflite(content, *, num_parameters):
@@ -167,12 +176,13 @@ def check_tflite(content, *, num_parameters):
         )
 
 
-def _attach_facts(path, quantization):
+def _attach_facts(path, quantization, detect):
     """Writes into the file what its tensors do not say of themselves."""
     facts = {
         "precision": quantization.precision,
         "pixels": {"order": "RGB", "least": 0, "largest": 255, "letterbox_grey": PAD_GREY},
         "calibration": quantization.calibration_origin or None,
+        "nms": {name: getattr(detect, name) for name in FIXED} if quantization.nms else None,
     }
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(FACTS_MEMBER, json.dumps(facts, indent=1))
