@@ -66,6 +66,12 @@ def test_activations_by_hand(kind, at_minus_two, at_three):
     np.testing.assert_allclose(layer(np.array([-2.0, 3.0], np.float32)), [at_minus_two, at_three], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("relu6", [0, 0, 1, 6]), ("hard_silu", [0, -1 / 3, 2 / 3, 7])])
+def test_activations_for_int8_by_hand(kind, expected):
+    layer = activation_layer(kind, name="block_activation")
+    np.testing.assert_allclose(layer(np.array([-4.0, -2.0, 1.0, 7.0], np.float32)), expected, rtol=1e-5, atol=1e-7)
+
+
 def test_unknown_activation():
     with pytest.raises(InputError, match="unknown activation 'mich'. Did you mean 'mish'"):
         model_of(conv_block, 3, 4, activation="mich")

@@ -26,8 +26,11 @@ class ModelConfig:
     neck: str = option("csp_pan", "a row of NECKS")
     depth: float = option(0.33, "depth multiple of a scalable backbone (csp_darknet, yolov4_csp) and of the neck")
     width: float = option(0.25, "width multiple of a scalable backbone and of the neck")
-    activation: Literal["silu", "mish", "leaky_relu", "relu"] = option(
-        "silu", "activation of a scalable backbone and of the neck; leaky_relu has slope 0.1"
+    activation: Literal["silu", "mish", "leaky_relu", "relu", "relu6", "hard_silu"] = option(
+        "silu", "activation of a scalable backbone and of the neck; leaky_relu has slope 0.1; relu6 and hard_silu suit int8"
+    )
+    backbone_activation: Literal["own", "relu", "relu6", "hard_silu"] = option(
+        "own", "keras.applications: in place of every SiLU and ReLU of the backbone, its weights as they are; own = as published"
     )
     anchors: tuple = option((), "[[[w, h], ...], ...] px, fine to coarse; empty = YOLOv5's COCO anchors")
     autoanchor: bool = option(True, "fit anchors to the training boxes where the default ones match too few (recall below 0.98)")

@@ -11,12 +11,15 @@ import keras
 
 from yolo_tf.lookup import look_up
 
-# SiLU: arXiv:1702.03118; Mish: arXiv:1908.08681; leaky ReLU with the slope of Darknet: arXiv:1506.02640, section 2.2.
+# SiLU: arXiv:1702.03118; Mish: arXiv:1908.08681; leaky ReLU with the slope of Darknet: arXiv:1506.02640, section 2.2;
+# ReLU6: arXiv:1704.04861; hard SiLU (hard swish), x relu6(x + 3) / 6: arXiv:1905.02244, section 5.2.
 ACTIVATIONS = {
     "silu": functools.partial(keras.layers.Activation, "silu"),
     "mish": functools.partial(keras.layers.Activation, "mish"),
     "leaky_relu": functools.partial(keras.layers.LeakyReLU, 0.1),
     "relu": functools.partial(keras.layers.Activation, "relu"),
+    "relu6": functools.partial(keras.layers.Activation, "relu6"),
+    "hard_silu": functools.partial(keras.layers.Activation, "hard_silu"),
 }
 
 

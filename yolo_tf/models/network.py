@@ -42,10 +42,17 @@ def build_network(model, *, num_classes, anchors, backbone=None):
         raise InputError(f"config.model.anchors: levels have strides {anchors.strides}. Expected {STRIDES}.")
     scaling = dict(depth=model.depth, width=model.width, activation=model.activation)
     if backbone is not None or model.backbone == KERAS_MODEL:
+        _check_own_activation(model)
         own = backbone if backbone is not None else read_keras_model(model.backbone_file)
         backbone, scalable = keras_model_backbone(own, taps=model.taps, pixels=model.pixels), False
     else:
-        backbone = build_backbone(model.backbone, weights=model.backbone_weights, drop_path=model.drop_path, **scaling)
+        backbone = build_backbone(
+            model.backbone,
+            weights=model.backbone_weights,
+            own_activation=model.backbone_activation,
+            drop_path=model.drop_path,
+            **scaling,
+        )
         scalable = BACKBONES[model.backbone].scalable
     features = tuple(backbone.outputs)
     if not scalable:  # a scalable backbone has the widths of the neck already
@@ -103,6 +110,15 @@ def network_anchors(model):
             " [width, height] pairs, px, above 0. Leave it empty for YOLOv5's anchors."
         )
     return anchor_set(STRIDES, sizes)
+
+
+def _check_own_activation(model):
+    """Raises InputError where a network of the user's own is to get other activations."""
+    if model.backbone_activation != "own":
+        raise InputError(
+            f"config.model.backbone_activation: got {model.backbone_activation} for a network of your own. Expected own."
+            " Build it with the activation that you want."
+        )
 
 
 def _identifier(name):

@@ -10,6 +10,8 @@ The graphs of keras.applications are rebuilt layer by layer, under their own lay
 - nested `Sequential` models are unfolded, and arithmetic without a layer of its own gets one with a name:
   the residual sums of ConvNeXt (`..._block_0_add`), the constants in the hard sigmoid of MobileNetV3, the
   scaled residual sums of Inception-ResNet.
+- with an `activation`, that stands in place of every SiLU, ReLU and their relatives, of layers and inside convolutions.
+  Gates (sigmoid, and the hard one of MobileNetV3) stay, and so does every weight, since an activation has none.
 - a layer that Keras numbered through the whole process (`conv2d_97`) gets the number it would have in a new
   process, so that its weights are found by name in every file.
 """
@@ -23,10 +25,12 @@ from yolo_tf.errors import InputError
 from yolo_tf.models.backbones.transfer import describe_fit, stored_tensors
 
 # Every multiple of 32 gives the same graph, while NASNet leaves out layers when it is built for an open size.
+# Names in keras.activations of what `activation` may stand for: alike near 0 and above, so that weights keep their sense.
+REPLACEABLE = ("silu", "swish", "relu", "relu6", "hard_silu", "hard_swish")
 BUILD_SIZE = 224  # the multiple of 32 that Keras' ImageNet weights of NASNet are bound to
 
 
-def build_application(pixels, *, constructor, taps, weights, same_padding=False, bgr=False, drop_path=0.0):
+def build_application(pixels, *, constructor, taps, weights, same_padding=False, bgr=False, activation=None, drop_path=0.0):
     """Builds a keras.applications network up to its taps.
 
     Args:
@@ -38,6 +42,7 @@ def build_application(pixels, *, constructor, taps, weights, same_padding=False,
         same_padding: whether windows that are published without padding get it, so that 640 px become
             80, 40 and 20 cells (Inception: 77, 38, 18). Weights stay what they are.
         bgr: whether the published weights are for images in BGR order. `pixels` are in RGB order all the same.
+        activation: name in keras.activations for every REPLACEABLE one; None = as published.
         drop_path: ConvNeXt: rate of the last block in stochastic depth, 0 <= rate < 1; see `_drop_rates`.
 
     Returns:
@@ -58,7 +63,7 @@ def build_application(pixels, *, constructor, taps, weights, same_padding=False,
         if isinstance(operation, keras.Sequential):
             [x] = arguments
             for layer in operation.layers:
-                x = _rebuilt_layer(layer, layer.name, same_padding)(x)
+                x = _rebuilt_layer(layer, layer.name, same_padding, activation)(x)
             return x
         if type(operation).__name__ == "CustomScaleLayer":  # of Inception-ResNet, no public layer
             return _scaled_sum(*arguments[0], scale=operation.scale)
@@ -67,7 +72,9 @@ def build_application(pixels, *, constructor, taps, weights, same_padding=False,
         if operation.name in drop_rates:
             name = f"{operation.name.removesuffix('_identity')}_drop_path"
             return keras.layers.Dropout(drop_rates[operation.name], noise_shape=(None, 1, 1, 1), name=name)(*arguments)
-        return _rebuilt_layer(operation, names[operation.name], same_padding)(*arguments, **keywords)
+        is_gate = isinstance(operation, keras.layers.ReLU) and not isinstance(_operation_before(operation), keras.Layer)
+        new_activation = None if is_gate else activation
+        return _rebuilt_layer(operation, names[operation.name], same_padding, new_activation)(*arguments, **keywords)
 
     rebuilt = keras.models.clone_model(
         network, input_tensors=images, clone_function=lambda operation: operation, call_function=rebuild
@@ -163,10 +170,14 @@ def _is_depthwise(layer):
     return isinstance(layer, keras.layers.Conv2D) and layer.groups > 1 and layer.groups == layer.filters
 
 
-def _rebuilt_layer(layer, name, same_padding):
-    """Returns a new layer of this name that computes the same, without its weights."""
+def _rebuilt_layer(layer, name, same_padding, activation=None):
+    """Returns a new layer of this name that computes the same but for its activation, without its weights."""
+    if activation and isinstance(layer, keras.layers.ReLU):
+        return keras.layers.Activation(activation, dtype=layer.dtype_policy, name=name)
     if not _is_depthwise(layer):
         config = layer.get_config() | {"name": name}
+        if activation and config.get("activation") in REPLACEABLE:
+            config["activation"] = activation
         if same_padding and config.get("padding") == "valid":
             # At stride 2 and an even size the padding is at the bottom and right: windows start where they did.
             config["padding"] = "same"
@@ -202,6 +213,11 @@ def _scaled_sum(first, branch, *, scale):
     name = _layer_before(branch)
     scaled = keras.layers.Rescaling(scale, name=f"{name}_scale")(branch)
     return keras.layers.Add(name=f"{name}_add")([first, scaled])
+
+
+def _operation_before(operation):
+    """Returns what computes the one input of `operation`: the sum `x + 3`, no layer, in the hard sigmoid of MobileNetV3."""
+    return operation.input._keras_history.operation
 
 
 def _layer_before(x):

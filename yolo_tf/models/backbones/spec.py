@@ -34,7 +34,7 @@ class BackboneSpec:
     """One row of BACKBONES."""
 
     family: str  # networks of one paper
-    build: Callable  # (pixels, *, weights[, depth, width, activation]) -> tuple of features, fine to coarse
+    build: Callable  # (pixels, *, weights[, depth, width][, activation]) -> tuple of features, fine to coarse
     taps: tuple[FeatureTap, ...]
     pixel_scaling: tuple  # (scale, offset)
     trainable_params: int  # up to the last tap, at depth and width 1
@@ -42,6 +42,7 @@ class BackboneSpec:
     licence: str  # of the code that builds it
     weights: str = NO_WEIGHTS  # where initial weights come from, besides files
     weights_licence: str = ""  # of those weights, and where they were ported from; empty where there are none
+    own_activation: bool = True  # False: `build` takes another `activation` than the published one
     scalable: bool = False  # follows config.model.depth, width and activation; its features have the widths of the neck
 
 
