@@ -9,7 +9,7 @@ from yolo_tf.atomic import remove_leftovers, write_json
 from yolo_tf.bulk_prediction import jsonl, parquet
 from yolo_tf.errors import InputError
 
-SETTINGS = "settings.json"  # in the directory: what every image was looked at with
+SETTINGS = "prediction_settings.json"  # in the directory: what every image was looked at with
 
 
 class Output(NamedTuple):
