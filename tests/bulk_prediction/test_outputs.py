@@ -119,7 +119,7 @@ def test_another_run_is_not_gone_on_with(options, message, tmp_path):
 
 def test_files_of_something_else(tmp_path):
     (tmp_path / "detections.jsonl").write_text("{}\n")
-    with pytest.raises(InputError, match="prediction_settings.json: cannot be read .FileNotFoundError.. Expected the settings of the run"):
+    with pytest.raises(InputError, match="prediction_settings.json: cannot be read .FileNotFoundError.. Expected the set"):
         start(tmp_path)
     (tmp_path / "detections.jsonl").unlink()
     start(tmp_path)
