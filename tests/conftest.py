@@ -26,7 +26,7 @@ def tiny_anchors():
     return anchor_set((8, 16, 32), [[(10, 14), (20, 12)], [(30, 40), (60, 30)], [(90, 70), (120, 150)]])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_network():
     """Returns a function that builds a small detector network: images -> three raw predictions, A = 2."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import keras
 
 from yolo_tf.atomic import atomic_path
-from yolo_tf.detector_file import attach_spec
+from yolo_tf.detector_file import attach_spec, read_spec
 from yolo_tf.errors import InputError
-from yolo_tf.export.fold import float32_copy
+from yolo_tf.export.fold import copy_for, float32_copy
 from yolo_tf.models.backbones.transfer import describe_fit, tensors_of
 
 
@@ -79,7 +79,7 @@ def load_weights(network, path):
         InputError: no such file, not a Keras network, or no layer fits.
     """
     path = Path(path)
-    theirs = {layer.name: layer for layer in _read_network(path).layers if layer.weights}
+    theirs = {layer.name: layer for layer in read_network(path, option="config.model.weights").layers if layer.weights}
     ours = {layer.name: layer for layer in network.layers if layer.weights}
     fits = [name for name in ours if name in theirs and _shapes(ours[name]) == _shapes(theirs[name])]
     if not fits:
@@ -98,17 +98,59 @@ def load_weights(network, path):
     )
 
 
-def _read_network(path):
+def read_network(path, *, option):
+    """Reads the network of a `.keras` file.
+
+    Args:
+        path: the file.
+        option: its place in the config, for the error message.
+
+    Raises:
+        InputError: no such file, or not a Keras network.
+    """
+    path = Path(path)
     if not path.is_file() or path.suffix != ".keras":
         what = "is no .keras file" if path.exists() else "no such file"
-        raise InputError(f"{path}: {what}. Expected a .keras file. Check config.model.weights.")
+        raise InputError(f"{path}: {what}. Expected a .keras file. Check {option}.")
     try:
         return keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole .keras file. Check"
-            " config.model.weights."
+            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole .keras file. Check {option}."
         ) from error
+
+
+def read_detector_network(path, *, option, class_names, precision="float32"):
+    """Reads a detector from a `.keras` file, to be run on images of any size.
+
+    Args:
+        path: the file, with its detector.json.
+        option: its place in the config, for error messages.
+        class_names: what it must find, in this order.
+        precision: the dtype policy that it is to have.
+
+    Returns:
+        (keras.Model, DetectorSpec).
+
+    Raises:
+        InputError: no such file, no detector, a detector of other classes, or one for a single size.
+    """
+    network, spec = read_network(path, option=option), read_spec(path)
+    if spec.class_names != tuple(class_names):
+        raise InputError(
+            f"{path}: finds the classes {list(spec.class_names)}. Expected those of the data set, {list(class_names)}, in this"
+            f" order. Check {option} and data.classes."
+        )
+    channels = 5 + len(class_names)
+    wanted = [(None, None, None, len(sizes), channels) for sizes in spec.anchor_sizes]
+    found = [tuple(tensor.shape) for tensor in network.outputs]
+    if found != wanted or [tuple(tensor.shape) for tensor in network.inputs] != [(None, None, None, 3)]:
+        raise InputError(
+            f"{path}: takes {[tuple(tensor.shape) for tensor in network.inputs]} and gives {found}. Expected images"
+            f" [B, H, W, 3] of any size and raw predictions {wanted}, as yolo-tf writes them. Check {option}."
+        )
+    network.trainable = True  # all of it: what is frozen is for the run to say
+    return copy_for(network, precision) if precision != "float32" else network, spec
 
 
 def _shapes(layer):

@@ -58,17 +58,22 @@ def _show_model(arguments):
         raise InputError(f"--num-classes: got {arguments.num_classes}. Expected 1 or more. Leave it out for 80.")
     config = read_config(arguments.config, arguments.overrides)
 
+    from yolo_tf.detector_file import read_spec
     from yolo_tf.models.network import build_network, network_anchors
     from yolo_tf.models.report import format_report, network_report
+    from yolo_tf.network_file import read_network
 
-    network = build_network(
-        dataclasses.replace(config.model, backbone_weights="none"),  # counting needs no download
-        num_classes=arguments.num_classes,
-        anchors=network_anchors(config.model),
-    )
-    report = network_report(
-        network, model=config.model, num_classes=arguments.num_classes, image_size=config.data.image_size
-    )
+    model, num_classes = config.model, arguments.num_classes
+    if model.network:  # it has the classes that it has
+        network, spec = read_network(model.network, option="config.model.network"), read_spec(model.network)
+        model, num_classes = dataclasses.replace(model, name=spec.name), len(spec.class_names)
+    else:
+        network = build_network(
+            dataclasses.replace(model, backbone_weights="none"),  # counting needs no download
+            num_classes=num_classes,
+            anchors=network_anchors(model),
+        )
+    report = network_report(network, model=model, num_classes=num_classes, image_size=config.data.image_size)
     print(format_report(report))
     if arguments.rows:
         from yolo_tf.models.block_rows import block_rows, format_block_rows

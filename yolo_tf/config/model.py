@@ -7,6 +7,8 @@ from typing import Literal
 
 from yolo_tf.config.fields import option, require
 
+BESIDE_NETWORK = {"name", "network", "autoanchor", "batch_norm_momentum"}  # options that go with a network from a file
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -44,8 +46,22 @@ class ModelConfig:
         0.1, "factor on the initial kernels of a head that `weights` does not have, behind a neck that it has; 1 = as YOLOv5"
     )
     weights: str = option("", "a .keras file to start from: every layer that fits by name and shape")
+    network: str = option(
+        "", "a .keras file of a detector to train as it is: structure, weights and anchors; the options that build one stay out"
+    )
 
     def __post_init__(self):
+        if self.network:
+            stated = [
+                field.name
+                for field in dataclasses.fields(self)
+                if field.name not in BESIDE_NETWORK and getattr(self, field.name) != field.default
+            ]
+            require(
+                not stated,
+                f"config.model.network: the file says what the network is, but {', '.join(f'model.{name}' for name in stated)}"
+                " say something too. Expected none of them. Leave them out, or use model.weights.",
+            )
         require(self.depth > 0, f"config.model.depth: expected a number above 0, got {self.depth}.")
         require(
             self.backbone == "keras_model" or not (self.backbone_file or self.taps),

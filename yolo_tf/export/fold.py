@@ -13,6 +13,15 @@ def float32_copy(network):
     return _rebuild(network, find_folds=lambda network: {})
 
 
+def copy_for(network, policy):
+    """Copies a functional network, weights included, to the arithmetic of a dtype policy.
+
+    As in a network that is built under the policy, pixels are scaled in float32 and what comes out is float32.
+    """
+    outputs = {tensor._keras_history.operation.name for tensor in network.outputs}
+    return _rebuild(network, lambda network: {}, dtype=policy, float32_layers={"pixel_scaling", *outputs})
+
+
 def fold_batch_norm(network):
     """Copies a functional network for inference, every batch norm that can be folded into its convolution.
 
@@ -32,8 +41,8 @@ def fold_batch_norm(network):
     return _rebuild(network, find_folds=_find_folds)
 
 
-def _rebuild(network, find_folds):
-    """Clones `network` in float32; `find_folds(network)` maps names of convolutions to the batch norms to fold in."""
+def _rebuild(network, find_folds, *, dtype="float32", float32_layers=()):
+    """Clones `network` under a dtype policy; `find_folds(network)` maps names of convolutions to batch norms to fold in."""
     if isinstance(network, keras.Sequential):
         network = keras.Model(network.inputs, network.outputs, name=network.name)
     folds = find_folds(network)
@@ -42,10 +51,11 @@ def _rebuild(network, find_folds):
 
     def clone(layer):
         if isinstance(layer, keras.Model):
-            return _rebuild(layer, find_folds)  # with its weights, so it needs no entry in `clones`
+            # with its weights, so it needs no entry in `clones`
+            return _rebuild(layer, find_folds, dtype=dtype, float32_layers=float32_layers)
         config = layer.get_config()
         if isinstance(layer, keras.layers.Layer):
-            config["dtype"] = "float32"
+            config["dtype"] = "float32" if layer.name in float32_layers else dtype
         if layer.name in folds:
             config["use_bias"] = True
         clones[layer.name] = layer.__class__.from_config(config)

@@ -22,7 +22,7 @@ def build_network(model, *, num_classes, anchors, backbone=None):
     """Builds a detector network.
 
     Args:
-        model: ModelConfig. `model.weights` is not read here.
+        model: ModelConfig. `model.weights` and `model.network` are not read here.
         num_classes: C, 1 or more.
         anchors: AnchorSet of strides 8, 16, 32.
         backbone: a functional keras.Model of your own instead of a row of BACKBONES, with its weights; takes RGB
@@ -63,10 +63,15 @@ def build_network(model, *, num_classes, anchors, backbone=None):
     )
     network = keras.Model(backbone.inputs[0], outputs, name=_identifier(model.name))
     if model.batch_norm_momentum:
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = model.batch_norm_momentum
+        set_batch_norm_momentum(network, model.batch_norm_momentum)
     return network
+
+
+def set_batch_norm_momentum(network, momentum):
+    """Gives every batch norm of a network the momentum, 0..1."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
 
 
 def adapt_features(features, kind, *, width):

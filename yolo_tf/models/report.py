@@ -20,7 +20,7 @@ def network_report(network, *, model, num_classes, image_size):
 
     Args:
         network: keras.Model of `build_network`.
-        model: the ModelConfig it was built from.
+        model: the ModelConfig it was built from, or whose `network` it is.
         num_classes: C.
         image_size: (height, width) px, multiples of 32.
 
@@ -34,11 +34,14 @@ def network_report(network, *, model, num_classes, image_size):
     for layer in network.layers:
         params[part_of(layer)] += sum(math.prod(variable.shape) for variable in layer.trainable_variables)
     macs = count_macs(network, image_size=image_size)
+    taps = _tap_layers(network, model)
     initial_weights = {part: "random" if params[part] else "absent" for part in PARTS}
     if model.backbone_weights != "none":
         initial_weights["backbone"] = model.backbone_weights
     if model.weights:
         initial_weights = dict.fromkeys(PARTS, model.weights)
+    if model.network:
+        initial_weights = {part: model.network if count else "absent" for part, count in params.items()}
     return {
         "name": model.name,
         "image_size": list(image_size),
@@ -48,17 +51,19 @@ def network_report(network, *, model, num_classes, image_size):
         "flops": _with_total({part: 2 * count for part, count in macs.items()}),
         "taps": [
             {"layer": tap, "stride": stride, "channels": network.get_layer(tap).output.shape[-1]}
-            for tap, stride in zip(_tap_layers(network, model), STRIDES, strict=True)
+            for tap, stride in zip(taps, STRIDES[: len(taps)], strict=True)
         ],
         "initial_weights": initial_weights,
     }
 
 
 def _tap_layers(network, model):
-    """Returns the names of the layers that the features come from."""
+    """Returns the names of the layers that the features come from; none where a network's layers are not named by part."""
     declared = [tap.layer for tap in BACKBONES[model.backbone].taps] if model.backbone in BACKBONES else [""]
     if set(declared) <= {layer.name for layer in network.layers}:  # not so where a model of one's own was given
         return declared
+    if model.network and not {part_of(layer) for layer in network.layers} >= {"backbone", "neck", "head"}:
+        return ()
     return model.taps or find_taps(network, [layer for layer in network.layers if part_of(layer) == "backbone"])
 
 

@@ -44,13 +44,20 @@ def frozen_layers(network, freeze):
         list of keras layers with weights.
 
     Raises:
-        InputError: an unknown name, or everything would be frozen.
+        InputError: an unknown name, a part that the network does not have, or everything would be frozen.
     """
     known = (*PARTS, *STAGES)
     for name in freeze:
         if name not in known:
             hint = did_you_mean(name, known)
             raise InputError(f"config.train.freeze: unknown part '{name}'.{hint} Expected: {', '.join(known)}.")
+        if name in PARTS and not any(layer.weights for layer in network.layers if part_of(layer) == name):
+            raise InputError(
+                f"config.train.freeze: no layer of the network belongs to '{name}'. Expected a part that it has, by the names of"
+                f" its layers (neck_..., head_...; all others are the backbone). Leave {name} out."
+            )
+    if set(freeze) & {"backbone", *STAGES}:
+        _check_named_by_part(network, "train.freeze")
     stages = backbone_stages(network) if set(freeze) & set(STAGES) else {}
     frozen = [
         layer
@@ -74,10 +81,14 @@ def learning_rate_factors(network, *, backbone, layer_decay):
     Returns:
         dict: path of a trainable variable of the backbone -> factor. Those that are absent have 1.
 
+    Raises:
+        InputError: the names of the layers do not tell which are the backbone.
+
     Source: layer-wise decay, arXiv:2106.08254, appendix; by stage as in arXiv:2201.03545, appendix A.
     """
     if backbone == 1 and layer_decay == 1:
         return {}
+    _check_named_by_part(network, "train.backbone_learning_rate_multiplier and layer_decay")
     stages = backbone_stages(network)
     return {
         variable.path: backbone * layer_decay ** (len(STAGES) + 1 - stages[layer.name])
@@ -85,6 +96,15 @@ def learning_rate_factors(network, *, backbone, layer_decay):
         if layer.name in stages
         for variable in layer.trainable_variables
     }
+
+
+def _check_named_by_part(network, option):
+    """Raises InputError where every layer would count as the backbone, as in a network that was not built here."""
+    if not {part_of(layer) for layer in network.layers if layer.weights} - {"backbone"}:
+        raise InputError(
+            f"config.{option}: the layers of {network.name} do not say which are the backbone. Expected names that begin with"
+            " neck_ and head_ for the others. Leave the option out."
+        )
 
 
 def _is_input(layer):

@@ -27,7 +27,8 @@ def swap_report(network, report, *, loaded=None, frozen=(), steps=None):
 
     Returns:
         dict of JSON values: initial_weights (part -> file, "random" or "absent": what `loaded` really gave),
-        pixel_scaling (scale, offset: the network sees p * scale + offset of a pixel p in 0..255), normalization
+        pixel_scaling (scale, offset: the network sees p * scale + offset of a pixel p in 0..255; None where a network
+        from elsewhere has no layer of that name), normalization
         (part -> rows of kind, momentum, epsilon, layers, frozen), activation_megabytes (part -> float32 outputs of
         all layers for one image, and in total), loaded (part -> tensors loaded and in all; None without a file),
         frozen_layers, warnings (lines of text).
@@ -54,9 +55,12 @@ def swap_report(network, report, *, loaded=None, frozen=(), steps=None):
 
 def format_swap_report(swap):
     """Returns a `swap_report` as lines of text."""
-    scale, offset = (_numbers(swap["pixel_scaling"][key]) for key in ("scale", "offset"))
+    scaling = swap["pixel_scaling"]
+    pixels = "scaled as the network's own layers do"
+    if scaling:
+        pixels = f"value * {_numbers(scaling['scale'])} + {_numbers(scaling['offset'])}"
     memory = ", ".join(f"{part} {size:.1f}" for part, size in swap["activation_megabytes"].items() if size)
-    lines = [f"pixels: value * {scale} + {offset}", f"activations of one image, MB: {memory}"]
+    lines = [f"pixels: {pixels}", f"activations of one image, MB: {memory}"]
     for part, rows in swap["normalization"].items():
         for row in rows:
             momentum = "" if row["momentum"] is None else f" momentum {row['momentum']:g},"
@@ -70,6 +74,8 @@ def format_swap_report(swap):
 
 
 def _pixel_scaling(network):
+    if "pixel_scaling" not in {layer.name for layer in network.layers}:
+        return None
     layer = network.get_layer("pixel_scaling")
     return {key: [float(value) for value in _listed(getattr(layer, key))] for key in ("scale", "offset")}
 

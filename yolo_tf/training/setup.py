@@ -23,7 +23,7 @@ from yolo_tf.structures import DetectionDataset
 from yolo_tf.trainer import DetectorTrainer
 from yolo_tf.training.data_sets import read_splits
 from yolo_tf.training.estimate import available_memory, estimate_memory, format_memory
-from yolo_tf.training.start import start_anchors, start_network, state_anchors, state_batch_size
+from yolo_tf.training.start import start_anchors, start_name, start_network, state_anchors, state_batch_size
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +77,7 @@ def set_up(config, strategy):
     config = state_anchors(config, train_set)
     anchors = start_anchors(config.model)
     spec = detector_spec(
-        class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=config.model.name
+        class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=start_name(config.model)
     )
     with strategy.scope():
         network, loaded = start_network(config, spec)
@@ -85,7 +85,8 @@ def set_up(config, strategy):
     check_batch_size(config.train.batch_size, strategy)
     steps = steps_per_epoch(train_set, config.train.batch_size)
     frozen = frozen_layers(network, config.train.freeze)
-    report = network_report(network, model=config.model, num_classes=len(spec.class_names), image_size=spec.image_size)
+    named = dataclasses.replace(config.model, name=spec.name)
+    report = network_report(network, model=named, num_classes=len(spec.class_names), image_size=spec.image_size)
     report |= swap_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
     _describe(config, train_set, val_set, report, network)
 

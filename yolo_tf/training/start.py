@@ -6,37 +6,53 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fit_anchors, fitted_box_sizes
+from yolo_tf.config import ModelConfig
 from yolo_tf.detector_file import carries_spec, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.models.head import scale_new_head
-from yolo_tf.models.network import build_network, network_anchors
-from yolo_tf.network_file import load_weights
+from yolo_tf.models.network import build_network, network_anchors, set_batch_norm_momentum
+from yolo_tf.network_file import load_weights, read_detector_network
 from yolo_tf.training.estimate import available_memory, fitting_batch_size, largest_batch, step_probe
 
 
 def start_anchors(model):
-    """Returns the anchors of a ModelConfig; those of the detector in `model.weights` where the config states none.
+    """Returns the anchors of a ModelConfig; those of the detector in `model.network` or `model.weights`, where there is one.
 
-    A head that was trained on other anchors would answer in the wrong units.
+    A head that was trained on other anchors would answer in the wrong units, so only anchors that the config states
+    come before those of `model.weights`.
 
     Raises:
         InputError: the detector has other levels than this network.
     """
-    if model.anchors or not (model.weights and carries_spec(model.weights)):
+    giver = _anchor_giver(model)
+    if giver not in ("model.network", "model.weights"):
         return network_anchors(model)
-    anchors = read_spec(model.weights).anchors
+    path = model.network or model.weights
+    anchors = read_spec(path).anchors
     if anchors.strides != COCO_ANCHORS.strides:
-        raise InputError(
-            f"{model.weights}: has levels of strides {anchors.strides}. Expected {COCO_ANCHORS.strides}. Use other weights,"
-            " or state config.model.anchors."
-        )
+        remedy = "Use another file." if model.network else "Use other weights, or state config.model.anchors."
+        raise InputError(f"{path}: has levels of strides {anchors.strides}. Expected {COCO_ANCHORS.strides}. {remedy}")
     return anchors
+
+
+def start_name(model):
+    """Returns the short name of the network: that of the detector in `model.network` where the config gives none."""
+    return read_spec(model.network).name if model.network and model.name == ModelConfig.name else model.name
+
+
+def _anchor_giver(model):
+    """Returns the option that gives the anchors; None = they are the default ones."""
+    if model.network:
+        return "model.network"
+    if model.anchors:
+        return "model.anchors"
+    return "model.weights" if model.weights and carries_spec(model.weights) else None
 
 
 def state_anchors(config, train_set):
     """Returns `config` with anchors fitted to the training boxes as `model.anchors`, where nobody gave any and it helps.
 
-    Anchors that the config states, or that come with `model.weights`, are kept, and so are anchors that match enough.
+    Anchors that the config states, or that come with a file, are kept, and so are anchors that match enough.
     Prints what was found and done.
 
     Args:
@@ -47,7 +63,7 @@ def state_anchors(config, train_set):
     anchors, boxes_wh = start_anchors(model), fitted_box_sizes(train_set, config.data.image_size)
     recall = best_possible_recall(boxes_wh, anchors, ratio_limit=limit)
     line = f"anchors: best possible recall {recall:.3f} of {len(boxes_wh)} training boxes"
-    giver = "model.anchors" if model.anchors else "model.weights" if model.weights and carries_spec(model.weights) else None
+    giver = _anchor_giver(model)
     if recall >= ENOUGH_RECALL:
         print(f"{line}, kept")
     elif giver or not model.autoanchor:
@@ -68,11 +84,13 @@ def state_anchors(config, train_set):
 
 
 def start_network(config, spec):
-    """Builds the network under the precision's policy; loads what fits of `model.weights`, if given.
+    """Makes the network under the precision's policy: that of `model.network`, or built, with what fits of `model.weights`.
 
     Returns:
         (keras.Model, LoadedWeights or None).
     """
+    if config.model.network:
+        return _network_from_file(config, spec), None
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.train.precision)
     try:
@@ -89,6 +107,20 @@ def start_network(config, spec):
         if len(theirs) == len(spec.class_names) and theirs != spec.class_names:
             print(f"note: their head was trained on {list(theirs)}, in that order")
     return network, loaded
+
+
+def _network_from_file(config, spec):
+    """Returns the network of `model.network`, whatever it is built like."""
+    network, theirs = read_detector_network(
+        config.model.network,
+        option="config.model.network",
+        class_names=spec.class_names,
+        precision=config.train.precision,
+    )
+    if config.model.batch_norm_momentum:
+        set_batch_norm_momentum(network, config.model.batch_norm_momentum)
+    print(f"network: {theirs.name} as it is in {config.model.network}, {network.count_params():,} weights")
+    return network
 
 
 def state_batch_size(config, network, num_images, *, compiled, replicas=1):
