@@ -30,9 +30,6 @@ def detection_loss(targets, predictions, anchors, *, loss, num_matches=None):
 
     Source: YOLOv5 v6/v7 as documented; CIoU arXiv:1911.08287; GIoU arXiv:1902.09630; focal loss arXiv:1708.02002, section 3.
     """
-    num_classes = predictions[0].shape[-1] - 5
-    rows, columns = keras.ops.shape(predictions[0])[1:3]  # tensors where the size changes from batch to batch
-    pixels = tf.cast(rows * columns * anchors.strides[0] ** 2, tf.float32)
     parts = {"box": 0.0, "objectness": 0.0, "class": 0.0}
     for level, raw in enumerate(predictions):
         match = match_level(
@@ -47,12 +44,27 @@ def detection_loss(targets, predictions, anchors, *, loss, num_matches=None):
         parts["box"] += box
         parts["objectness"] += objectness * loss.level_balance[level]
         parts["class"] += classification
+    gains = part_gains(predictions, anchors, loss=loss)
+    return {name: part * gains[name] for name, part in parts.items()}
+
+
+def part_gains(predictions, anchors, *, loss):
+    """Returns the gains of `box`, `objectness` and `class`, rescaled to the levels, classes and image size at hand.
+
+    Args:
+        predictions: L tensors [B, Y, X, A, 5 + C].
+        anchors: AnchorSet with L levels.
+        loss: LossConfig.
+    """
+    num_classes = predictions[0].shape[-1] - 5
+    rows, columns = keras.ops.shape(predictions[0])[1:3]  # tensors where the size changes from batch to batch
+    pixels = tf.cast(rows * columns * anchors.strides[0] ** 2, tf.float32)
     per_level = REFERENCE_LEVELS / len(predictions)
     per_class = num_classes / REFERENCE_CLASSES if loss.classification_per_class else 1.0
     return {
-        "box": parts["box"] * (loss.box * per_level),
-        "objectness": parts["objectness"] * (loss.objectness * per_level * pixels / REFERENCE_SIZE**2),
-        "class": parts["class"] * (loss.classification * per_level * per_class),
+        "box": loss.box * per_level,
+        "objectness": loss.objectness * per_level * pixels / REFERENCE_SIZE**2,
+        "class": loss.classification * per_level * per_class,
     }
 
 
