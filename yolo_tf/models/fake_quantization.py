@@ -1,0 +1,173 @@
+"""A view of a network for training that rounds as int8 does: the same variables, kernels and activations fake-quantised.
+
+A saved network must open with Keras alone, so the view holds no variables of its own: the range of an activation is that
+of the batch at hand, and the plain network is what gets saved.
+"""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+ROUNDED = (  # layers whose output is a tensor with a scale of its own in an int8 file; those not here pass theirs on
+    keras.layers.Activation,
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.BatchNormalization,
+    keras.layers.Concatenate,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.LayerNormalization,
+    keras.layers.LeakyReLU,
+    keras.layers.Multiply,
+    keras.layers.Normalization,
+    keras.layers.PReLU,
+    keras.layers.ReLU,
+    keras.layers.Rescaling,
+    keras.layers.Subtract,
+)
+SIGMOID_LARGEST = 255 / 256  # int8 files hold a sigmoid in steps of 1 / 256 from 0
+BOX_CHANNELS = 4  # tx, ty, tw, th; objectness and classes follow
+
+
+def fake_quantized_view(network):
+    """Returns a functional model that shares every variable of `network` and computes as an int8 file of it would, nearly.
+
+    Kernels are rounded to 255 steps per output channel, symmetrically; outputs to 256 steps per tensor, over the range
+    of the batch. Rounding has the gradient 1. As in an int8 file, a ReLU has no rounding in front of it where it is part
+    of the operation that it follows, SiLU is rounded twice (its sigmoid in fixed steps), and of raw predictions boxes and
+    scores have ranges of their own; what is made of them stays in float. Batch norms that are left (those that
+    cannot be folded) keep their statistics. Rounded are layers: operations of keras.ops in between pass on what they get.
+
+    Args:
+        network: functional keras.Model in float32, its batch norms folded, images -> L raw predictions
+            [B, Y, X, A, 5 + C].
+
+    Returns:
+        keras.Model with the same inputs, outputs and variables. Training it trains `network`.
+
+    Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 3.
+    """
+    heads = {_convolution_behind(raw) for raw in network.outputs}
+    fused = _names_before_relu(network)
+
+    def clone(layer):
+        if isinstance(layer, keras.Model):
+            return fake_quantized_view(layer)
+        kernels = _kernels(layer)
+        if not kernels and not (isinstance(layer, ROUNDED) and not _is_linear(layer)):
+            return layer
+        return FakeQuantized(layer, kernels=kernels, round_output=layer.name not in heads | fused)
+
+    view = keras.models.clone_model(network, clone_function=clone)
+    outputs = [FakeQuantizedPredictions(name=f"rounded_{number}")(raw) for number, raw in enumerate(view.outputs)]
+    return keras.Model(view.inputs, outputs, name=network.name)
+
+
+def fake_quantize(x):
+    """Rounds a tensor to 256 steps over its own range, which always holds 0; the gradient passes through."""
+    low = tf.minimum(tf.stop_gradient(tf.reduce_min(x)), 0.0)
+    high = tf.maximum(tf.stop_gradient(tf.reduce_max(x)), low + 1e-6)
+    return tf.quantization.fake_quant_with_min_max_vars(x, low, high)
+
+
+def fake_quantize_kernel(kernel, *, depthwise=False):
+    """Rounds a kernel to 255 steps per output channel, symmetrically around 0; the gradient passes through.
+
+    Args:
+        kernel: float32 [..., outputs], or depthwise [height, width, channels, multiplier], whose outputs are
+            channels * multiplier.
+        depthwise: which of the two.
+    """
+    shape = tf.shape(kernel)
+    flat = tf.reshape(kernel, [-1, shape[-2] * shape[-1]] if depthwise else [-1, shape[-1]])
+    largest = tf.reduce_max(tf.abs(tf.stop_gradient(flat)), 0)
+    largest = tf.maximum(largest * (1 + 1e-6), 1e-8)  # a hair more, or the largest weight might lie outside and not learn
+    rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(flat, -largest, largest, narrow_range=True)
+    return tf.reshape(rounded, shape)
+
+
+class FakeQuantized(keras.layers.Layer):
+    """Computes what `plain` computes, on its variables, rounded.
+
+    Args:
+        plain: built keras layer.
+        kernels: names of its kernels.
+        round_output: round what it gives, too.
+    """
+
+    def __init__(self, plain, *, kernels=(), round_output=True):
+        super().__init__(name=f"rounded_{plain.name}", dtype="float32")
+        self.plain = plain
+        self.kernels = tuple(kernels)
+        self.round_output = round_output
+        self.built = True
+
+    def call(self, inputs, training=False, mask=None):
+        """Runs the layer with rounded kernels and rounds its output; `mask` is part of the call that is taken over."""
+        if getattr(self.plain, "activation", None) is keras.activations.silu and not self.kernels:
+            sigmoid = tf.quantization.fake_quant_with_min_max_args(tf.sigmoid(inputs), min=0.0, max=SIGMOID_LARGEST)
+            return fake_quantize(inputs * sigmoid)
+        values = []
+        for name in self.kernels:
+            depthwise = name == "depthwise_kernel" or isinstance(self.plain, keras.layers.DepthwiseConv2D)
+            variable = getattr(self.plain, name)
+            values.append((variable, fake_quantize_kernel(tf.convert_to_tensor(variable.value), depthwise=depthwise)))
+        # Statistics stay as they are: an int8 file has constants in their place.
+        options = {"training": False} if isinstance(self.plain, keras.layers.BatchNormalization) else {}
+        with keras.StatelessScope(state_mapping=values) if values else contextlib.nullcontext():
+            outputs = self.plain(inputs, **options)
+        return fake_quantize(outputs) if self.round_output else outputs
+
+    def compute_output_shape(self, input_shape):
+        """Returns that of the plain layer."""
+        return self.plain.compute_output_shape(input_shape)
+
+
+class FakeQuantizedPredictions(keras.layers.Layer):
+    """Rounds raw predictions [B, Y, X, A, 5 + C], boxes and scores each over their own range."""
+
+    def call(self, raw):
+        """Returns them with the same shape."""
+        return tf.concat([fake_quantize(raw[..., :BOX_CHANNELS]), fake_quantize(raw[..., BOX_CHANNELS:])], -1)
+
+    def compute_output_shape(self, input_shape):
+        """Returns `input_shape`."""
+        return input_shape
+
+
+def _kernels(operation):
+    """Returns the names of the kernels of a layer; none for an operation that is no layer."""
+    return [name for name in KERNELS if getattr(operation, name, None) is not None]
+
+
+def _is_linear(layer):
+    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
+
+
+def _is_relu(operation):
+    if isinstance(operation, keras.layers.ReLU):
+        return not operation.negative_slope and not operation.threshold
+    return getattr(operation, "activation", None) in (keras.activations.relu, keras.activations.relu6) and not _kernels(operation)
+
+
+def _convolution_behind(raw):
+    """Returns the name of the layer with a kernel that a raw prediction is rearranged from; None where it is computed on."""
+    operation = raw._keras_history.operation
+    while not _kernels(operation):
+        sources = {tensor._keras_history.operation for node in operation._inbound_nodes for tensor in node.input_tensors}
+        if len(sources) != 1:
+            return None
+        [operation] = sources
+    return operation.name
+
+
+def _names_before_relu(network):
+    """Returns the names of the layers that a ReLU alone reads."""
+    readers = {}
+    for level in network._nodes_by_depth.values():
+        for node in level:
+            for tensor in node.input_tensors:
+                readers.setdefault(tensor._keras_history.operation.name, []).append(node.operation)
+    outputs = {tensor._keras_history.operation.name for tensor in network.outputs}
+    return {name for name, found in readers.items() if len(found) == 1 and _is_relu(found[0])} - outputs
