@@ -1,6 +1,6 @@
 """Twenty steps of training on one device, on many, or as one worker of many; run by test_distributed.py.
 
-python tests/distributed_training.py RESULT.npz --devices 2 [--xla] [--half]     (with TF_CONFIG: one worker)
+python tests/distributed_training.py RESULT.npz --devices 2 [--xla] [--half] [--teacher]     (with TF_CONFIG: one worker)
 """
 
 import argparse
@@ -19,9 +19,9 @@ from yolo_tf.trainer import DetectorTrainer
 STEPS, BATCH, HEIGHT, WIDTH, BOXES, CLASSES, ANCHORS = 20, 6, 64, 96, 7, 5, 2
 
 
-def build_network():
+def build_network(seed=0):
     """Two levels, three batch norms."""
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     images = keras.Input((HEIGHT, WIDTH, 3))
     x = keras.layers.Rescaling(1 / 255)(images)
     outputs = []
@@ -60,7 +60,7 @@ class Record(keras.callbacks.Callback):
         self.losses.append([float(logs[name]) for name in ("loss", "box", "objectness", "class")])
 
 
-def train_steps(strategy, *, xla=False, sync=True, half=False, optimizer="sgd"):
+def train_steps(strategy, *, xla=False, sync=True, half=False, optimizer="sgd", teacher=False):
     """Returns (losses [STEPS, 4], weights, how far the states of the replicas differ at most)."""
     train = TrainConfig(
         batch_size=BATCH, nominal_batch_size=2 * BATCH, warmup_epochs=1.0, learning_rate=0.01, clip_norm=1.0, optimizer=optimizer
@@ -75,6 +75,10 @@ def train_steps(strategy, *, xla=False, sync=True, half=False, optimizer="sgd"):
             fused_batch_norm=not xla,
             sync_batch_norm=sync,
         )
+        if teacher:
+            taught = build_network(seed=1)
+            taught.trainable = False
+            trainer.distill_from(taught, weight=1.0)
         own = build_optimizer(train, network, steps_per_epoch=STEPS)
         own.warmup_steps = 5  # the option has 100 at least
         trainer.compile(optimizer=own, jit_compile=xla)
@@ -92,7 +96,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("result")
     parser.add_argument("--devices", type=int, default=1)
-    for name in ("xla", "half", "unsynchronized"):
+    for name in ("xla", "half", "unsynchronized", "teacher"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--optimizer", default="sgd")
     arguments = parser.parse_args()
@@ -106,6 +110,7 @@ def main():
         sync=not arguments.unsynchronized,
         half=arguments.half,
         optimizer=arguments.optimizer,
+        teacher=arguments.teacher,
     )
     np.savez(arguments.result, losses, spread, strategy.num_replicas_in_sync, *weights)
 

@@ -86,6 +86,14 @@ def test_three_devices_equal_one_with_adamw(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_devices_with_a_teacher_equal_one(alone, tmp_path):
+    losses, weights, _ = distributed_training.train_steps(tf.distribute.get_strategy(), teacher=True)
+    assert (losses[:, 0] > 1.1 * alone[0][:, 0]).all(), "the teacher is part of the loss"
+    finish(start(tmp_path / "taught.npz", "--devices", "2", "--teacher"))
+    check_equal(tmp_path / "taught.npz", (losses, weights))
+
+
+@pytest.mark.slow
 def test_two_devices_equal_one_in_half_precision_with_loss_scaling(tmp_path):
     losses, weights, _ = distributed_training.train_steps(tf.distribute.get_strategy(), half=True)
     finish(start(tmp_path / "half.npz", "--devices", "2", "--half"))

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from yolo_tf.anchors import anchor_set
 from yolo_tf.config import LossConfig, TrainConfig
-from yolo_tf.losses import count_matches, detection_loss
+from yolo_tf.export.fold import fold_batch_norm
+from yolo_tf.losses import count_matches, detection_loss, distillation_loss
+from yolo_tf.models.fake_quantization import fake_quantized_view
 from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
 from yolo_tf.models.layers import ACTIVATIONS
 from yolo_tf.optimizers import build_optimizer
@@ -193,6 +195,63 @@ def test_the_mean_loss_of_two_shares_is_the_loss_of_the_batch(tiny_anchors, rand
     assert mean_loss(None)["box"] != pytest.approx(whole["box"], rel=1e-3)
 
 
+def test_a_teacher_adds_a_part_to_the_loss_and_none_of_its_variables(tiny_network, tiny_anchors, random_targets):
+    network, teacher = tiny_network(), tiny_network(seed=1)
+    before = [weight.numpy() for weight in teacher.weights]
+    train = TrainConfig(batch_size=4, nominal_batch_size=4, warmup_epochs=0.0)
+    trainer = DetectorTrainer(network, tiny_anchors)
+    trainer.distill_from(teacher, weight=0.7)
+    optimizer = build_optimizer(train, network, steps_per_epoch=5)
+    trainer.compile(optimizer=optimizer)
+    history = trainer.fit(make_batches(random_targets, 8), epochs=2, steps_per_epoch=4, shuffle=False, verbose=0).history
+    assert set(history) == {"box", "objectness", "class", "distillation", "loss"}
+    np.testing.assert_allclose(history["loss"], np.sum([history[n] for n in history if n != "loss"], 0), rtol=1e-5)
+    assert 0 < history["distillation"][1] < history["distillation"][0]
+    for weight, value in zip(teacher.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+    theirs = {id(variable) for variable in teacher.variables}
+    assert not theirs & {id(variable) for variable in [*trainer.variables, *optimizer.variables]}
+    assert len(trainer.variables) == len(network.variables)
+    assert "distillation" in {metric.name for metric in trainer.metrics} and len(trainer.metrics_variables) == 10
+    evaluated = trainer.evaluate(make_batches(random_targets), verbose=0, return_dict=True)
+    images, targets = next(iter(make_batches(random_targets)))
+    apart = distillation_loss(teacher(images), network(images), tiny_anchors, loss=LossConfig())
+    assert evaluated["distillation"] == pytest.approx(0.7 * float(apart), rel=1e-4)
+
+
+def test_a_teacher_of_weight_zero_changes_nothing(tiny_network, tiny_anchors, random_targets):
+    train, weights, losses = TrainConfig(batch_size=4, nominal_batch_size=4), [], []
+    for weight in (None, 0.0, 1.0):
+        network = tiny_network()
+        trainer = DetectorTrainer(network, tiny_anchors)
+        if weight is not None:
+            trainer.distill_from(tiny_network(seed=1), weight=weight)
+        trainer.compile(optimizer=build_optimizer(train, network, steps_per_epoch=5))
+        losses.append(trainer.fit(make_batches(random_targets, 3), shuffle=False, verbose=0).history["loss"][0])
+        weights.append(np.concatenate([value.ravel() for value in network.get_weights()]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6) and losses[2] > losses[0]
+    np.testing.assert_allclose(weights[1], weights[0], atol=1e-6)
+    assert np.abs(weights[2] - weights[0]).max() > 1e-5
+
+
+def test_the_network_is_trained_through_another_view_of_it(tiny_network, tiny_anchors, random_targets):
+    """Rounded kernels and activations: the loss is that of the view, the network that is saved stays as it is."""
+    train, losses = TrainConfig(batch_size=4, nominal_batch_size=4, learning_rate=0.02, warmup_epochs=0.0), []
+    for rounded in (False, True):
+        network = fold_batch_norm(tiny_network())
+        trainer = DetectorTrainer(network, tiny_anchors)
+        if rounded:
+            trainer.train_through(fake_quantized_view(network))
+        trainer.compile(optimizer=build_optimizer(train, network, steps_per_epoch=5))
+        batches = make_batches(random_targets, 20)
+        losses.append(trainer.fit(batches, epochs=2, steps_per_epoch=10, shuffle=False, verbose=0).history["loss"])
+        assert len(trainer.trainable_variables) == len(network.trainable_variables) == 16, "8 convolutions with a bias"
+    assert losses[1][1] < losses[1][0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.1)
+    assert losses[1][0] != losses[0][0]
+    assert not any("rounded" in layer.name for layer in network.layers)
+
+
 def test_the_first_step_is_reported_once(tiny_network, tiny_anchors, random_targets, capsys):
     trainer = make_trainer(tiny_network(), tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=4))
     trainer.fit(make_batches(random_targets, 3), shuffle=False, verbose=0, callbacks=[ReportFirstStep()])
@@ -206,19 +265,22 @@ def test_xla_and_synchronized_batch_norm_do_not_go_together(tiny_network, tiny_a
         trainer.compile("sgd", jit_compile=True)
 
 
-def test_xla_gives_the_same_loss_for_two_small_levels(random_targets):
+@pytest.mark.parametrize("taught", [False, True])
+def test_xla_gives_the_same_loss_for_two_small_levels(random_targets, taught):
     images = keras.Input((32, 48, 3))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(5, 8, 8, use_bias=False)(images))
     outputs = [keras.layers.Reshape((4, 6, 2, 9))(keras.layers.Conv2D(2 * 9, 1)(x))]
     outputs.append(keras.layers.Reshape((2, 3, 2, 9))(keras.layers.Conv2D(2 * 9, 2, 2)(x)))
     network = keras.Model(images, outputs)
-    start = network.get_weights()
+    start, teacher = network.get_weights(), keras.models.clone_model(network)  # with other random weights
     batch = (tf.random.stateless_uniform([3, 32, 48, 3], (1, 2)), random_targets([2, 1, 0], image_size=(32, 48), num_classes=4))
     losses = []
     for jit_compile in (False, True):
         network.set_weights(start)
         anchors = anchor_set((8, 16), [[(10, 14), (20, 12)], [(30, 20), (16, 30)]])
         trainer = DetectorTrainer(network, anchors, fused_batch_norm=not jit_compile)
+        if taught:
+            trainer.distill_from(teacher, weight=2.0)
         trainer.compile(keras.optimizers.SGD(0.01), jit_compile=jit_compile)
         batches = tf.data.Dataset.from_tensors(batch).repeat(4)
         losses.append(trainer.fit(batches, shuffle=False, verbose=0).history["loss"][0])

@@ -42,7 +42,8 @@ HYP_NAMES = {
 }
 # iou_t is read but used nowhere in YOLOv5 v6/v7, so any value is neutral.
 HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0}
-PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.network", "model.backbone_file", "model.backbone_weights"}
+PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.network", "model.backbone_file"}
+PATH_KEYS |= {"model.backbone_weights", "train.teacher"}
 NO_PATHS = {"", "none", "imagenet"}  # values of those keys that are words
 
 

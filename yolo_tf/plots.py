@@ -12,7 +12,7 @@ from yolo_tf.palette import class_colors, text_color
 INK = "#24292f"
 GRID = "#e4e8ec"
 BLUES = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#9ecae9", "#0072b2", "#08294a"])
-LOSS_PARTS = ("box", "objectness", "class")
+LOSS_PARTS = ("box", "objectness", "class", "distillation")
 MOST_NAMED_CLASSES = 12  # more lines than this cannot be told apart: they become one grey bundle
 MOST_NUMBERED_CLASSES = 25  # more cells than this squared cannot be read
 
@@ -21,8 +21,8 @@ def plot_history(rows, path):
     """Draws the loss parts and AP over the epochs.
 
     Args:
-        rows: one dict per epoch: "epoch", "box", "objectness", "class", "AP", "AP50". A value that is absent, None
-            or "" is left out (epochs without evaluation).
+        rows: one dict per epoch: "epoch", LOSS_PARTS, "AP", "AP50". A value that is absent, None or "" is left out (epochs
+            without evaluation, runs without a teacher).
         path: PNG file.
     """
     figure = Figure(figsize=(11, 4.2), layout="constrained")
@@ -30,7 +30,7 @@ def plot_history(rows, path):
     _dress(losses, "Training loss", "epoch", "loss part")
     _dress(accuracies, "Accuracy on the validation split", "epoch", "average precision")
     colors = class_colors(7) / 255
-    for name, color in zip(LOSS_PARTS, colors[[0, 1, 2]], strict=True):
+    for name, color in zip(LOSS_PARTS, colors[[0, 1, 2, 4]], strict=True):
         _draw_series(losses, rows, name, color)
     for name, color in zip(("AP", "AP50"), colors[[6, 3]], strict=True):
         _draw_series(accuracies, rows, name, color)

@@ -6,14 +6,14 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
-from yolo_tf.losses import count_matches, detection_loss
+from yolo_tf.losses import count_matches, count_objects, detection_loss, distillation_loss
 from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
 
 
 class DetectorTrainer(keras.Model):
     """Trains a network with `compile` and `fit`.
 
-    Feed it (images [B, H, W, 3] in 0..255, Targets). The progress bar shows the three loss parts; their sum is
+    Feed it (images [B, H, W, 3] in 0..255, Targets). The progress bar shows the loss parts; their sum is
     `loss`. The network stays a plain functional model: save `trainer.network`.
 
     Built under a strategy, N replicas with batch B / N learn what one learns from B: every divisor of the loss is
@@ -41,7 +41,24 @@ class DetectorTrainer(keras.Model):
         # Kept as a bound method: Keras would track a second model and save every weight of it twice.
         replaced = fused_batch_norm or sync_batch_norm
         self.forward = (fused_batch_norm_view(network, synchronized=sync_batch_norm) if replaced else network).__call__
+        self.teacher, self.distillation = None, 0.0
         self.built = True
+
+    def train_through(self, view):
+        """Runs the network through another model with its variables from now on; call it before `compile`."""
+        self.forward = view.__call__
+
+    def distill_from(self, teacher, *, weight):
+        """Adds the loss part `distillation`: answering otherwise than a teacher does; call it before `compile`.
+
+        The teacher runs in inference mode. Its variables are no part of this model: nothing trains or keeps them.
+
+        Args:
+            teacher: keras.Model with the inputs and outputs of the network.
+            weight: factor on the part, 0 or more.
+        """
+        self.teacher, self.distillation = teacher.__call__, weight
+        self.part_means = [*self.part_means, keras.metrics.Mean(name="distillation")]
 
     def compile(self, optimizer, *, jit_compile=False, **options):
         """Prepares `fit`. With `jit_compile` XLA compiles augmentation, forward pass, loss and gradients.
@@ -62,7 +79,8 @@ class DetectorTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns this replica's share of the mean loss of the batch, float32 scalar."""
-        parts = detection_loss(y, y_pred, self.anchors, loss=self.loss_config, num_matches=self._mean_matches(x, y))
+        taught = self._taught(x) if self.teacher else None
+        parts = self._loss_parts(y, y_pred, self._mean_matches(x, y), taught, self._mean_objects(taught))
         self._update_means(parts, y)
         return tf.add_n(list(parts.values())) / _num_replicas()
 
@@ -70,6 +88,7 @@ class DetectorTrainer(keras.Model):
         """Builds the step, and anew with `force`: the variables that learn are part of it."""
         if self.train_function is None or force:
             self._compiled_augment = self._maybe_compiled(self.augment)
+            self._compiled_teacher = self._maybe_compiled(self._taught if self.teacher else None)
             self._compiled_gradients = self._maybe_compiled(self._parts_and_gradients)
         return super().make_train_function(force)
 
@@ -78,7 +97,9 @@ class DetectorTrainer(keras.Model):
         images, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         if self.augment:
             images, targets = self._compiled_augment(images)
-        parts, gradients = self._compiled_gradients(images, targets, self._mean_matches(images, targets))
+        taught = self._compiled_teacher(images) if self.teacher else None
+        divisors = self._mean_matches(images, targets), self._mean_objects(taught)
+        parts, gradients = self._compiled_gradients(images, targets, taught, *divisors)
         if _num_replicas() > 1:
             self._join_statistics()
             gradients = self._join_overflow(gradients)
@@ -91,10 +112,20 @@ class DetectorTrainer(keras.Model):
         """Measures the loss of one batch; returns the running means."""
         return _reducible(super().test_step(data))
 
-    def _parts_and_gradients(self, images, targets, num_matches):
+    def _taught(self, images):
+        return self.teacher(images, training=False)
+
+    def _loss_parts(self, targets, predictions, num_matches, taught, num_objects):
+        parts = detection_loss(targets, predictions, self.anchors, loss=self.loss_config, num_matches=num_matches)
+        if self.teacher:
+            apart = distillation_loss(taught, predictions, self.anchors, loss=self.loss_config, num_objects=num_objects)
+            parts["distillation"] = self.distillation * apart
+        return parts
+
+    def _parts_and_gradients(self, images, targets, taught, num_matches, num_objects):
         with tf.GradientTape() as tape:
             predictions = self.forward(images, training=True)
-            parts = detection_loss(targets, predictions, self.anchors, loss=self.loss_config, num_matches=num_matches)
+            parts = self._loss_parts(targets, predictions, num_matches, taught, num_objects)
             loss = self.optimizer.scale_loss(tf.add_n(list(parts.values())) / _num_replicas())
         return parts, tape.gradient(loss, self.trainable_variables)
 
@@ -108,6 +139,12 @@ class DetectorTrainer(keras.Model):
         limit = self.loss_config.anchor_ratio_limit
         counts = count_matches(targets, keras.ops.shape(images)[1:3], self.anchors, ratio_limit=limit)
         return _all_reduce(tf.distribute.ReduceOp.MEAN, counts)
+
+    def _mean_objects(self, taught):
+        """Returns the objects per level that the teacher sees on one replica on average; None for a single replica."""
+        if self.teacher is None or _num_replicas() == 1:
+            return None
+        return _all_reduce(tf.distribute.ReduceOp.MEAN, count_objects(taught))
 
     def _join_statistics(self):
         """Averages the moving statistics of batch norm over the replicas, which saw different images."""

@@ -64,6 +64,11 @@ class TrainConfig:
     freeze_epochs: int = option(0, "epochs after which frozen parts learn too; 0 = never")
     backbone_learning_rate_multiplier: float = option(1.0, "factor on the learning rate of the backbone")
     layer_decay: float = option(1.0, "further factor per stage of the backbone, counted down from the neck; 1 = none")
+    teacher: str = option("", "a .keras file of a detector whose answers are learned beside the labels; same classes and anchors")
+    distillation: float = option(1.0, "weight of what the teacher says; at 1 its loss parts have the gains of the labels' own")
+    quantize_aware: bool = option(
+        False, "fine-tune model.network for int8: batch norms folded, kernels and activations rounded, in evaluations too"
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option(
         "float32", "arithmetic of the network; loss and decode are always float32"
     )
@@ -89,6 +94,16 @@ class TrainConfig:
         require(
             self.freeze or not self.freeze_epochs,
             f"config.train.freeze_epochs: got {self.freeze_epochs}, but train.freeze names no part. Set both or neither.",
+        )
+        require(self.distillation >= 0, f"config.train.distillation: expected 0 or more, got {self.distillation}.")
+        require(
+            self.teacher or self.distillation == 1.0,
+            f"config.train.distillation: got {self.distillation}, but train.teacher names no file. Set both or neither.",
+        )
+        require(
+            not self.quantize_aware or self.precision == "float32",
+            f"config.train.quantize_aware: does not go with train.precision={self.precision}: int8 is rounded in float32."
+            " Expected float32. Leave the precision out.",
         )
         require(0 < self.layer_decay <= 1, f"config.train.layer_decay: expected 0 < layer_decay <= 1, got {self.layer_decay}.")
         for name in ("learning_rate", "ema_ramp", "backbone_learning_rate_multiplier", "worker_timeout"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from yolo_tf.models.fake_quantization import fake_quantized_view
 from yolo_tf.models.swap_report import activation_megabytes
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
@@ -139,6 +140,8 @@ def step_probe(network, anchors, *, image_size, train, loss, compiled):
     """
     copy = keras.models.clone_model(network)
     trainer = DetectorTrainer(copy, anchors, loss=loss, fused_batch_norm=not compiled)
+    if train.quantize_aware:
+        trainer.train_through(fake_quantized_view(copy))
     options = dataclasses.replace(train, batch_size=1)  # so that gradients are summed, which needs memory too
     trainer.compile(optimizer=build_optimizer(options, copy, steps_per_epoch=1), jit_compile=compiled)
 

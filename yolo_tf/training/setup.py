@@ -14,6 +14,7 @@ from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.data.raw_batch import augments_on, batch_augmenter
 from yolo_tf.detector_file import DetectorSpec, detector_spec
 from yolo_tf.devices import check_batch_size, use_xla
+from yolo_tf.models.fake_quantization import fake_quantized_view
 from yolo_tf.models.report import format_report, network_report
 from yolo_tf.models.stages import frozen_layers
 from yolo_tf.models.swap_report import format_swap_report, swap_report
@@ -21,6 +22,7 @@ from yolo_tf.optimizers import DetectorOptimizer, build_optimizer
 from yolo_tf.recipes import recipe_for
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.trainer import DetectorTrainer
+from yolo_tf.training.compression import check_quantize_aware, read_teacher
 from yolo_tf.training.data_sets import read_splits
 from yolo_tf.training.estimate import available_memory, estimate_memory, format_memory
 from yolo_tf.training.start import start_anchors, start_name, start_network, state_anchors, state_batch_size
@@ -68,6 +70,7 @@ def set_up(config, strategy):
     Raises:
         InputError: anything about the config, the data set or the weights that cannot work.
     """
+    check_quantize_aware(config, strategy.num_replicas_in_sync)
     train_set, val_set = read_splits(config.data, seed=config.train.seed)
     keras.utils.set_random_seed(config.train.seed)
     replicas = strategy.num_replicas_in_sync
@@ -81,6 +84,7 @@ def set_up(config, strategy):
     )
     with strategy.scope():
         network, loaded = start_network(config, spec)
+        teacher = read_teacher(config.train, spec) if config.train.teacher else None
     config = state_batch_size(config, network, len(train_set.records), compiled=compiled, replicas=replicas)
     check_batch_size(config.train.batch_size, strategy)
     steps = steps_per_epoch(train_set, config.train.batch_size)
@@ -102,6 +106,10 @@ def set_up(config, strategy):
             sync_batch_norm=synchronized,
             augment=augment,
         )
+        if config.train.quantize_aware:
+            trainer.train_through(fake_quantized_view(network))
+        if teacher:
+            trainer.distill_from(teacher, weight=config.train.distillation)
         trainer.compile(optimizer=optimizer, jit_compile=compiled)
     return Setup(
         config=config,

@@ -12,6 +12,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.models.head import scale_new_head
 from yolo_tf.models.network import build_network, network_anchors, set_batch_norm_momentum
 from yolo_tf.network_file import load_weights, read_detector_network
+from yolo_tf.training.compression import quantizable
 from yolo_tf.training.estimate import available_memory, fitting_batch_size, largest_batch, step_probe
 
 
@@ -117,6 +118,8 @@ def _network_from_file(config, spec):
         class_names=spec.class_names,
         precision=config.train.precision,
     )
+    if config.train.quantize_aware:
+        network = quantizable(network)
     if config.model.batch_norm_momentum:
         set_batch_norm_momentum(network, config.model.batch_norm_momentum)
     print(f"network: {theirs.name} as it is in {config.model.network}, {network.count_params():,} weights")

@@ -1,0 +1,65 @@
+"""What a run needs to make a small network good: a teacher, and a network that int8 can hold."""
+
+from yolo_tf.errors import InputError
+from yolo_tf.export.fold import copy_for, fold_batch_norm
+from yolo_tf.export.reparameterize import deploy_form
+from yolo_tf.network_file import read_detector_network
+
+
+def read_teacher(train, spec):
+    """Reads the network whose answers a run learns; prints what it is.
+
+    Batch norms are folded and branches merged: the same answers, sooner.
+
+    Args:
+        train: TrainConfig.
+        spec: DetectorSpec of the network that learns.
+
+    Returns:
+        keras.Model in the run's precision, with nothing that learns.
+
+    Raises:
+        InputError: no such file, or a detector of other classes or anchors.
+    """
+    teacher, theirs = read_detector_network(train.teacher, option="config.train.teacher", class_names=spec.class_names)
+    if (theirs.strides, _rounded(theirs)) != (spec.strides, _rounded(spec)):
+        stated = str([[list(size) for size in level] for level in theirs.anchor_sizes]).replace(" ", "")
+        raise InputError(
+            f"{train.teacher}: has other anchors than the network that is to learn from it. Expected the same, for what it says"
+            f" is in their terms. Set 'model.anchors={stated}'."
+        )
+    teacher = fold_batch_norm(deploy_form(teacher))
+    if train.precision != "float32":
+        teacher = copy_for(teacher, train.precision)
+    teacher.trainable = False
+    print(f"teacher: {theirs.name} in {train.teacher}, {teacher.count_params():,} weights; distillation {train.distillation:g}")
+    return teacher
+
+
+def quantizable(network):
+    """Returns a copy of a network as an export to int8 will hold it: branches merged, batch norms folded; says so."""
+    print(
+        "quantisation-aware: batch norms are folded into the convolutions; kernels and activations are rounded as int8 rounds"
+        " them, in training and in the evaluation after each epoch. The network files stay in float: export them to int8"
+    )
+    return fold_batch_norm(deploy_form(network))
+
+
+def check_quantize_aware(config, replicas):
+    """Raises InputError where `train.quantize_aware` has nothing to start from, or several devices."""
+    if not config.train.quantize_aware:
+        return
+    if not config.model.network:
+        raise InputError(
+            "config.train.quantize_aware: there is no trained network to fine-tune. Expected one. Add model.network=best.keras."
+        )
+    if replicas > 1:
+        raise InputError(
+            f"config.train.quantize_aware: got {replicas} devices, each of which would round by the range of its own share."
+            " Expected one. Use train.devices=one, without TF_CONFIG."
+        )
+
+
+def _rounded(spec):
+    """Returns the anchor sizes of a DetectorSpec, with the digits that a float32 holds."""
+    return tuple(tuple(tuple(round(side, 3) for side in size) for size in level) for level in spec.anchor_sizes)
