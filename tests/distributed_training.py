@@ -78,7 +78,7 @@ def train_steps(strategy, *, xla=False, sync=True, half=False, optimizer="sgd", 
         if teacher:
             taught = build_network(seed=1)
             taught.trainable = False
-            trainer.distill_from(taught, weight=1.0)
+            trainer.distill_from(taught, weight=3.0)
         own = build_optimizer(train, network, steps_per_epoch=STEPS)
         own.warmup_steps = 5  # the option has 100 at least
         trainer.compile(optimizer=own, jit_compile=xla)
