@@ -84,6 +84,23 @@ def test_what_is_rounded_and_what_is_not():
     assert {name for name, layer in rounded.items() if layer.kernels} == {"before_relu", "depthwise", "head_p3"}
 
 
+def test_a_second_view_is_like_the_first():
+    network = a_network()
+    first, second = fake_quantized_view(network), fake_quantized_view(network)
+    np.testing.assert_array_equal(first(images_of()), second(images_of()))
+
+
+def test_a_network_inside_the_network_is_rounded_too():
+    images, inside = keras.Input((None, None, 3)), keras.Input((None, None, 3))
+    part = keras.Model(inside, keras.layers.Conv2D(4, 1, name="conv")(inside), name="part")
+    raw = keras.layers.Conv2D(16, 1, name="head_p3")(part(images))
+    raw = keras.ops.stack(keras.ops.split(raw, 2, axis=-1), axis=3)
+    view = fake_quantized_view(keras.Model(images, raw))
+    [inner] = [layer for layer in view.layers if isinstance(layer, keras.Model)]
+    assert [layer.name for layer in inner.layers if isinstance(layer, FakeQuantized)] == ["rounded_conv"]
+    assert len(np.unique(inner(images_of()))) <= 256
+
+
 def test_the_view_computes_nearly_what_the_network_computes_with_its_variables():
     network = a_network()
     view = fake_quantized_view(network)

@@ -48,20 +48,24 @@ def fake_quantized_view(network):
 
     Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 3.
     """
-    heads = {_convolution_behind(raw) for raw in network.outputs}
-    fused = _names_before_relu(network)
+    view = _with_rounded_layers(network, in_float={_convolution_behind(raw) for raw in network.outputs})
+    outputs = [FakeQuantizedPredictions(name=f"rounded_{number}")(raw) for number, raw in enumerate(view.outputs)]
+    return keras.Model(view.inputs, outputs, name=network.name)
+
+
+def _with_rounded_layers(network, in_float):
+    """Returns a model that shares the layers of `network`, all rounded but for what the layers named `in_float` give."""
+    in_float = in_float | _names_before_relu(network)
 
     def clone(layer):
         if isinstance(layer, keras.Model):
-            return fake_quantized_view(layer)
+            return _with_rounded_layers(layer, set())
         kernels = _kernels(layer)
         if not kernels and not (isinstance(layer, ROUNDED) and not _is_linear(layer)):
             return layer
-        return FakeQuantized(layer, kernels=kernels, round_output=layer.name not in heads | fused)
+        return FakeQuantized(layer, kernels=kernels, round_output=layer.name not in in_float)
 
-    view = keras.models.clone_model(network, clone_function=clone)
-    outputs = [FakeQuantizedPredictions(name=f"rounded_{number}")(raw) for number, raw in enumerate(view.outputs)]
-    return keras.Model(view.inputs, outputs, name=network.name)
+    return keras.models.clone_model(network, clone_function=clone)
 
 
 def fake_quantize(x):
@@ -153,13 +157,13 @@ def _is_relu(operation):
 
 def _convolution_behind(raw):
     """Returns the name of the layer with a kernel that a raw prediction is rearranged from; None where it is computed on."""
-    operation = raw._keras_history.operation
-    while not _kernels(operation):
-        sources = {tensor._keras_history.operation for node in operation._inbound_nodes for tensor in node.input_tensors}
-        if len(sources) != 1:
+    history = raw._keras_history
+    while not _kernels(history.operation):
+        tensors = history.operation._inbound_nodes[history.node_index].input_tensors  # of this graph: it may stand in others
+        if len({tensor._keras_history.operation for tensor in tensors}) != 1:
             return None
-        [operation] = sources
-    return operation.name
+        history = tensors[0]._keras_history
+    return history.operation.name
 
 
 def _names_before_relu(network):
