@@ -180,3 +180,32 @@ def test_a_factor_scales_the_step_of_its_variable_only(optimizer_class):
     np.testing.assert_allclose(steps[0.25][0], 0.25 * steps[1.0][0], rtol=1e-4, atol=1e-7)
     for slow, full in zip(steps[0.25][1:], steps[1.0][1:], strict=True):
         np.testing.assert_array_equal(slow, full)
+
+
+@pytest.mark.parametrize("optimizer_class", [DetectorSGD, DetectorAdamW])
+@pytest.mark.parametrize("nominal_batch_size", [4, 8])
+def test_zeros_of_kernels_are_kept_and_have_no_part_in_the_norm(optimizer_class, nominal_batch_size):
+    """The rest learns as if the gradient of the zeros had been zero all along; a bias of zero learns."""
+    options = dict(batch_size=4, nominal_batch_size=nominal_batch_size, clip_norm=0.05, weight_decay=0.1, ema_ramp=3.0)
+    gradients = draw_gradients(make_variables()[1], 12)
+    results = []
+    for keep_zeros in (True, False):
+        _, variables = make_variables()
+        start = np.arange(1.0, 7.0).reshape(1, 1, 2, 3) / 10
+        hole = (np.arange(6) % 2 == 0).reshape(start.shape)
+        kernel = next(variable for variable in variables if variable.path.endswith("kernel"))
+        kernel.assign(start * ~hole)
+        next(variable for variable in variables if variable.path.endswith("bias")).assign([0.0, 0.1, 0.2])
+        index = [variable is kernel for variable in variables].index(True)
+        masked = [[*step[:index], step[index] * (keep_zeros | ~hole), *step[index + 1 :]] for step in gradients]
+        optimizer = optimizer_class(0.01, train=TrainConfig(keep_zeros=keep_zeros, **options))
+        optimizer.build(variables)
+        run(optimizer, variables, masked)
+        for _ in range(2):  # weights, then averages
+            assert (kernel.numpy()[hole] == 0).all() and (kernel.numpy()[~hole] != (start[~hole])).all()
+            results.append([variable.numpy() for variable in variables])
+            optimizer.swap_averages()
+        assert results[0][1][0] != 0
+    for kept, by_hand in ((results[0], results[2]), (results[1], results[3])):
+        for one, other in zip(kept, by_hand, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -14,6 +14,7 @@ import math
 import keras
 import tensorflow as tf
 
+from yolo_tf.models.sparsity import is_kernel
 from yolo_tf.models.stages import learning_rate_factors
 from yolo_tf.schedules import EpochDecay, warmup_steps
 
@@ -57,7 +58,7 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: float or schedule of the step, counted in batches.
-        train: TrainConfig; uses its batch sizes, momentum, decay, warm-up, clipping and EMA.
+        train: TrainConfig; uses its batch sizes, momentum, decay, warm-up, clipping, EMA and keep_zeros.
         warmup_steps: batches of warm-up; 0 = none.
     """
 
@@ -124,6 +125,11 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         self.pending.assign(0)
 
     def _update(self, gradients, variables, warmth):
+        if self.train.keep_zeros:
+            gradients = [
+                _zero_where_zero(gradient, variable) if is_kernel(variable) else gradient
+                for gradient, variable in zip(gradients, variables, strict=True)
+            ]
         if self.train.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.train.clip_norm)
         rate = tf.cast(self._get_current_learning_rate(), tf.float32)
@@ -154,6 +160,16 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
             weight = variable.numpy()
             variable.assign(average)
             average.assign(weight)
+
+
+def _zero_where_zero(gradient, variable):
+    """Returns the gradient without its entries for weights that are zero, which then never move.
+
+    Their momenta and moments began at zero and stay there, decay has nothing to shrink, and an average of zeros is zero.
+    Since the weights themselves tell where, a resumed run needs no mask. It comes before clipping: what does not learn
+    has no part in the gradient's norm.
+    """
+    return tf.where(tf.equal(tf.convert_to_tensor(variable.value), 0.0), 0.0, gradient)
 
 
 class DetectorSGD(DetectorOptimizer):

@@ -62,6 +62,9 @@ class TrainConfig:
         (), "parts that do not learn: backbone, adapters, neck, head, or stages of the backbone, stage1 (stride 2) .. stage5 (32)"
     )
     freeze_epochs: int = option(0, "epochs after which frozen parts learn too; 0 = never")
+    keep_zeros: bool = option(
+        False, "kernel weights that are zero stay zero: fine-tuning of what `yolo-tf prune --method magnitude` wrote"
+    )
     backbone_learning_rate_multiplier: float = option(1.0, "factor on the learning rate of the backbone")
     layer_decay: float = option(1.0, "further factor per stage of the backbone, counted down from the neck; 1 = none")
     teacher: str = option("", "a .keras file of a detector whose answers are learned beside the labels; same classes and anchors")
