@@ -18,7 +18,7 @@ ORDER = [
     {"trainer", "devices", "schedules", "evaluation", "runtime", "test_time_augmentation"},
     {"optimizers", "prediction", "export"},
     {"network_file", "benchmark", "bulk_prediction"},
-    {"training", "yolov5_import"},
+    {"training", "yolov5_import", "pruning"},
     {"learning_rate_finder", "search"},
     {"commands"},
     {"cli"},
@@ -69,8 +69,8 @@ def test_help_needs_no_tensorflow_and_answers_at_once():
 @pytest.mark.parametrize(
     "verb",
     [
-        "demo", "train", "find-lr", "search", "evaluate", "predict", "export", "serve-bundle", "benchmark", "compare", "pack",
-        "data-service", "show",
+        "demo", "train", "find-lr", "search", "evaluate", "predict", "export", "serve-bundle", "benchmark", "compare", "prune",
+        "pack", "data-service", "show",
     ],
 )
 def test_help_of_every_command(verb):

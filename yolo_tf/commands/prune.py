@@ -1,0 +1,56 @@
+"""`yolo-tf prune`: a trained detector -> one with fewer channels, or with zeros for its smallest weights."""
+
+from pathlib import Path
+
+
+def add_arguments(parser):
+    """Declares the arguments."""
+    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a .keras file of `yolo-tf train`")
+    parser.add_argument("--out", type=Path, required=True, metavar="PRUNED.keras", help="file to write")
+    parser.add_argument(
+        "--method", required=True, metavar="NAME", help="channels (a smaller network) or magnitude (zeros in the same network)"
+    )
+    parser.add_argument("--amount", type=float, required=True, metavar="X", help="share to remove, 0..1, as 0.3")
+
+
+def run(arguments):
+    """Prunes; prints the cost before and after and returns it."""
+    from yolo_tf.tensorflow_start import load_tensorflow
+
+    load_tensorflow()
+    from yolo_tf.pruning import prune_detector
+
+    report = prune_detector(arguments.model, arguments.out, arguments.method, arguments.amount)
+    print(_format(report))
+    return report
+
+
+def _format(report):
+    from yolo_tf.tables import format_table
+
+    before, after = report["before"], report["after"]
+    height, width = report["image_size"]
+    rows = [
+        {
+            "part": part,
+            "parameters": f"{before['params'][part]:,}",
+            "pruned": f"{after['params'][part]:,}",
+            "GMACs": f"{before['macs'][part] / 1e9:.4f}",
+            "pruned ": f"{after['macs'][part] / 1e9:.4f}",  # the blank keeps the two columns apart
+            "sparsity": f"{after['sparsity'][part]:.4f}",
+        }
+        for part in before["params"]
+    ]
+    lines = [f"{report['path']} -> {report['out']}: {report['method']}, {report['amount']:g}; {width} x {height} px"]
+    lines += ["", format_table(rows), "", f"file: {before['bytes'] / 1e6:.2f} MB -> {after['bytes'] / 1e6:.2f} MB"]
+    if "groups" in report:
+        groups = report["groups"]
+        lines.append(f"channels: {groups['narrower']} of {groups['all']} groups are narrower")
+        for reason, layers in groups["stay"].items():
+            lines.append(f"  all stay for {reason}: {', '.join(layers[:4])}{' and more' if len(layers) > 4 else ''}")
+    else:
+        lines.append("The arithmetic is the same, zeros included: dense kernels do not skip them.")
+    keep = "" if report["method"] == "channels" else " train.keep_zeros=true"
+    lines.append("Its accuracy has fallen. Fine-tune it with a low learning rate, then evaluate:")
+    lines.append(f"  yolo-tf train --config CONFIG model.network={report['out']}{keep} train.learning_rate=0.002 train.epochs=20")
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""Structured pruning: whole channels go, and a smaller network of the same kind of layers is what is left."""
+
+import collections
+
+import keras
+import numpy as np
+
+from yolo_tf.export.fold import batch_norm_factor_and_shift
+from yolo_tf.pruning.channel_rules import Cut
+
+MULTIPLE = 8  # channels are kept in multiples of it, as vector units and `scaled_channels` have it; it is the least, too
+
+
+def removed_channels(network, flow, amount):
+    """Chooses the channels that matter least in each group.
+
+    A channel matters as much as the filters that make it: the L1 norm of the filter as inference runs it, its batch
+    norm folded in (|gamma| / deviation times the norm), over the mean of its layer, summed over the layers of the
+    group. The norm of the kernel alone would say nothing, since a batch norm undoes any scaling of a filter. Each
+    group loses the same share, so that the cost of the result is known beforehand and no layer is cut through.
+
+    Args:
+        network: functional keras.Model.
+        flow: its ChannelFlow.
+        amount: share of the channels of each group to remove, 0..1; rounded so that a multiple of MULTIPLE stays.
+
+    Returns:
+        set of roots.
+
+    Source: L1 norm of filters, Li et al., arXiv:1608.08710, section 3.1; batch norm scales as importance, Liu et al.,
+    arXiv:1708.06519, section 3.
+    """
+    scores = _importance(network, flow)
+    removed = set()
+    for group in flow.groups:
+        count = 0 if group.reason else len(group.roots) - kept_count(len(group.roots), amount)
+        weakest = np.argsort([scores[root] for root in group.roots], kind="stable")[:count]
+        removed.update(group.roots[weakest].tolist())
+    return removed
+
+
+def kept_count(count, amount):
+    """Returns how many of `count` channels stay: a multiple of MULTIPLE above 0, or all, whichever is nearest to the rest.
+
+    Example: of 64 channels at 0.3, 44.8 would be left; 48 stay. Of 6, all stay.
+    """
+    rest = count * (1 - amount)
+    multiple = max(MULTIPLE, round(rest / MULTIPLE) * MULTIPLE)
+    return min(multiple, count) if abs(multiple - rest) <= abs(count - rest) else count
+
+
+def without_channels(network, flow, removed):
+    """Builds a network without some channels.
+
+    Args:
+        network: functional keras.Model. It is not changed.
+        flow: its ChannelFlow.
+        removed: set of roots.
+
+    Returns:
+        keras.Model with the same layer names, the layers narrower, with what is left of the weights.
+    """
+
+    def stays(ids):
+        return ~np.isin(flow.ids.roots(ids), list(removed))
+
+    def size(value):
+        return int(stays(value).sum()) if isinstance(value, np.ndarray) else value
+
+    def clone(operation):
+        config = operation.get_config()
+        for option, value in _cut_of(flow, operation).sizes.items():
+            config[option] = tuple(map(size, value)) if isinstance(value, tuple) else size(value)
+        return operation.__class__.from_config(config)
+
+    smaller = keras.models.clone_model(network, clone_function=clone)
+    for layer in network.layers:
+        values = [weight.numpy() for weight in layer.weights]
+        for place, weight in enumerate(layer.weights):
+            for axis in _cut_of(flow, layer).weights.get(weight.name, ()):
+                values[place] = np.compress(stays(axis.ids), values[place], axis=axis.number)
+        if values:
+            smaller.get_layer(layer.name).set_weights(values)
+        if isinstance(layer, keras.layers.Normalization):
+            smaller.get_layer(layer.name).finalize_state()  # it computes with copies of its weights, made here
+    return smaller
+
+
+def unread_channels(network, flow, removed):
+    """Copies a network at its full size, all kernels deaf to some channels: what it is without them, whatever they hold.
+
+    The removed channels are still computed, and no kept one depends on them: channels meet in kernels only. So the
+    network of `without_channels` must answer as this one does, and it is made without taking anything apart.
+
+    Args:
+        network, flow, removed: as in `without_channels`.
+
+    Returns:
+        keras.Model.
+    """
+    deaf = without_channels(network, flow, set())
+    for layer in deaf.layers:
+        for weight in layer.weights:
+            for axis in _cut_of(flow, layer).weights.get(weight.name, ()):
+                if axis.reads:
+                    values = weight.numpy()
+                    gone = np.isin(flow.ids.roots(axis.ids), list(removed))
+                    values[(*[slice(None)] * axis.number, gone)] = 0
+                    weight.assign(values)
+    return deaf
+
+
+def _importance(network, flow):
+    """Returns {root: importance} of all channels that layers make."""
+    scores = collections.defaultdict(float)
+    batch_norms = _following_batch_norms(network)
+    for name, cut in flow.cuts.items():
+        if cut.makes is None:
+            continue
+        layer = network.get_layer(name)
+        kernel = np.abs(np.asarray(layer.pointwise_kernel if hasattr(layer, "pointwise_kernel") else layer.kernel, np.float64))
+        norms = kernel.reshape(-1, kernel.shape[-1]).sum(0)
+        if name in batch_norms:
+            norms = norms * np.abs(batch_norm_factor_and_shift(batch_norms[name])[0])
+        for root, norm in zip(flow.ids.roots(cut.makes).tolist(), norms / max(norms.mean(), 1e-30), strict=True):
+            scores[root] += norm
+    return scores
+
+
+def _following_batch_norms(network):
+    """Returns {layer name: the batch norm that alone reads its output}."""
+    readers = collections.defaultdict(list)
+    for node in (node for level in network._nodes_by_depth.values() for node in level):
+        for tensor in node.input_tensors:
+            readers[tensor._keras_history.operation.name].append(node.operation)
+    return {
+        name: some[0] for name, some in readers.items() if len(some) == 1 and type(some[0]) is keras.layers.BatchNormalization
+    }
+
+
+def _cut_of(flow, operation):
+    return flow.cuts.get(operation.name, Cut())
