@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+FINE_TUNING = "train.epochs=20 train.learning_rate=0.005"
+
 
 def add_arguments(parser):
     """Declares the arguments."""
@@ -51,6 +53,8 @@ def _format(report):
     else:
         lines.append("The arithmetic is the same, zeros included: dense kernels do not skip them.")
     keep = "" if report["method"] == "channels" else " train.keep_zeros=true"
-    lines.append("Its accuracy has fallen. Fine-tune it with a low learning rate, then evaluate:")
-    lines.append(f"  yolo-tf train --config CONFIG model.network={report['out']}{keep} train.learning_rate=0.002 train.epochs=20")
+    size = width if width == height else f"[{height},{width}]"
+    lines.append("Its accuracy has fallen. Fine-tune it at a low learning rate, as with:")
+    data = f"data.dataset=DATASET.yaml data.image_size={size}"
+    lines.append(f"  yolo-tf train model.network={report['out']}{keep} {data} {FINE_TUNING}")
     return "\n".join(lines)

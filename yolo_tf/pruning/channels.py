@@ -5,7 +5,6 @@ import collections
 import keras
 import numpy as np
 
-from yolo_tf.export.fold import batch_norm_factor_and_shift
 from yolo_tf.pruning.channel_rules import Cut
 
 MULTIPLE = 8  # channels are kept in multiples of it, as vector units and `scaled_channels` have it; it is the least, too
@@ -14,10 +13,11 @@ MULTIPLE = 8  # channels are kept in multiples of it, as vector units and `scale
 def removed_channels(network, flow, amount):
     """Chooses the channels that matter least in each group.
 
-    A channel matters as much as the filters that make it: the L1 norm of the filter as inference runs it, its batch
-    norm folded in (|gamma| / deviation times the norm), over the mean of its layer, summed over the layers of the
-    group. The norm of the kernel alone would say nothing, since a batch norm undoes any scaling of a filter. Each
-    group loses the same share, so that the cost of the result is known beforehand and no layer is cut through.
+    A channel matters as much as its batch norm lets it vary: |gamma| is the deviation of what it passes on, whatever
+    the scale of the filter before it. Where no batch norm alone reads the layer, it is the L1 norm of the filter. Either
+    is taken over the mean of its layer, and summed over the layers of the group. Each group loses the same share: so the
+    cost of the result is known beforehand, and no stage is cut through. On BCCD this left more than one threshold for
+    all groups, and |gamma| more than the norm of the filter (docs/compression.md).
 
     Args:
         network: functional keras.Model.
@@ -27,8 +27,8 @@ def removed_channels(network, flow, amount):
     Returns:
         set of roots.
 
-    Source: L1 norm of filters, Li et al., arXiv:1608.08710, section 3.1; batch norm scales as importance, Liu et al.,
-    arXiv:1708.06519, section 3.
+    Source: |gamma|, Liu et al., Network Slimming, arXiv:1708.06519, section 3; L1 norm and shares by layer, Li et al.,
+    Pruning Filters for Efficient ConvNets, arXiv:1608.08710, sections 3.1 and 3.2.
     """
     scores = _importance(network, flow)
     removed = set()
@@ -119,22 +119,24 @@ def _importance(network, flow):
             continue
         layer = network.get_layer(name)
         kernel = np.abs(np.asarray(layer.pointwise_kernel if hasattr(layer, "pointwise_kernel") else layer.kernel, np.float64))
-        norms = kernel.reshape(-1, kernel.shape[-1]).sum(0)
-        if name in batch_norms:
-            norms = norms * np.abs(batch_norm_factor_and_shift(batch_norms[name])[0])
-        for root, norm in zip(flow.ids.roots(cut.makes).tolist(), norms / max(norms.mean(), 1e-30), strict=True):
-            scores[root] += norm
+        weights = kernel.reshape(-1, kernel.shape[-1]).sum(0)
+        if name in batch_norms:  # a filter of zeros is a constant, whatever its gamma
+            weights = np.where(weights > 0, np.abs(np.asarray(batch_norms[name].gamma, np.float64)), 0)
+        for root, weight in zip(flow.ids.roots(cut.makes).tolist(), weights / max(weights.mean(), 1e-30), strict=True):
+            scores[root] += weight
     return scores
 
 
 def _following_batch_norms(network):
-    """Returns {layer name: the batch norm that alone reads its output}."""
+    """Returns {layer name: the batch norm, with a gamma, that alone reads its output}."""
     readers = collections.defaultdict(list)
     for node in (node for level in network._nodes_by_depth.values() for node in level):
         for tensor in node.input_tensors:
             readers[tensor._keras_history.operation.name].append(node.operation)
     return {
-        name: some[0] for name, some in readers.items() if len(some) == 1 and type(some[0]) is keras.layers.BatchNormalization
+        name: some[0]
+        for name, some in readers.items()
+        if len(some) == 1 and type(some[0]) is keras.layers.BatchNormalization and some[0].scale
     }
 
 
