@@ -1,6 +1,7 @@
 """Structured pruning: whole channels go, and a smaller network of the same kind of layers is what is left."""
 
 import collections
+import contextlib
 
 import keras
 import numpy as np
@@ -86,28 +87,30 @@ def without_channels(network, flow, removed):
     return smaller
 
 
+@contextlib.contextmanager
 def unread_channels(network, flow, removed):
-    """Copies a network at its full size, all kernels deaf to some channels: what it is without them, whatever they hold.
+    """Makes all kernels of a network deaf to some channels while the block runs: what it is without them.
 
     The removed channels are still computed, and no kept one depends on them: channels meet in kernels only. So the
-    network of `without_channels` must answer as this one does, and it is made without taking anything apart.
+    network of `without_channels` must answer as this one does, and here nothing is taken apart or built anew.
 
     Args:
-        network, flow, removed: as in `without_channels`.
-
-    Returns:
-        keras.Model.
+        network, flow, removed: as in `without_channels`. The network has its weights back afterwards.
     """
-    deaf = without_channels(network, flow, set())
-    for layer in deaf.layers:
-        for weight in layer.weights:
-            for axis in _cut_of(flow, layer).weights.get(weight.name, ()):
-                if axis.reads:
-                    values = weight.numpy()
-                    gone = np.isin(flow.ids.roots(axis.ids), list(removed))
-                    values[(*[slice(None)] * axis.number, gone)] = 0
-                    weight.assign(values)
-    return deaf
+    before = []
+    try:
+        for layer in network.layers:
+            for weight in layer.weights:
+                for axis in _cut_of(flow, layer).weights.get(weight.name, ()):
+                    if axis.reads:
+                        before.append((weight, weight.numpy()))
+                        values = weight.numpy().copy()
+                        values[(*[slice(None)] * axis.number, np.isin(flow.ids.roots(axis.ids), list(removed)))] = 0
+                        weight.assign(values)
+        yield
+    finally:
+        for weight, values in reversed(before):
+            weight.assign(values)
 
 
 def _importance(network, flow):
