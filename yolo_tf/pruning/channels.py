@@ -17,8 +17,7 @@ def removed_channels(network, flow, amount):
     A channel matters as much as its batch norm lets it vary: |gamma| is the deviation of what it passes on, whatever
     the scale of the filter before it. Where no batch norm alone reads the layer, it is the L1 norm of the filter. Either
     is taken over the mean of its layer, and summed over the layers of the group. Each group loses the same share: so the
-    cost of the result is known beforehand, and no stage is cut through. On BCCD this left more than one threshold for
-    all groups, and |gamma| more than the norm of the filter (docs/compression.md).
+    cost of the result is known beforehand, and no stage is cut through. docs/compression.md has what other orders keep.
 
     Args:
         network: functional keras.Model.
