@@ -29,12 +29,15 @@ def lively_network(backbone):
 
 
 def kill(network, flow, dead):
-    """Makes channels zero wherever they are made or normalised: kernel columns, biases, gammas and betas."""
+    """Makes channels zero wherever they are made or normalised: kernel columns, biases, gammas, betas and means.
+
+    Inception's batch norms have no gamma: there it is the mean of zero that keeps a dead channel at zero.
+    """
     for name, cut in flow.cuts.items():
         layer = network.get_layer(name)
         for weight in layer.weights:
             for axis in cut.weights.get(weight.name, ()):
-                if axis.reads or weight.name.startswith("moving_"):
+                if axis.reads or weight.name == "moving_variance":
                     continue
                 values = weight.numpy()
                 values[(*[slice(None)] * axis.number, np.isin(flow.ids.roots(axis.ids), list(dead)))] = 0
