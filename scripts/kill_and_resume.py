@@ -65,10 +65,18 @@ def main(argv=None):
     )
 
     print(f"{'kill':>4}  {'after s':>8}  {'run':<7}  newest checkpoint", flush=True)
-    moments, runs = random.Random(arguments.seed), [out / "run_1"]
+    moments, runs, pace = random.Random(arguments.seed), [out / "run_1"], whole
     for number in range(1, arguments.kills + 1):
-        moment = moments.uniform(whole.first_checkpoint if number % 2 else 0.0, whole.seconds)
-        while train(command, runs[-1], kill_after=moment).ended:
+        share = moments.random()
+        while True:
+            earliest = pace.first_checkpoint if number % 2 else 0.0
+            moment = earliest + share * (pace.seconds - earliest)
+            begins = not runs[-1].exists()
+            trained = train(command, runs[-1], kill_after=moment)
+            if not trained.ended:
+                break
+            if begins:
+                pace = trained  # the machine may have become faster since, and the same moment would be too late again
             print(f"{'':>4}  {'done':>8}  {runs[-1].name:<7}", flush=True)
             runs.append(out / f"run_{len(runs) + 1}")
         newest = max((path.name for path in (runs[-1] / "checkpoints").glob("epoch_*")), default="none yet")
