@@ -13,8 +13,10 @@ import pytest
 from yolo_tf.anchors import anchor_set
 from yolo_tf.config import DetectConfig
 from yolo_tf.detector_file import attach_spec, detector_spec
+from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
 from yolo_tf.export.generated_images import generated_images
+from yolo_tf.openvino_start import load_openvino
 
 CLASS_NAMES = ("car", "bus", "tram")
 ANCHORS = anchor_set((8, 16, 32), [[(10, 14), (20, 12)], [(30, 40), (60, 30)], [(90, 70), (120, 150)]])
@@ -93,6 +95,22 @@ def onnx_file():
         pytest.importorskip(package, reason="needs pip install 'yolo_tf[onnx]'")
     path = directory() / "tiny.onnx"
     export_detector(keras_file(), "onnx", path, detect=DETECT)
+    return path
+
+
+def need_openvino():
+    """Returns the module, or skips; pytest.importorskip would import it with its telemetry."""
+    try:
+        return load_openvino("tests")
+    except InputError:
+        pytest.skip("needs pip install 'yolo_tf[openvino]'")
+
+
+@functools.cache
+def openvino_directory():
+    need_openvino()
+    path = directory() / "tiny_openvino"
+    export_detector(keras_file(), "openvino", path, detect=DETECT)
     return path
 
 

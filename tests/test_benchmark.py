@@ -118,4 +118,4 @@ def test_a_process_that_ends_is_one_line(monkeypatch):
 def test_the_machine():
     machine = describe_machine()
     assert machine["processor"] and machine["cores"] == os.cpu_count()
-    assert machine["versions"]["tensorflow"] == tf.__version__ and "onnxruntime" in machine["versions"]
+    assert machine["versions"]["tensorflow"] == tf.__version__ and {"onnxruntime", "openvino"} <= set(machine["versions"])

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from yolo_tf.anchors import COCO_ANCHORS
-from yolo_tf.detector_file import attach_spec, detector_spec, read_spec
+from yolo_tf.detector_file import GRAPHS, attach_spec, detector_spec, directory_kind, read_spec
 from yolo_tf.errors import InputError
 
 SPEC = detector_spec(class_names=["a", "é"], image_size=(96, 160), anchors=COCO_ANCHORS, name="tiny")
@@ -14,11 +14,16 @@ SPEC = detector_spec(class_names=["a", "é"], image_size=(96, 160), anchors=COCO
 def test_a_file_and_a_directory_give_back_the_same_spec(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
-    (tmp_path / "saved").mkdir()
-    for path in (tmp_path / "a.keras", tmp_path / "saved"):
+    for kind, graph in GRAPHS.items():
+        (tmp_path / kind).mkdir()
+        assert directory_kind(tmp_path / kind) is None
+        (tmp_path / kind / graph).touch()
+        assert directory_kind(tmp_path / kind) == kind
+    for path in (tmp_path / "a.keras", tmp_path / "saved_model", tmp_path / "openvino"):
         attach_spec(path, SPEC)
         assert read_spec(path) == SPEC
         assert read_spec(path).anchors.sizes.tolist() == COCO_ANCHORS.sizes.tolist()
+    assert (tmp_path / "openvino" / "detector.json").is_file(), "beside the graph, where a person looks"
 
 
 def test_a_flat_file_may_carry_it_too(tmp_path):

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "yolo_tf"
 # A part may import parts on earlier rows only; parts on one row never import each other.
 ORDER = [
     {"errors", "interruption", "structures", "atomic", "palette", "tables", "onnx_metadata"},
-    {"lookup", "config", "yaml_file", "tensorflow_start", "recipes"},
+    {"lookup", "config", "yaml_file", "tensorflow_start", "openvino_start", "recipes"},
     {"config_reader", "sources", "boxes", "anchors", "run_directory"},
     {"detector_file", "data", "models", "losses", "decode", "suppression", "metrics", "drawing", "plots", "checkpoints"},
     {"trainer", "devices", "schedules", "evaluation", "runtime", "test_time_augmentation"},

@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 import warnings
 
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf import runtime
-from yolo_tf.detector_file import read_spec
+from yolo_tf.detector_file import GRAPHS, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.runtime import choose_image_size, detect_images, network_candidates, open_detector
 
@@ -18,6 +19,7 @@ KINDS = {
     "saved_model": detector_files.saved_model,
     "tflite": detector_files.tflite_file,
     "onnx": detector_files.onnx_file,
+    "openvino": detector_files.openvino_directory,
 }
 
 
@@ -52,7 +54,7 @@ def test_every_kind_gives_the_same_detections(kind):
     np.testing.assert_allclose(found.scores, reference.scores, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["keras", "saved_model", "onnx"])
+@pytest.mark.parametrize("kind", ["keras", "saved_model", "onnx", "openvino"])
 def test_other_sizes_than_that_of_training(kind):
     images = np.zeros([2, 64, 128, 3], np.uint8)
     boxes, scores = open_detector(KINDS[kind]()).candidates(images)
@@ -121,6 +123,45 @@ def test_an_absent_onnxruntime_is_one_line(monkeypatch):
         open_detector(path)
 
 
+def test_threads_and_float32_reach_openvino(monkeypatch):
+    path = detector_files.openvino_directory()
+    openvino = detector_files.need_openvino()
+    compiled, compile_model = [], openvino.Core.compile_model
+    monkeypatch.setattr(openvino.Core, "compile_model", lambda *args: compiled.append(compile_model(*args)) or compiled[-1])
+    open_detector(path, threads=1)
+    open_detector(path)
+    assert [one.get_property("INFERENCE_NUM_THREADS") for one in compiled] == [1, os.cpu_count()]
+    # where the CPU has AMX, its own choice is bfloat16
+    assert {one.get_property("INFERENCE_PRECISION_HINT").to_string() for one in compiled} == {"f32"}
+
+
+def test_answers_of_openvino_outlive_the_next_call():
+    detector, images = open_detector(detector_files.openvino_directory()), detector_files.images()
+    first = detector.candidates(images)
+    kept = [np.array(tensor) for tensor in first]
+    detector.candidates(255 - images)
+    for tensor, copy in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(tensor, copy)
+
+
+@pytest.mark.parametrize("lost", ["detector.bin", "detector.json"])
+def test_an_openvino_directory_without_one_of_its_files(lost, tmp_path):
+    path = tmp_path / "part"
+    shutil.copytree(detector_files.openvino_directory(), path)
+    (path / lost).unlink()
+    messages = {"detector.bin": r"cannot be opened \(.*Expected a whole OpenVINO dir", "detector.json": "no readable detector"}
+    with pytest.raises(InputError, match=messages[lost]) as raised:
+        open_detector(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_absent_openvino_is_one_line(monkeypatch):
+    path = detector_files.openvino_directory()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match=r"openvino: the package openvino is not .* Run pip install 'yolo_tf\[openvino\]'.$"):
+        open_detector(path)
+
+
 def test_opening_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -157,11 +198,11 @@ def test_file_of_someone_else(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_inside(kind, tmp_path):
     """detector.json is there, the network is not."""
-    path = tmp_path / "bad" if kind == "saved_model" else tmp_path / f"bad.{kind}"
+    path = tmp_path / "bad" if kind in GRAPHS else tmp_path / f"bad.{kind}"
     spec = read_spec(KINDS[kind]())
-    if kind == "saved_model":
+    if kind in GRAPHS:
         path.mkdir()
-        (path / "saved_model.pb").write_bytes(b"no graph")
+        (path / GRAPHS[kind]).write_bytes(b"no graph")
     else:
         path.touch()
     detector_files.attach_spec(path, spec)

@@ -65,7 +65,7 @@ def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
 
 def describe_machine():
     """Returns what the figures depend on beside the files: processor, cores, versions of the runtimes."""
-    names = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime")
+    names = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino")
     return {"processor": _processor_name(), "cores": os.cpu_count(), "versions": {name: _version(name) for name in names}}
 
 

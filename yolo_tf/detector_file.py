@@ -1,8 +1,8 @@
 """`detector.json`: what a network file must carry to be used alone.
 
 A `.keras` file and a `.tflite` file hold it as a ZIP member (both formats allow further members), an `.onnx` file as
-an entry of its metadata, a SavedModel directory under `assets.extra/`. So class names, anchors and image size travel with the
-weights, and no config is needed to predict.
+an entry of its metadata, a SavedModel directory under `assets.extra/`, an OpenVINO directory as a file. So class names,
+anchors and image size travel with the weights, and no config is needed to predict.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from yolo_tf.errors import InputError
 from yolo_tf.onnx_metadata import append_metadata, read_metadata
 
 MEMBER = "detector.json"
+OPENVINO_GRAPH = "detector.xml"  # its weights lie beside it, in detector.bin
+GRAPHS = {"saved_model": "saved_model.pb", "openvino": OPENVINO_GRAPH}  # kind of directory -> the file that tells it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,18 +59,24 @@ def attach_spec(path, spec):
     """Writes `spec` into an artefact that was just written.
 
     Args:
-        path: a `.keras`, `.tflite` or `.onnx` file, or a SavedModel directory.
+        path: a `.keras`, `.tflite` or `.onnx` file, or a SavedModel or OpenVINO directory.
         spec: DetectorSpec.
     """
     path = Path(path)
     if path.is_dir():
-        (path / "assets.extra").mkdir(exist_ok=True)
-        (path / "assets.extra" / MEMBER).write_text(spec_to_json(spec), encoding="utf-8")
+        place = _place_in_directory(path)
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(spec_to_json(spec), encoding="utf-8")
     elif path.suffix.lower() == ".onnx":
         append_metadata(path, MEMBER, spec_to_json(spec))
     else:
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(MEMBER, spec_to_json(spec))
+
+
+def directory_kind(path):
+    """Returns which kind of export a directory holds, a key of GRAPHS; None where it holds none."""
+    return next((kind for kind, graph in GRAPHS.items() if (Path(path) / graph).is_file()), None)
 
 
 def carries_spec(path):
@@ -89,11 +97,11 @@ def read_spec(path):
     path = Path(path)
     if not path.exists():
         raise InputError(
-            f"{path}: no such file or directory. Expected a .keras, .tflite or .onnx file or a SavedModel directory."
+            f"{path}: no such file or directory. Expected a .keras, .tflite or .onnx file, or a SavedModel or OpenVINO directory."
         )
     try:
         if path.is_dir():
-            text = (path / "assets.extra" / MEMBER).read_text(encoding="utf-8")
+            text = _place_in_directory(path).read_text(encoding="utf-8")
         elif path.suffix.lower() == ".onnx":
             text = read_metadata(path)[MEMBER]
         else:
@@ -118,3 +126,8 @@ def read_spec(path):
             f"{path}: carries no readable {MEMBER} ({type(error).__name__}). Expected a file written by"
             " `yolo-tf train` or `yolo-tf export`."
         ) from error
+
+
+def _place_in_directory(path):
+    """Returns where an export that is a directory keeps its `detector.json`."""
+    return path / MEMBER if directory_kind(path) == "openvino" else path / "assets.extra" / MEMBER

@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.decode import decode_predictions
-from yolo_tf.detector_file import DetectorSpec, read_spec
+from yolo_tf.detector_file import OPENVINO_GRAPH, DetectorSpec, directory_kind, read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.openvino_start import load_openvino
 from yolo_tf.structures import Detections
 from yolo_tf.suppression import suppress
 
@@ -24,7 +25,7 @@ class Detector:
     """A network file that was opened for use."""
 
     path: Path
-    kind: str  # "keras" | "saved_model" | "tflite" | "onnx"
+    kind: str  # "keras" | "saved_model" | "tflite" | "onnx" | "openvino"
     spec: DetectorSpec
     candidates: Callable  # images uint8 or float32 [B, H, W, 3] -> (boxes float32 [B, D, 4] px, scores float32 [B, D, C])
     fixed_image_size: tuple[int, int] | None = None  # (height, width) px that the file takes; None = multiples of the stride
@@ -33,12 +34,12 @@ class Detector:
 
 
 def open_detector(path, *, threads=None):
-    """Opens a `.keras` file, a SavedModel directory, a `.tflite` or an `.onnx` file.
+    """Opens a `.keras`, `.tflite` or `.onnx` file, or a SavedModel or OpenVINO directory.
 
     Args:
         path: what `yolo-tf train` or `yolo-tf export` wrote.
-        threads: of the CPU, for a `.tflite` or `.onnx` file; None = all cores. The threads of TensorFlow are those of
-            the process: tf.config.threading.
+        threads: of the CPU, for TFLite, ONNX and OpenVINO; None = all cores. The threads of TensorFlow are those of the
+            process: tf.config.threading.
 
     Returns:
         Detector. All kinds take the same images and answer in the same units. A SavedModel, and an
@@ -49,11 +50,13 @@ def open_detector(path, *, threads=None):
             detector.json, or a package that runs it is not installed.
     """
     path = Path(path)
-    kind = "saved_model" if path.is_dir() else path.suffix.removeprefix(".").lower()
+    kind = path.suffix.removeprefix(".").lower()
+    if path.is_dir():
+        kind = directory_kind(path) or "saved_model"
     if path.exists() and kind not in OPENERS:
         raise InputError(
             f"{path}: '{path.suffix}' is no format of a detector."
-            " Expected a .keras, .tflite or .onnx file or a SavedModel directory."
+            " Expected a .keras, .tflite or .onnx file, or a SavedModel or OpenVINO directory."
         )
     spec = read_spec(path)
     try:
@@ -215,6 +218,24 @@ def _open_onnx(path, spec, threads):
     return {"candidates": candidates, "fixed_image_size": fixed}
 
 
+def _open_openvino(path, spec, threads):
+    openvino = load_openvino(path)
+    options = {
+        # on CPUs with AMX it computes in bfloat16 unless told otherwise, which moves boxes by pixels
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    compiled = openvino.Core().compile_model(path / OPENVINO_GRAPH, "CPU", options)
+
+    def candidates(images):
+        found = compiled({"images": np.asarray(images, np.float32)})
+        return tf.convert_to_tensor(found["boxes"]), tf.convert_to_tensor(found["scores"])
+
+    _, height, width, _ = compiled.input("images").partial_shape
+    fixed = (height.get_length(), width.get_length()) if height.is_static and width.is_static else None
+    return {"candidates": candidates, "fixed_image_size": fixed}
+
+
 def _tflite_interpreter():
     """Returns the class that runs TFLite files: from ai-edge-litert where installed, else TensorFlow's own."""
     try:
@@ -240,5 +261,17 @@ def _wrong_size(path, got, expected):
 
 
 # suffix of the path, or kind of directory -> what opens it
-OPENERS = {"keras": _open_keras, "saved_model": _open_saved_model, "tflite": _open_tflite, "onnx": _open_onnx}
-KIND_NAMES = {"keras": ".keras file", "saved_model": "SavedModel directory", "tflite": ".tflite file", "onnx": ".onnx file"}
+OPENERS = {
+    "keras": _open_keras,
+    "saved_model": _open_saved_model,
+    "tflite": _open_tflite,
+    "onnx": _open_onnx,
+    "openvino": _open_openvino,
+}
+KIND_NAMES = {
+    "keras": ".keras file",
+    "saved_model": "SavedModel directory",
+    "tflite": ".tflite file",
+    "onnx": ".onnx file",
+    "openvino": "OpenVINO directory",
+}

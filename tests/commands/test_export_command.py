@@ -84,7 +84,7 @@ def test_overrides_may_follow_the_options(photos, capsys):
     [
         (["train.epochs=3"], "'train.epochs=3': is no option of an export. Expected detect.key=value"),
         (["detect.score_treshold=3"], "config.detect: unknown key 'score_treshold'. Did you mean 'score_threshold'?"),
-        (["--format", "openvino"], "unknown export format 'openvino'"),
+        (["--format", "coreml"], "unknown export format 'coreml'"),
         (["--images", "none.jpg"], "none.jpg: stands for no image"),
         (["--images", "a.jpg", "--data", "b.yaml"], "--images and --data: both are given. Expected one of them"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),

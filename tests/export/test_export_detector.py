@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from yolo_tf import export
-from yolo_tf.detector_file import read_spec
+from yolo_tf.detector_file import GRAPHS, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, Comparison, export_detector
 from yolo_tf.export.generated_images import generated_images
@@ -14,13 +14,16 @@ from yolo_tf.export.parity import ParityError
 from yolo_tf.runtime import open_detector
 from yolo_tf.structures import DetectionDataset
 
-OUT = {"saved_model": "out", "tflite": "out.tflite", "onnx": "out.onnx"}
+OUT = {"saved_model": "out", "tflite": "out.tflite", "onnx": "out.onnx", "openvino": "out_openvino"}
 
 
 @pytest.fixture(autouse=True)
 def needed_packages(request):
     """Skips a test of a format whose packages are not installed."""
-    if hasattr(request.node, "callspec") and request.node.callspec.params.get("format") == "onnx":
+    format = request.node.callspec.params.get("format") if hasattr(request.node, "callspec") else None
+    if format == "openvino":
+        detector_files.need_openvino()
+    if format == "onnx":
         for package in ("onnx", "tf2onnx", "onnxruntime"):
             pytest.importorskip(package, reason="needs pip install 'yolo_tf[onnx]'")
 
@@ -65,9 +68,9 @@ def test_a_file_that_differs_does_not_appear(format, tmp_path, monkeypatch):
 
     monkeypatch.setattr(export, "fold_batch_norm", lose_batch_norms)
     out = tmp_path / OUT[format]
-    if format == "saved_model":
+    if format in GRAPHS:
         out.mkdir()
-    earlier = out / "saved_model.pb" if format == "saved_model" else out
+    earlier = out / GRAPHS[format] if format in GRAPHS else out
     earlier.write_text("earlier")
     with pytest.raises(ParityError, match=r"out.*: not written, for it differs from .*tiny.keras: image 1 of 4: .* px") as raised:
         export_detector(detector_files.keras_file(), format, out, detect=detector_files.DETECT)
@@ -81,6 +84,14 @@ def test_an_earlier_export_is_replaced(tmp_path):
     assert open_detector(tmp_path / "out.tflite").kind == "tflite"
 
 
+def test_a_directory_of_one_format_gives_way_to_another(tmp_path):
+    detector_files.need_openvino()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "saved_model.pb").write_text("earlier")
+    export_detector(detector_files.keras_file(), "openvino", tmp_path / "out", detect=detector_files.DETECT)
+    assert open_detector(tmp_path / "out").kind == "openvino" and not (tmp_path / "out" / "saved_model.pb").exists()
+
+
 @pytest.mark.parametrize(
     "format, out, message",
     [
@@ -88,6 +99,8 @@ def test_an_earlier_export_is_replaced(tmp_path):
         ("tflite", "out.lite", "does not fit --format tflite. Expected a path ending in .tflite"),
         ("saved_model", "out.tflite", "does not fit --format saved_model. Expected a directory"),
         ("saved_model", "out.onnx", "does not fit --format saved_model. Expected a directory"),
+        ("openvino", "out.xml", "does not fit --format openvino. Expected a directory"),
+        ("openvino", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("saved_model", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("tflite", "dir.tflite", "dir.tflite: is a directory with other things in it"),
         ("saved_model", "file", "file: is a file. Expected a directory"),

@@ -13,7 +13,11 @@ BUSY_CORES = 0.9  # a call that computes on the CPU alone uses one core at least
 def add_arguments(parser):
     """Declares the arguments."""
     parser.add_argument(
-        "models", nargs="+", type=Path, metavar="MODEL", help="a .keras, .tflite or .onnx file or a SavedModel directory"
+        "models",
+        nargs="+",
+        type=Path,
+        metavar="MODEL",
+        help="a .keras, .tflite or .onnx file or a SavedModel or OpenVINO directory",
     )
     add_measuring_arguments(parser)
 

@@ -1,4 +1,4 @@
-"""`yolo-tf export`: a network file -> SavedModel, TFLite or ONNX, checked against the network."""
+"""`yolo-tf export`: a network file -> SavedModel, TFLite, ONNX or OpenVINO, checked against the network."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ def add_arguments(parser):
     parser.add_argument(
         "overrides", nargs="*", metavar="detect.key=value", help="thresholds, of a SavedModel and with --nms for good"
     )
-    parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model, tflite or onnx")
-    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory (SavedModel), .tflite or .onnx file")
+    parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model, tflite, onnx or openvino")
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory, or a .tflite or .onnx file")
     parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; a TFLite file keeps it")
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
     parser.add_argument("--data", type=Path, metavar="DATASET.yaml", help="data set to compare, and to measure AP, on")

@@ -5,7 +5,9 @@ from pathlib import Path
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras, .tflite or .onnx file or a SavedModel directory")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="a .keras, .tflite or .onnx file or a SavedModel or OpenVINO directory"
+    )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="image files, directories, globs, .txt lists of paths")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: runs/predict, -2, -3 ...")
     parser.add_argument("--save-json", action="store_true", help="write DIR/detections.json")

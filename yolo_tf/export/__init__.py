@@ -11,12 +11,13 @@ import numpy as np
 from yolo_tf.atomic import atomic_path
 from yolo_tf.config import DetectConfig
 from yolo_tf.data.letterbox import letterbox_image
-from yolo_tf.detector_file import attach_spec
+from yolo_tf.detector_file import attach_spec, directory_kind
 from yolo_tf.errors import InputError
 from yolo_tf.export.accuracy import check_accuracy
 from yolo_tf.export.fold import float32_copy, fold_batch_norm
 from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.onnx import write_onnx
+from yolo_tf.export.openvino import write_openvino
 from yolo_tf.export.parity import EXACT, ParityError, check_parity
 from yolo_tf.export.reparameterize import deploy_form
 from yolo_tf.export.saved_model import write_saved_model
@@ -41,6 +42,7 @@ EXPORTERS = {
     "saved_model": ExportFormat(write_saved_model, ""),
     "tflite": ExportFormat(write_tflite, ".tflite", quantizes=True),
     "onnx": ExportFormat(write_onnx, ".onnx"),
+    "openvino": ExportFormat(write_openvino, ""),
 }
 
 
@@ -69,7 +71,7 @@ def export_detector(
     Args:
         path: `.keras` file of a detector.
         format: a row of EXPORTERS.
-        out: where to write; a directory for "saved_model". An earlier export there is replaced.
+        out: where to write; a directory for "saved_model" and "openvino". An earlier export there is replaced.
         detect: DetectConfig; becomes part of a SavedModel and of a TFLite file with suppression, and is what the
             comparison runs at.
         image_size: (height, width) px of the comparison, and for good of a TFLite file and of what a SavedModel
@@ -137,10 +139,10 @@ def _run_name(path):
 
 def _check_out(out, suffix, format):
     """Raises InputError where `out` has the wrong suffix or holds what an export must not replace."""
-    if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in (".keras", ".tflite", ".onnx")):
+    if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in (".keras", ".tflite", ".onnx", ".xml")):
         expected = f"a path ending in {suffix}" if suffix else "a directory"
         raise InputError(f"{out}: does not fit --format {format}. Expected {expected}. Change --out.")
-    if out.is_dir() and (suffix or (any(out.iterdir()) and not (out / "saved_model.pb").exists())):
+    if out.is_dir() and (suffix or (any(out.iterdir()) and directory_kind(out) is None)):
         raise InputError(
             f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change --out."
         )

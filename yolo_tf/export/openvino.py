@@ -1,0 +1,45 @@
+"""Network -> OpenVINO IR, a directory of two files, for OpenVINO."""
+
+import tensorflow as tf
+
+from yolo_tf.decode import decode_predictions
+from yolo_tf.detector_file import OPENVINO_GRAPH
+from yolo_tf.errors import InputError
+from yolo_tf.openvino_start import load_openvino
+
+
+def write_openvino(network, path, *, anchors, detect, image_size):
+    """Writes a float32 OpenVINO IR with decode inside, for any batch and any image size that the network takes.
+
+    The directory holds the graph, detector.xml, and its weights, detector.bin. Its input `images` is float32
+    [batch, height, width, 3], RGB 0..255, sides multiples of the coarsest stride; its outputs are boxes float32
+    [batch, candidates, 4] xyxy input px and scores float32 [batch, candidates, C]. Suppression is left to the caller:
+    OpenVINO has no rule for the operation that TensorFlow suppresses with.
+
+    Args:
+        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
+        path: the directory to create.
+        anchors: AnchorSet.
+        detect: not used; the files hold no threshold.
+        image_size: not used; the files take what the network takes.
+
+    Raises:
+        InputError: openvino is not installed, or the network needs an operation that it has no rule for.
+    """
+    openvino = load_openvino("OpenVINO")
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec(network.input_shape, tf.float32, name="images")])
+    def candidates(images):
+        boxes, scores = decode_predictions(network(images, training=False), anchors)
+        return {"boxes": boxes, "scores": scores}
+
+    try:
+        model = openvino.convert_model(candidates)
+    except Exception as error:  # its errors share no type below this
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"OpenVINO: the network does not convert ({reason}). Expected operations that OpenVINO reads from TensorFlow"
+            " only. Use --format onnx or another."
+        ) from error
+    path.mkdir()
+    openvino.save_model(model, path / OPENVINO_GRAPH, compress_to_fp16=False)  # half weights do not pass the gate
