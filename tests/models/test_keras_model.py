@@ -1,13 +1,21 @@
 """A user's own Keras model as a backbone: a small network with sums, a widened block and a squeeze."""
 
-import types
-
 import keras
 import numpy as np
 import pytest
 
+from yolo_tf.anchors import COCO_ANCHORS
+from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
-from yolo_tf.models.backbones.keras_model import build_keras_model, check_model, check_taps, find_taps, layer_strides
+from yolo_tf.models.backbones.keras_model import (
+    build_keras_model,
+    check_model,
+    check_taps,
+    find_taps,
+    keras_model_backbone,
+    layer_strides,
+)
+from yolo_tf.models.network import build_network
 
 
 def own_model(*, last_stride=2, shape=(None, None, 3), first="first", name="mine"):
@@ -48,11 +56,50 @@ def test_taps_of_resnet50_are_the_published_ones():
 def test_a_kerashub_backbone_says_its_taps_itself():
     model = own_model()
     pyramid = {f"P{level}": model.get_layer(name).output for level, name in ((3, "norm8"), (4, "left16"), (5, "down32"))}
-    hub = types.SimpleNamespace(name="hub", pyramid_outputs=pyramid)
-    assert find_taps(hub) == ("norm8", "left16", "down32")
-    del pyramid["P4"]
-    with pytest.raises(InputError, match="hub: its pyramid_outputs lack P4. Expected P3, P4 and P5"):
-        find_taps(hub)
+    model.pyramid_outputs = pyramid
+    assert find_taps(model) == ("norm8", "left16", "down32")
+    model.pyramid_outputs = {"P3": model.get_layer("first").output} | {f"P{int(key[1]) + 1}": pyramid[key] for key in pyramid}
+    assert find_taps(model) == ("norm8", "left16", "down32"), "the strides count, not the keys"
+    model.pyramid_outputs = {"P3": pyramid["P3"], "P5": pyramid["P5"]}
+    with pytest.raises(InputError, match="mine: its pyramid_outputs lack stride 16. Expected 8, 16 and 32"):
+        find_taps(model)
+
+
+def kerashub_backbones():
+    """Name of the class -> a small one, and the layers at whose ends its stages are."""
+    resnet = dict(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 64, 96, 128],
+        stackwise_num_blocks=[1, 1, 1, 1],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+    )
+    csp = dict(stem_filters=8, stem_kernel_size=3, stem_strides=1, stackwise_depth=[1] * 5, stackwise_strides=[2] * 5)
+    csp |= dict(stackwise_num_filters=[16, 24, 32, 40, 48], block_type="dark_block", stage_type="dark")
+    return {
+        "ResNetBackbone": (resnet, [f"stack{stage}_block0_out" for stage in (1, 2, 3)]),
+        "CSPNetBackbone": (csp, [f"stage_{stage}_block_0_dark_block_add" for stage in (2, 3, 4)]),
+    }
+
+
+@pytest.mark.parametrize("name", kerashub_backbones())
+def test_a_backbone_of_kerashub_itself(name):
+    """A detector on it starts from its very features."""
+    hub = pytest.importorskip("keras_hub", reason="needs pip install keras-hub")
+    keras.utils.set_random_seed(0)
+    options, taps = kerashub_backbones()[name]
+    model = getattr(hub.models, name)(**options, image_shape=(None, None, 3))
+    assert find_taps(model) == tuple(taps)
+    backbone = keras_model_backbone(model)
+    batch = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+    expected = keras.Model(model.inputs[0], [model.get_layer(tap).output for tap in taps])(batch)
+    for ours, theirs, stride in zip(backbone(batch), expected, (8, 16, 32), strict=True):
+        assert np.abs(theirs).max() > 1e-3
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+        assert ours.shape[1:3] == (64 // stride, 96 // stride)
+    network = build_network(ModelConfig(width=0.25, depth=0.33), num_classes=2, anchors=COCO_ANCHORS, backbone=model)
+    assert [output.shape for output in network(batch)] == [(2, 64 // side, 96 // side, 3, 7) for side in (8, 16, 32)]
 
 
 def test_the_rebuilt_graph_has_the_weights_and_takes_our_pixels():
@@ -125,3 +172,20 @@ def test_a_layer_that_cannot_be_made_again():
     model = keras.Model(images, Odd(name="odd")(own_model().layers[1](images)), name="mine")
     with pytest.raises(InputError, match="mine: layer 'odd' cannot be made again .* Expected layers with get_config"):
         build_keras_model(keras.Input((None, None, 3)), model=model, taps=("odd",) * 3)
+
+
+def test_a_layer_that_comes_back_under_another_name():
+    class Block(keras.layers.Layer):
+        def __init__(self, name=None):
+            super().__init__(name=f"{name}_0")
+
+        def call(self, x):
+            return x
+
+        def get_config(self):
+            return {"name": self.name}
+
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, Block(name="block")(own_model().layers[1](images)), name="mine")
+    with pytest.raises(InputError, match=r"mine: layer 'block_0' \(Block\) comes back from its config as 'block_0_0'. Expected"):
+        build_keras_model(keras.Input((None, None, 3)), model=model, taps=("block_0",) * 3)

@@ -89,13 +89,18 @@ def find_taps(model, layers=None):
 
     Example: of keras.applications.ResNet50: conv3_block4_out, conv4_block6_out, conv5_block3_out.
     """
+    strides = layer_strides(model)
     pyramid = getattr(model, "pyramid_outputs", None)  # KerasHub backbones say it themselves
     if pyramid:
-        missing = [f"P{level}" for level in (3, 4, 5) if f"P{level}" not in pyramid]
+        # by stride, not by key: P3 of its CSPNet has stride 4 where the stem has 1, as that of CSPDarknet53
+        ends = [tensor._keras_history.operation.name for tensor in pyramid.values()]
+        taps = {strides.get(name): name for name in ends}
+        missing = [stride for stride in STRIDES if stride not in taps]
         if missing:
-            raise InputError(f"{model.name}: its pyramid_outputs lack {missing[0]}. Expected P3, P4 and P5. Name the taps.")
-        return tuple(pyramid[f"P{level}"]._keras_history.operation.name for level in (3, 4, 5))
-    strides = layer_strides(model)
+            raise InputError(
+                f"{model.name}: its pyramid_outputs lack stride {missing[0]}. Expected 8, 16 and 32. Name the taps."
+            )
+        return tuple(taps[stride] for stride in STRIDES)
     names = []
     for stride in STRIDES:
         here = [layer for layer in (layers or model.layers) if strides.get(layer.name) == stride]
@@ -192,6 +197,11 @@ def build_keras_model(pixels, *, model, taps):
                 f"{model.name}: layer '{operation.name}' cannot be made again ({type(error).__name__}: {error}). Expected"
                 " layers with get_config and from_config."
             ) from error
+        if copy.name != operation.name:  # some blocks of KerasHub: the weights would not find their layer
+            raise InputError(
+                f"{model.name}: layer '{operation.name}' ({type(operation).__name__}) comes back from its config as"
+                f" '{copy.name}'. Expected layers whose get_config tells their name, as those of Keras do."
+            )
         return copy(*arguments, **keywords)
 
     rebuilt = keras.models.clone_model(
