@@ -115,7 +115,7 @@ def test_the_network_saves_and_opens_with_keras_alone_after_training(tiny_networ
     assert not any("fused" in layer.name for layer in again.layers)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_half_precision_trains_to_finite_float32_losses(tiny_network, tiny_anchors, random_targets, policy):
     keras.config.set_dtype_policy(policy)
     try:
@@ -219,6 +219,7 @@ def test_a_teacher_adds_a_part_to_the_loss_and_none_of_its_variables(tiny_networ
     assert evaluated["distillation"] == pytest.approx(0.7 * float(apart), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_teacher_of_weight_zero_changes_nothing(tiny_network, tiny_anchors, random_targets):
     train, weights, losses = TrainConfig(batch_size=4, nominal_batch_size=4), [], []
     for weight in (None, 0.0, 1.0):
@@ -265,7 +266,7 @@ def test_xla_and_synchronized_batch_norm_do_not_go_together(tiny_network, tiny_a
         trainer.compile("sgd", jit_compile=True)
 
 
-@pytest.mark.parametrize("taught", [False, True])
+@pytest.mark.parametrize("taught", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_xla_gives_the_same_loss_for_two_small_levels(random_targets, taught):
     images = keras.Input((32, 48, 3))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(5, 8, 8, use_bias=False)(images))

@@ -38,7 +38,13 @@ def everything(detector, paths, *, size, start=0, **options):
 
 
 @pytest.mark.parametrize(
-    "model", [detector_files.keras_file, detector_files.saved_model, detector_files.tflite_file, detector_files.onnx_file]
+    "model",
+    [
+        detector_files.keras_file,
+        detector_files.tflite_file,
+        pytest.param(detector_files.saved_model, marks=pytest.mark.slow),
+        pytest.param(detector_files.onnx_file, marks=pytest.mark.slow),
+    ],
 )
 def test_every_kind_of_file_finds_what_it_finds_in_one_image(model, paths):
     detector = open_detector(model())

@@ -60,7 +60,8 @@ def test_sides_are_drawn_from_seed_and_step_and_boxes_follow(dataset_of):
 
 
 @pytest.mark.parametrize(
-    "augment_on, compiled", [("host", False), ("accelerator", False), pytest.param("accelerator", True, marks=pytest.mark.slow)]
+    "augment_on, compiled",
+    [("accelerator", False), *(pytest.param(*both, marks=pytest.mark.slow) for both in (("host", False), ("accelerator", True)))],
 )
 def test_a_network_trains_on_sizes_that_change(dataset_of, tiny_network, tiny_anchors, augment_on, compiled):
     augment = dataclasses.replace(AugmentConfig(), multi_scale=(64, 128))

@@ -50,7 +50,7 @@ def test_all_but_gates_are_replaced(activation):
 def test_weights_come_from_the_same_file(tmp_path):
     path = str(tmp_path / "notop.weights.h5")
     keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(64, 64, 3)).save_weights(path)
-    own, other = (build_backbone("mobilenetv3small", weights=path, own_activation=kind) for kind in ("own", "relu6"))
+    own, other = (build_backbone("mobilenetv3small", weights=path, backbone_activation=kind) for kind in ("own", "relu6"))
     assert [layer.name for layer in own.layers if layer.weights] == [layer.name for layer in other.layers if layer.weights]
     for one, twin in zip(own.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, twin)
@@ -77,7 +77,7 @@ def test_the_config_reaches_the_backbone():
 def test_backbones_that_keep_theirs(backbone, advice):
     message = f"got relu6 for backbone {backbone}, whose activation is not to be replaced. Expected own. {advice}"
     with pytest.raises(InputError, match=message):
-        build_backbone(backbone, own_activation="relu6")
+        build_backbone(backbone, backbone_activation="relu6")
 
 
 def test_networks_of_your_own_keep_theirs():

@@ -50,6 +50,7 @@ def test_the_c_api_runs_every_signature(version, signatures, requests, tmp_path)
     reference.assert_same_as_the_network(tensorflow_alone.serve(version, requests, **options))
 
 
+@pytest.mark.slow
 def test_tensorflow_alone_runs_every_signature(version, requests):
     """Batches of 1, 3 and 8 of 320 x 416 and 640 x 640 px among them, in a process where yolo_tf cannot be imported."""
     assert len(reference.batches()) == 6

@@ -66,6 +66,7 @@ def test_the_teacher_is_a_part_of_the_loss_that_is_kept(project):
         assert row["loss"] == pytest.approx(sum(row[name] for name in ("box", "objectness", "class", "distillation")), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_such_a_run_goes_on_as_if_it_had_not_been_stopped(project):
     whole, again = RunDirectory(project / "run"), RunDirectory(project / "again")
     shutil.copytree(whole.root, again.root)

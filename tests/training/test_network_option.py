@@ -70,6 +70,7 @@ def test_its_structure_anchors_and_name_come_from_the_file(project):
     assert read_config(run.config).model.network == file
 
 
+@pytest.mark.slow
 def test_it_goes_on_as_if_it_had_not_been_stopped(project):
     whole, again = RunDirectory(project / "run"), RunDirectory(project / "again")
     shutil.copytree(whole.root, again.root)

@@ -169,6 +169,7 @@ def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     assert "note: their head was trained on ['circle', " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_rests_and_then_learns(project, capsys):
     """Two epochs with the backbone frozen in the first: its weights and statistics change in the second only."""
     start = RunDirectory(project / "run").best

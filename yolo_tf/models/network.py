@@ -42,14 +42,14 @@ def build_network(model, *, num_classes, anchors, backbone=None):
         raise InputError(f"config.model.anchors: levels have strides {anchors.strides}. Expected {STRIDES}.")
     scaling = dict(depth=model.depth, width=model.width, activation=model.activation)
     if backbone is not None or model.backbone == KERAS_MODEL:
-        _check_own_activation(model)
+        _check_backbone_activation(model)
         own = backbone if backbone is not None else read_keras_model(model.backbone_file)
         backbone, scalable = keras_model_backbone(own, taps=model.taps, pixels=model.pixels), False
     else:
         backbone = build_backbone(
             model.backbone,
             weights=model.backbone_weights,
-            own_activation=model.backbone_activation,
+            backbone_activation=model.backbone_activation,
             drop_path=model.drop_path,
             **scaling,
         )
@@ -117,7 +117,7 @@ def network_anchors(model):
     return anchor_set(STRIDES, sizes)
 
 
-def _check_own_activation(model):
+def _check_backbone_activation(model):
     """Raises InputError where a network of the user's own is to get other activations."""
     if model.backbone_activation != "own":
         raise InputError(

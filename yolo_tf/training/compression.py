@@ -1,8 +1,9 @@
-"""What a run needs to make a small network good: a teacher, and a network that int8 can hold."""
+"""What a run needs to make a small network good: a teacher, a network that int8 can hold, zeros that stay."""
 
 from yolo_tf.errors import InputError
 from yolo_tf.export.fold import copy_for, fold_batch_norm
 from yolo_tf.export.reparameterize import deploy_form
+from yolo_tf.models.sparsity import sparsity
 from yolo_tf.network_file import read_detector_network
 
 
@@ -58,6 +59,17 @@ def check_quantize_aware(config, replicas):
             f"config.train.quantize_aware: got {replicas} devices, each of which would round by the range of its own share."
             " Expected one. Use train.devices=one, without TF_CONFIG."
         )
+
+
+def state_kept_zeros(network):
+    """Says how many weights are held at zero; raises InputError where there are none to hold."""
+    share = sparsity(network)["total"]
+    if not share:
+        raise InputError(
+            "config.train.keep_zeros: true, but no kernel weight of the network is zero. Expected a network that was pruned by"
+            " magnitude. Name its file in the config, or leave keep_zeros out."
+        )
+    print(f"keep_zeros: {share:.2%} of the kernel weights are zero and stay so")
 
 
 def _rounded(spec):

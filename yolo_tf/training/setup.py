@@ -14,17 +14,15 @@ from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.data.raw_batch import augments_on, batch_augmenter
 from yolo_tf.detector_file import DetectorSpec, detector_spec
 from yolo_tf.devices import check_batch_size, use_xla
-from yolo_tf.errors import InputError
 from yolo_tf.models.fake_quantization import fake_quantized_view
 from yolo_tf.models.report import format_report, network_report
-from yolo_tf.models.sparsity import sparsity
 from yolo_tf.models.stages import frozen_layers
 from yolo_tf.models.swap_report import format_swap_report, swap_report
 from yolo_tf.optimizers import DetectorOptimizer, build_optimizer
 from yolo_tf.recipes import recipe_for
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.trainer import DetectorTrainer
-from yolo_tf.training.compression import check_quantize_aware, read_teacher
+from yolo_tf.training.compression import check_quantize_aware, read_teacher, state_kept_zeros
 from yolo_tf.training.data_sets import read_splits
 from yolo_tf.training.estimate import available_memory, estimate_memory, format_memory
 from yolo_tf.training.start import start_anchors, start_name, start_network, state_anchors, state_batch_size
@@ -88,7 +86,7 @@ def set_up(config, strategy):
         network, loaded = start_network(config, spec)
         teacher = read_teacher(config.train, spec) if config.train.teacher else None
     if config.train.keep_zeros:
-        _state_kept_zeros(network)
+        state_kept_zeros(network)
     config = state_batch_size(config, network, len(train_set.records), compiled=compiled, replicas=replicas)
     check_batch_size(config.train.batch_size, strategy)
     steps = steps_per_epoch(train_set, config.train.batch_size)
@@ -128,17 +126,6 @@ def set_up(config, strategy):
         augment=augment,
         report=report,
     )
-
-
-def _state_kept_zeros(network):
-    """Says how many weights are held at zero; raises InputError where there are none to hold."""
-    share = sparsity(network)["total"]
-    if not share:
-        raise InputError(
-            "config.train.keep_zeros: true, but no kernel weight of the network is zero. Expected a network that was pruned by"
-            " magnitude. Name its file in the config, or leave keep_zeros out."
-        )
-    print(f"keep_zeros: {share:.2%} of the kernel weights are zero and stay so")
 
 
 def _describe(config, train_set, val_set, report, network):

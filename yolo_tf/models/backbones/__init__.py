@@ -32,7 +32,7 @@ def feature_channels(spec, *, width):
     return tuple(scaled_channels(tap.channels, width) if spec.scalable else tap.channels for tap in spec.taps)
 
 
-def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="silu", own_activation="own", drop_path=0.0):
+def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="silu", backbone_activation="own", drop_path=0.0):
     """Builds a backbone that takes RGB images 0..255 and scales their pixels itself.
 
     Args:
@@ -41,7 +41,7 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
             .weights.h5 or .h5 file of a keras.applications network without its top.
         depth, width: multiples, for scalable backbones only.
         activation: a row of ACTIVATIONS, for scalable backbones only.
-        own_activation: a row of ACTIVATIONS for a network of keras.applications in place of its own; "own" = as published.
+        backbone_activation: a row of ACTIVATIONS for a network of keras.applications in place of its own; "own" = as published.
         drop_path: highest rate of stochastic depth, 0..1, for ConvNeXt only.
 
     Returns:
@@ -53,10 +53,10 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
             be replaced.
     """
     spec = look_up(BACKBONES, name, kind="backbone")
-    if own_activation != "own" and spec.own_activation:
+    if backbone_activation != "own" and spec.fixed_activation:
         instead = "Set model.activation." if spec.scalable else "Leave it out."
         raise InputError(
-            f"config.model.backbone_activation: got {own_activation} for backbone {name}, whose activation is not to be"
+            f"config.model.backbone_activation: got {backbone_activation} for backbone {name}, whose activation is not to be"
             f" replaced. Expected own. {instead}"
         )
     from_file = weights not in ("none", "imagenet")
@@ -68,8 +68,8 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
     # Always float32: under mixed_float16 an image value would be rounded before it is centred.
     pixels = keras.layers.Rescaling(scale, offset, dtype="float32", name="pixel_scaling")(images)
     options = dict(depth=depth, width=width, activation=activation) if spec.scalable else {}
-    if own_activation != "own":
-        options["activation"] = own_activation
+    if backbone_activation != "own":
+        options["activation"] = backbone_activation
     if drop_path:
         options["drop_path"] = drop_path
     features = spec.build(pixels, weights="none" if from_detector else weights, **options)

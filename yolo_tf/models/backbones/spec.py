@@ -42,7 +42,7 @@ class BackboneSpec:
     licence: str  # of the code that builds it
     weights: str = NO_WEIGHTS  # where initial weights come from, besides files
     weights_licence: str = ""  # of those weights, and where they were ported from; empty where there are none
-    own_activation: bool = True  # False: `build` takes another `activation` than the published one
+    fixed_activation: bool = True  # False: `build` takes another `activation` than the published one
     scalable: bool = False  # follows config.model.depth, width and activation; its features have the widths of the neck
 
 
