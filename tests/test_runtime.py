@@ -98,6 +98,7 @@ def test_a_keras_network_of_one_size_says_so(tmp_path):
 def test_threads_reach_the_runtimes(monkeypatch):
     """All cores unless told otherwise."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs pip install 'yolo_tf[onnx]'")
+    paths = detector_files.tflite_file(), detector_files.onnx_file()  # which an export opens, too
     given, interpreter, session = [], runtime._tflite_interpreter(), onnxruntime.InferenceSession
 
     def spy_interpreter(**options):
@@ -110,7 +111,7 @@ def test_threads_reach_the_runtimes(monkeypatch):
 
     monkeypatch.setattr(runtime, "_tflite_interpreter", lambda: spy_interpreter)
     monkeypatch.setattr(onnxruntime, "InferenceSession", spy_session)
-    for path in (detector_files.tflite_file(), detector_files.onnx_file()):
+    for path in paths:
         open_detector(path, threads=3)
         open_detector(path)
     assert given == [3, os.cpu_count()] * 2
