@@ -78,6 +78,7 @@ def test_evaluate_repeats_the_run_s_own_figures(project, capsys):
         assert mine[name] == pytest.approx(theirs[name], abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not_been(project, monkeypatch, capsys):
     """SIGTERM in the second step of the second epoch: the step is finished and kept, and the rest comes out the same."""
 
@@ -99,6 +100,7 @@ def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not_been(project, monk
     assert_same_run(project / "run", again.root)
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_with_its_summary_only(project, monkeypatch):
     copy = RunDirectory(project / "finished")
     shutil.copytree(project / "run", copy.root)

@@ -93,11 +93,12 @@ def _convert_int8(converter, quantization):
     )
 
 
-# A YOLOv5n trained on BCCD, 15 images: float16 is off by .05 px and .002 in score at most, dynamic by 6 px on a large
-# box and .04, int8 by 10 px and .09. Twice that is let through, and a few outliers; a decode in int8 is not.
+# A YOLOv5n trained on BCCD, 15 images: float16 is off by .05 px and .002 in score at most (MobileNet and GhostNet, by
+# .006), dynamic by 6 px on a large box and .04, int8 by 10 px and .09. Some more is let through, and a few outliers; a
+# decode in int8 is not.
 PRECISIONS = {
     "float32": Precision(_convert_float32, EXACT),
-    "float16": Precision(_convert_float16, Tolerance(overlap=0.98, box=0.2, score=0.005, share=0.99)),
+    "float16": Precision(_convert_float16, Tolerance(overlap=0.98, box=0.2, score=0.01, share=0.99)),
     "dynamic": Precision(_convert_dynamic, Tolerance(overlap=0.8, box=2.0, score=0.1, share=0.95)),
     "int8": Precision(_convert_int8, Tolerance(overlap=0.75, box=2.0, score=0.15, share=0.85)),
 }
