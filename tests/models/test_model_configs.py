@@ -33,6 +33,7 @@ FIGURES = {
     "yolov5s_efficientnetb5": (31_325_229, 44.589),
     "yolov5s_efficientnetb6": (43_481_045, 60.774),
     "yolov5s_efficientnetb7": (66_260_429, 90.063),
+    "yolov5s_efficientnetb7_plain": (66_260_429, 90.063),
     "yolov5s_convnext_tiny": (32_056_413, 80.278),
     "yolov5s_convnext_small": (53_690_973, 149.309),
     "yolov5s_convnext_base": (91_974_269, 258.534),
@@ -103,7 +104,7 @@ FIGURES = {
     "yolov5s_vgg16": (18_895_165, 258.628),
     "yolov5s_vgg19": (24_204_861, 326.576),
 }
-HEAVY = {"yolov5x", *(f"yolov5s_efficientnetb{variant}" for variant in "1234567")}
+HEAVY = {"yolov5x", "yolov5s_efficientnetb7_plain", *(f"yolov5s_efficientnetb{variant}" for variant in "1234567")}
 HEAVY |= {"fpn_repvgg_a1", "yolov4_csp_l", *(f"yolov4_l_efficientnetb{variant}" for variant in range(8))}
 HEAVY |= {f"yolov5s_efficientnetb{variant}_seed0" for variant in range(1, 8)}
 HEAVY |= {f"yolov5s_convnext_{variant}" for variant in ("small", "base", "large", "xlarge")}
