@@ -141,7 +141,9 @@ def test_graph_mode_equals_eager_mode():
 
 def test_decay_touches_kernels_only():
     train = TrainConfig(batch_size=1, nominal_batch_size=1, weight_decay=0.1, warmup_epochs=0)
-    _, variables = make_variables()
+    model, _ = make_variables()
+    model.add(keras.layers.SeparableConv2D(4, 3, bias_initializer="ones"))
+    variables = model.trainable_variables
     before = {v.path: v.numpy() for v in variables}
     run(DetectorSGD(0.1, train=train), variables, [[np.zeros(tuple(v.shape), np.float32) for v in variables]])
     for variable in variables:

@@ -143,7 +143,7 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
                 variable,
                 rate=(bias_rate if leaf in ("bias", "beta") else rate * warmth) * factor,
                 momentum=momentum,
-                decay=self.decay if leaf in ("kernel", "depthwise_kernel") else 0.0,
+                decay=self.decay if is_kernel(variable) else 0.0,
             )
         self.updates.assign_add(1)
         self._update_averages()
