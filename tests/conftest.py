@@ -9,6 +9,15 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def test_files_dir(tmp_path_factory):
+    """Names the directory where tests/detector_files.py makes its files, one for all processes of the test run."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "detector_files"
+    directory.mkdir(exist_ok=True)
+    os.environ["YOLO_TF_TEST_FILES"] = str(directory)
+
+
 @pytest.fixture(scope="session")
 def shared_dir():
     """The directory with real images and recorded tensors; skips when it is not there."""

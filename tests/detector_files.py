@@ -1,9 +1,8 @@
-"""A small detector and its exports on disk, made once for all tests: a conversion costs seconds."""
+"""A small detector and its exports on disk, made once for all processes that run tests: a conversion costs seconds."""
 
-import atexit
+import fcntl
 import functools
-import shutil
-import tempfile
+import os
 from pathlib import Path
 
 import keras
@@ -63,39 +62,49 @@ def write_detector(network, path):
     return path
 
 
-@functools.cache
-def directory():
-    path = Path(tempfile.mkdtemp(prefix="yolo_tf_tests_"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
+def made_once(name):
+    """Decorates a function that makes a file or directory at a path; called without one, it gives the path of `name`.
+
+    The first process of the test run that asks makes it, the others wait for it and take it from there.
+    """
+
+    def decorate(make):
+        @functools.cache
+        def path_of():
+            directory = Path(os.environ["YOLO_TF_TEST_FILES"])  # tests/conftest.py sets it
+            path, done = directory / name, directory / f"{name}.done"
+            with open(directory / f"{name}.lock", "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not done.exists():
+                    make(path)
+                    done.touch()
+            return path
+
+        return path_of
+
+    return decorate
 
 
-@functools.cache
-def keras_file():
-    return write_detector(build_network(), directory() / "tiny.keras")
+@made_once("tiny.keras")
+def keras_file(path):
+    write_detector(build_network(), path)
 
 
-@functools.cache
-def saved_model():
-    path = directory() / "tiny_saved_model"
+@made_once("tiny_saved_model")
+def saved_model(path):
     export_detector(keras_file(), "saved_model", path, detect=DETECT)
-    return path
 
 
-@functools.cache
-def tflite_file():
-    path = directory() / "tiny.tflite"
+@made_once("tiny.tflite")
+def tflite_file(path):
     export_detector(keras_file(), "tflite", path, detect=DETECT)
-    return path
 
 
-@functools.cache
-def onnx_file():
+@made_once("tiny.onnx")
+def onnx_file(path):
     for package in ("onnx", "tf2onnx", "onnxruntime"):
         pytest.importorskip(package, reason="needs pip install 'yolo_tf[onnx]'")
-    path = directory() / "tiny.onnx"
     export_detector(keras_file(), "onnx", path, detect=DETECT)
-    return path
 
 
 def need_openvino():
@@ -106,27 +115,23 @@ def need_openvino():
         pytest.skip("needs pip install 'yolo_tf[openvino]'")
 
 
-@functools.cache
-def openvino_directory():
+@made_once("tiny_openvino")
+def openvino_directory(path):
     need_openvino()
-    path = directory() / "tiny_openvino"
     export_detector(keras_file(), "openvino", path, detect=DETECT)
-    return path
 
 
-@functools.cache
-def serving_bundle():
+@made_once("bundle")
+def serving_bundle(path):
     """A bundle of two versions, "tiny": 1 with the thresholds above, 2 with a score threshold of 0.97."""
     from yolo_tf.cli import main
 
     pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[serving]'")
-    path = directory() / "bundle"
     command = ["serve-bundle", keras_file(), "--name", "tiny", "--out", path]
     command += ["detect.iou_threshold=0.5", "detect.max_detections=40", "detect.max_candidates=200"]
     for version, threshold in ((1, 0.3), (2, 0.97)):
-        words = [*command, f"detect.score_threshold={threshold}", "--json", directory() / f"bundle_{version}.json"]
+        words = [*command, f"detect.score_threshold={threshold}", "--json", path.with_name(f"bundle_{version}.json")]
         assert main([str(word) for word in words]) == 0
-    return path
 
 
 @functools.cache

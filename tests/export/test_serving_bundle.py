@@ -103,7 +103,7 @@ def test_what_a_bundle_holds():
     assert not list(bundle.rglob(".*"))  # no leftover
     for file, text in serving_files("tiny").items():
         assert (bundle / file).read_text() == text
-    results = [json.loads((detector_files.directory() / f"bundle_{version}.json").read_text()) for version in (1, 2)]
+    results = [json.loads(detector_files.serving_bundle().with_name(f"bundle_{version}.json").read_text()) for version in (1, 2)]
     assert [result["version"] for result in results] == [1, 2] and results[0]["labels"] == {"stable": 1}
     assert results[1]["labels"] == {"stable": 1, "canary": 2} and results[1]["same_detections"] == 1.0
     assert open_detector(bundle / "models" / "tiny" / "2").spec.class_names == detector_files.CLASS_NAMES

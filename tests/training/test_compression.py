@@ -68,6 +68,7 @@ def test_the_teacher_is_a_part_of_the_loss_that_is_kept(project):
 
 @pytest.mark.slow
 def test_such_a_run_goes_on_as_if_it_had_not_been_stopped(project):
+    """It is one of model.network too: the network is made from the file again, then filled from the checkpoint."""
     whole, again = RunDirectory(project / "run"), RunDirectory(project / "again")
     shutil.copytree(whole.root, again.root)
     shutil.rmtree(again.checkpoints / "epoch_0002")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 
 import keras
 import numpy as np
@@ -68,16 +67,6 @@ def test_its_structure_anchors_and_name_come_from_the_file(project):
     assert report["initial_weights"] == {"backbone": file, "adapters": "absent", "neck": "absent", "head": file}
     assert report["name"] == "own" and report["pixel_scaling"] is None
     assert read_config(run.config).model.network == file
-
-
-@pytest.mark.slow
-def test_it_goes_on_as_if_it_had_not_been_stopped(project):
-    whole, again = RunDirectory(project / "run"), RunDirectory(project / "again")
-    shutil.copytree(whole.root, again.root)
-    shutil.rmtree(again.checkpoints / "epoch_0002")
-    assert cli.main(["train", "--resume", "--run", str(again.root)]) == 0
-    for one, other in zip(open_network(whole.last).weights, open_network(again.last).weights, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
 def test_it_starts_with_the_weights_of_the_file_and_keeps_their_anchors(project, capsys):
