@@ -10,8 +10,9 @@ READY = $(VENV)/.installed-$(EXTRAS)
 demo: $(READY)
 	$(VENV)/bin/yolo-tf demo --out runs/demo
 
+# A worker takes whole files, since the tests of one share what it made first.
 test: $(READY)
-	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: EXTRAS = dev
 lint: $(VENV)/.installed-dev

@@ -9,6 +9,11 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
+def pytest_collection_modifyitems(items):
+    """Whole files from the last to the first: those that train networks come first, and no worker is left with one at the end."""
+    items.sort(key=lambda item: item.path, reverse=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def test_files_dir(tmp_path_factory):
     """Names the directory where tests/detector_files.py makes its files, one for all processes of the test run."""
@@ -27,7 +32,7 @@ def shared_dir():
     return Path(root)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_anchors():
     """Two anchors on each of three levels."""
     from yolo_tf.anchors import anchor_set
@@ -59,7 +64,7 @@ def tiny_network():
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_targets():
     """Returns a function that draws Targets: `counts[i]` boxes in image i, padded to `max_boxes`."""
 

@@ -17,6 +17,7 @@ from yolo_tf.errors import InputError
 MB = 1_000_000
 
 
+@pytest.mark.slow
 def test_files_of_two_kinds():
     rows = benchmark([detector_files.keras_file(), detector_files.tflite_file()], batch=2, threads=1, repeats=12)
     assert [row["kind"] for row in rows] == ["keras", "tflite"]

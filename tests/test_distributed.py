@@ -73,6 +73,7 @@ def test_two_devices_equal_one(alone, tmp_path):
     check_equal(tmp_path / "two.npz", alone)
 
 
+@pytest.mark.slow
 def test_two_workers_equal_one(alone, tmp_path):
     for result in train_two_workers(tmp_path):
         check_equal(result, alone)

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 START = "from yolo_tf.tensorflow_start import load_tensorflow; load_tensorflow()"
 
 
@@ -21,6 +23,7 @@ def test_a_failed_import_shows_what_was_said(tmp_path):
     assert result.stderr.startswith("the reason\n") and "ImportError: broken" in result.stderr
 
 
+@pytest.mark.slow
 def test_kernels_compiled_for_a_gpu_are_kept_unless_the_user_says_where():
     code = f"import os; {START}; print(os.environ['CUDA_CACHE_PATH'], os.environ['CUDA_CACHE_MAXSIZE'])"
     environment = {**os.environ, "CUDA_CACHE_PATH": "/elsewhere"}

@@ -1,5 +1,9 @@
 """The trainer is a plain Keras model: compile, fit, and the network it holds learns."""
 
+import contextlib
+import io
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import pytest
@@ -23,21 +27,57 @@ def make_batches(random_targets, count=1):
     return tf.data.Dataset.from_tensors((images, targets)).repeat(count)
 
 
-def make_trainer(network, anchors, train, **options):
-    trainer = DetectorTrainer(network, anchors, **options)
+def make_trainer(network, anchors, train):
+    trainer = DetectorTrainer(network, anchors)
     trainer.compile(optimizer=build_optimizer(train, network, steps_per_epoch=5), jit_compile=False)
     return trainer
 
 
-def test_fit_lowers_the_loss_and_shows_its_parts(tiny_network, tiny_anchors, random_targets):
+class Trained(NamedTuple):
+    """A tiny network after 40 steps, and what was seen on the way."""
+
+    network: keras.Model
+    before: list
+    history: dict
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_network, tiny_anchors, random_targets):
+    network, printed = tiny_network(), io.StringIO()
+    before = network.get_weights()
     train = TrainConfig(batch_size=4, nominal_batch_size=4, warmup_epochs=0.0, learning_rate=0.02)
-    network = tiny_network()
     trainer = make_trainer(network, tiny_anchors, train)
-    history = trainer.fit(make_batches(random_targets, 40), epochs=2, steps_per_epoch=20, shuffle=False, verbose=0).history
+    options = dict(epochs=2, steps_per_epoch=20, shuffle=False, verbose=0, callbacks=[ReportFirstStep()])
+    with contextlib.redirect_stdout(printed):
+        history = trainer.fit(make_batches(random_targets, 40), **options).history
+    return Trained(network, before, history, printed.getvalue())
+
+
+def test_fit_lowers_the_loss_and_shows_its_parts(trained):
+    history = trained.history
     assert set(history) == {"loss", "box", "objectness", "class"}
     assert history["loss"][1] < 0.8 * history["loss"][0]
     parts = np.sum([history[name] for name in ("box", "objectness", "class")], 0)
     np.testing.assert_allclose(history["loss"], parts, rtol=1e-5)
+
+
+def test_training_changes_the_network_itself(trained):
+    for weight, value in zip(trained.network.weights, trained.before, strict=True):
+        assert not np.array_equal(weight.numpy(), value), weight.path
+
+
+def test_the_first_step_is_reported_once(trained):
+    assert trained.printed.count("compiled in ") == 1 and "s (graph only)" in trained.printed
+
+
+def test_the_network_saves_and_opens_with_keras_alone_after_training(trained, tmp_path):
+    trained.network.save(tmp_path / "a.keras")
+    again = keras.models.load_model(tmp_path / "a.keras", compile=False)
+    images = tf.random.stateless_uniform([1, 64, 96, 3], (5, 6), 0, 255)
+    for left, right in zip(again(images), trained.network(images), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert not any("fused" in layer.name for layer in again.layers)
 
 
 def test_fit_works_with_any_keras_optimizer(tiny_network, tiny_anchors, random_targets):
@@ -45,15 +85,6 @@ def test_fit_works_with_any_keras_optimizer(tiny_network, tiny_anchors, random_t
     trainer.compile(optimizer="adam")
     history = trainer.fit(make_batches(random_targets, 6), shuffle=False, verbose=0).history
     assert np.isfinite(history["loss"][0])
-
-
-def test_training_changes_the_network_itself(tiny_network, tiny_anchors, random_targets):
-    network = tiny_network()
-    before = [weight.numpy() for weight in network.weights]
-    trainer = make_trainer(network, tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=4))
-    trainer.fit(make_batches(random_targets, 3), shuffle=False, verbose=0)
-    for weight, value in zip(network.weights, before, strict=True):
-        assert not np.array_equal(weight.numpy(), value), weight.path
 
 
 def test_every_batch_norm_over_the_channels_of_a_map_is_fused():
@@ -103,19 +134,8 @@ def test_the_fused_view_predicts_in_a_graph_with_every_activation(activation):
     np.testing.assert_allclose(predicted, network(batch), atol=1e-5)
 
 
-def test_the_network_saves_and_opens_with_keras_alone_after_training(tiny_network, tiny_anchors, random_targets, tmp_path):
-    network = tiny_network()
-    trainer = make_trainer(network, tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=4))
-    trainer.fit(make_batches(random_targets, 2), shuffle=False, verbose=0)
-    network.save(tmp_path / "a.keras")
-    again = keras.models.load_model(tmp_path / "a.keras", compile=False)
-    images = tf.random.stateless_uniform([1, 64, 96, 3], (5, 6), 0, 255)
-    for left, right in zip(again(images), network(images), strict=True):
-        np.testing.assert_array_equal(left, right)
-    assert not any("fused" in layer.name for layer in again.layers)
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_trains_to_finite_float32_losses(tiny_network, tiny_anchors, random_targets, policy):
     keras.config.set_dtype_policy(policy)
     try:
@@ -155,6 +175,7 @@ def test_float16_gets_its_loss_scaled(tiny_network, tiny_anchors, random_targets
     trainer.optimizer.initial_scale = 2.0**40
     trainer.fit(make_batches(random_targets, 3), shuffle=False, verbose=0)
     assert float(trainer.optimizer.dynamic_scale) == 2.0**37
+    assert all(output.dtype == tf.float32 for output in trainer(tf.zeros([1, 64, 96, 3])))
     assert int(trainer.optimizer.iterations) == 0
 
 
@@ -165,9 +186,10 @@ def test_augmentation_is_part_of_the_step(tiny_network, tiny_anchors, random_tar
         return tf.cast(raw["pixels"], tf.float32), Targets(raw["boxes"] + 0.0, raw["class_ids"])
 
     raw = {"pixels": tf.cast(images, tf.uint8), "boxes": targets.boxes, "class_ids": targets.class_ids}
-    train, losses = TrainConfig(batch_size=4, nominal_batch_size=4), []
+    losses = []
     for data, function in (((raw,), augment), ((tf.floor(images), targets), None)):
-        trainer = make_trainer(tiny_network(), tiny_anchors, train, augment=function)
+        trainer = DetectorTrainer(tiny_network(), tiny_anchors, augment=function)
+        trainer.compile("sgd")
         batches = tf.data.Dataset.from_tensors(data).repeat(3)
         losses.append(trainer.fit(batches, shuffle=False, verbose=0).history["loss"][0])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
@@ -235,6 +257,7 @@ def test_a_teacher_of_weight_zero_changes_nothing(tiny_network, tiny_anchors, ra
     assert np.abs(weights[2] - weights[0]).max() > 1e-5
 
 
+@pytest.mark.slow
 def test_the_network_is_trained_through_another_view_of_it(tiny_network, tiny_anchors, random_targets):
     """Rounded kernels and activations: the loss is that of the view, the network that is saved stays as it is."""
     train, losses = TrainConfig(batch_size=4, nominal_batch_size=4, learning_rate=0.02, warmup_epochs=0.0), []
@@ -251,13 +274,6 @@ def test_the_network_is_trained_through_another_view_of_it(tiny_network, tiny_an
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.1)
     assert losses[1][0] != losses[0][0]
     assert not any("rounded" in layer.name for layer in network.layers)
-
-
-def test_the_first_step_is_reported_once(tiny_network, tiny_anchors, random_targets, capsys):
-    trainer = make_trainer(tiny_network(), tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=4))
-    trainer.fit(make_batches(random_targets, 3), shuffle=False, verbose=0, callbacks=[ReportFirstStep()])
-    out = capsys.readouterr().out
-    assert out.count("compiled in ") == 1 and "s (graph only)" in out
 
 
 def test_xla_and_synchronized_batch_norm_do_not_go_together(tiny_network, tiny_anchors):

@@ -50,6 +50,7 @@ def parquet_rows(out):
     return [row for part in sorted(out.glob("*.parquet")) for row in pyarrow.parquet.read_table(part).to_pylist()]
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_resumed(images, listing, tmp_path, capsys):
     """Reading a pipe that nobody writes to waits for ever: there the process is when it is killed, 14 of 26 images in."""
     pytest.importorskip("pyarrow", reason="needs pip install 'yolo_tf[parquet]'")

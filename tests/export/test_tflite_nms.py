@@ -142,7 +142,7 @@ def check_is_suppressed(found, boxes, scores):
     assert suppressors.any(-1)[best > least].all() and (best > least).sum() > count
 
 
-@pytest.mark.parametrize("io_type", ["uint8", "float"])
+@pytest.mark.parametrize("io_type", ["uint8", pytest.param("float", marks=pytest.mark.slow)])
 def test_in_int8_suppression_is_float(io_type, tmp_path):
     path = tmp_path / "q.tflite"
     quantization = Quantization(precision="int8", io_type=io_type, calibration=CALIBRATION, nms=True)

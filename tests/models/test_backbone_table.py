@@ -91,7 +91,7 @@ def test_runs_at_other_sizes_and_a_file_gives_the_same_features(row, tmp_path):
 
 @pytest.mark.parametrize(("name", "policy"), HALF)
 def test_detector_in_half_precision_predicts_in_float32(name, policy):
-    model = ModelConfig(backbone=name, depth=0.33, width=0.125)
+    model = ModelConfig(backbone=name, neck="fpn", depth=0.33, width=0.125)
     keras.config.set_dtype_policy(policy)
     try:
         detector = build_network(model, num_classes=4, anchors=network_anchors(model))

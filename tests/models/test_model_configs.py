@@ -104,17 +104,9 @@ FIGURES = {
     "yolov5s_vgg16": (18_895_165, 258.628),
     "yolov5s_vgg19": (24_204_861, 326.576),
 }
-HEAVY = {"yolov5x", "yolov5s_efficientnetb7_plain", *(f"yolov5s_efficientnetb{variant}" for variant in "1234567")}
-HEAVY |= {"fpn_repvgg_a1", "yolov4_csp_l", *(f"yolov4_l_efficientnetb{variant}" for variant in range(8))}
-HEAVY |= {f"yolov5s_efficientnetb{variant}_seed0" for variant in range(1, 8)}
-HEAVY |= {f"yolov5s_convnext_{variant}" for variant in ("small", "base", "large", "xlarge")}
-HEAVY |= {"yolov5s_ghostnet_050", "yolov5s_ghostnet_130", "yolov5s_inception_v4"}
-HEAVY |= {name for name in FIGURES if name.startswith("yolov5s_repvgg_") and name != "yolov5s_repvgg_a0"}
-HEAVY |= {f"yolov5s_efficientnetv2{variant}" for variant in ("b1", "b2", "b3", "s", "m", "l")}
-HEAVY |= {f"yolov5s_mobilenet{variant}" for variant in ("", "v2", "v3large")}
-HEAVY |= {f"yolov5s_densenet{depth}" for depth in (121, 169, 201)}
-HEAVY |= {f"yolov5s_resnet{depth}" for depth in ("101", "152", "50v2", "101v2", "152v2")}
-HEAVY |= {f"yolov5s_{backbone}" for backbone in ("xception", "inceptionv3", "inceptionresnetv2", "nasnetmobile", "vgg19")}
+# One of every neck, and the lighter backbones; tests/models/test_backbone_table.py has a backbone of every family.
+QUICK = {"yolov5n", "yolov5s", "yolov5s_v5", "yolov4_csp_s", "fpn_resnet18", "yolov5s_efficientnetb0_seed0"}
+QUICK |= {f"yolov5s_{backbone}" for backbone in ("efficientnetb0", "resnet18", "repvgg_a0", "mobilenetv3small", "vgg16")}
 
 # What becomes of red 255, green 51, blue 0. ImageNet: (1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225.
 SCALED_PIXELS = {
@@ -126,7 +118,7 @@ SCALED_PIXELS = {
 }
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in FIGURES])
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in FIGURES])
 def built(request):
     """(name, ModelConfig, network, report) of one file, built once for all tests of it."""
     model = read_config(MODELS / f"{request.param}.yaml").model

@@ -110,6 +110,7 @@ def test_the_batch_that_fits_takes_a_safe_share_of_the_memory(tiny_network):
     assert fitting_batch_size(network, **options, most=64, available=1.0) == 0
 
 
+@pytest.mark.slow
 def test_the_probe_runs_a_step_and_leaves_the_network_alone(tiny_network, tiny_anchors, monkeypatch):
     network = tiny_network()
     before = [weight.numpy() for weight in network.weights]

@@ -118,6 +118,7 @@ class Killed(BaseException):
     """The process is gone: nothing may tidy up."""
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_every_kind_of_place(make_run):
     """Stopped while it was evaluated, killed after a checkpoint within an epoch, and never stopped: one and the same run."""
     whole, parts = make_run("whole"), make_run("parts", stop_in_evaluation=1)
