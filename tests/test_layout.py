@@ -17,7 +17,7 @@ ORDER = [
     {"detector_file", "data", "models", "losses", "decode", "suppression", "metrics", "drawing", "plots", "checkpoints"},
     {"trainer", "devices", "schedules", "evaluation", "runtime", "test_time_augmentation"},
     {"optimizers", "prediction", "export"},
-    {"network_file", "benchmark", "bulk_prediction"},
+    {"network_file", "benchmark", "bulk_prediction", "serving"},
     {"training", "yolov5_import", "pruning"},
     {"learning_rate_finder", "search"},
     {"commands"},

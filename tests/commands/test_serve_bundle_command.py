@@ -1,4 +1,4 @@
-"""`yolo-tf serve-bundle`; what it writes is looked at in tests/export/test_serving_bundle.py and tests/serving/."""
+"""`yolo-tf serve-bundle`; what it writes is looked at in tests/serving/."""
 
 import detector_files
 import pytest

@@ -31,7 +31,7 @@ def run(arguments):
     from yolo_tf.errors import InputError
     from yolo_tf.export import Comparison
     from yolo_tf.export.parity import ParityError
-    from yolo_tf.export.serving_bundle import write_serving_bundle
+    from yolo_tf.serving import write_serving_bundle
 
     try:
         bundle = write_serving_bundle(

@@ -7,15 +7,14 @@ import detector_files
 import pytest
 from google.protobuf import text_format
 
-from yolo_tf import export
+from yolo_tf import export, serving
 from yolo_tf.errors import InputError
-from yolo_tf.export import serving_bundle
-from yolo_tf.export.model_versions import choose_labels, list_versions, read_labels, write_models_config
 from yolo_tf.export.parity import ParityError
-from yolo_tf.export.serving_bundle import write_serving_bundle
-from yolo_tf.export.serving_files import serving_files
-from yolo_tf.export.serving_warmup import WARMUP_FILE
 from yolo_tf.runtime import open_detector
+from yolo_tf.serving import write_serving_bundle
+from yolo_tf.serving.files import serving_files
+from yolo_tf.serving.model_versions import choose_labels, list_versions, read_labels, write_models_config
+from yolo_tf.serving.warmup import WARMUP_FILE
 
 pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[serving]'")
 
@@ -38,7 +37,7 @@ def quick_export(monkeypatch):
         assert out.parent.name.startswith(".") and not out.exists()  # a name that the server's poller ignores
         shutil.copytree(detector_files.saved_model(), out)
 
-    monkeypatch.setattr(serving_bundle, "export_detector", copy)
+    monkeypatch.setattr(serving, "export_detector", copy)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +142,7 @@ def test_a_version_that_appears_meanwhile_is_not_replaced(quick_export, monkeypa
     def slow(*_, **__):
         (tmp_path / "models" / "tiny" / "1").mkdir()
 
-    monkeypatch.setattr(serving_bundle, "write_warmup", slow)
+    monkeypatch.setattr(serving, "write_warmup", slow)
     with pytest.raises(InputError, match="models/tiny/1: exists"):
         write(tmp_path)
     assert not any((tmp_path / "models" / "tiny" / "1").iterdir()) and files_in(tmp_path) == []
