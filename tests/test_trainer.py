@@ -217,6 +217,7 @@ def test_the_mean_loss_of_two_shares_is_the_loss_of_the_batch(tiny_anchors, rand
     assert mean_loss(None)["box"] != pytest.approx(whole["box"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_teacher_adds_a_part_to_the_loss_and_none_of_its_variables(tiny_network, tiny_anchors, random_targets):
     network, teacher = tiny_network(), tiny_network(seed=1)
     before = [weight.numpy() for weight in teacher.weights]

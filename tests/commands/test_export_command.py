@@ -28,6 +28,7 @@ def run(*words):
     return main(["export", *(str(word) for word in words)])
 
 
+@pytest.mark.slow
 def test_saved_model_with_thresholds_on_given_images(photos, capsys):
     out = photos / "exports" / "tiny"
     words = ["--format", "saved_model", "--out", out, "--json", photos / "r.json", "--images", photos / "images" / "0[0-4].png"]

@@ -55,7 +55,7 @@ def test_an_untrained_network_is_compared_by_its_candidates(tmp_path):
     assert report.box_difference > 0
 
 
-@pytest.mark.parametrize("format", EXPORTERS)
+@pytest.mark.parametrize("format", [pytest.param(name, marks=[pytest.mark.slow] * (name == "saved_model")) for name in EXPORTERS])
 def test_a_file_that_differs_does_not_appear(format, tmp_path, monkeypatch):
     """The batch norms are lost on the way; an earlier export stays as it was."""
 
