@@ -133,7 +133,7 @@ def network_candidates(network, anchors):
         float32 [B, D, C]. It is traced once for all sizes.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
     def candidates(images):
         return decode_predictions(network(images, training=False), anchors)
 

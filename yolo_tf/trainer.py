@@ -130,7 +130,7 @@ class DetectorTrainer(keras.Model):
         return parts, tape.gradient(loss, self.trainable_variables)
 
     def _maybe_compiled(self, function):
-        return tf.function(function, jit_compile=True) if self.xla and function else function
+        return tf.function(function, jit_compile=True, autograph=False) if self.xla and function else function
 
     def _mean_matches(self, images, targets):
         """Returns the matches per level that one replica has on average, float32 [L]; None for a single replica."""

@@ -103,11 +103,11 @@ def make_train_dataset(dataset, *, data, augment, train, first_epoch=0, first_st
 
     # One element of the source is one batch, whose number says all about it: a data service deals these out.
     batch_numbers = tf.data.Dataset.range(first_epoch * steps + first_step, np.iinfo(np.int64).max)
-    images = batch_numbers.map(positions_of, num_parallel_calls=parallel).unbatch()
-    images = images.map(lambda position, index: (position, index, load(index)), num_parallel_calls=parallel)
+    images = _map(batch_numbers, positions_of, parallel).unbatch()
+    images = _map(images, lambda position, index: (position, index, load(index)), parallel)
     if augment.photometric:  # one after the other: the layers' own random state must advance in order
-        images = images.map(change_colours)
-    images = images.map(add_boxes, num_parallel_calls=parallel)
+        images = _map(images, change_colours)
+    images = _map(images, add_boxes, parallel)
     position, _, *others = (spec.shape for spec in images.element_spec)
     batches = images.padded_batch(
         batch_size,
@@ -115,9 +115,9 @@ def make_train_dataset(dataset, *, data, augment, train, first_epoch=0, first_st
         padding_values=(None, np.uint8(PAD_GREY), None, None, None),  # of the others nothing is padded
         drop_remainder=True,
     )
-    batches = batches.map(raw_batch, num_parallel_calls=parallel)
+    batches = _map(batches, raw_batch, parallel)
     if augment_on == "host":
-        batches = batches.map(batch_augmenter(max_boxes=data.max_boxes), num_parallel_calls=PARALLEL_AUGMENTATIONS)
+        batches = _map(batches, batch_augmenter(max_boxes=data.max_boxes), PARALLEL_AUGMENTATIONS)
     if data.service:
         batches = distribute(batches, data.service)
     options = tf.data.Options()
@@ -161,8 +161,8 @@ def make_eval_dataset(dataset, *, image_size, batch_size, rect=False):
         boxed, scale, offset = letterbox_image(image, canvas_hw if rect else image_size, fit_size=image_size)
         return boxed, Letterbox(scale, offset, tf.shape(image)[:2]), index
 
-    images = tf.data.Dataset.from_tensor_slices((order, canvas_hw))
-    return images.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    images = _map(tf.data.Dataset.from_tensor_slices((order, canvas_hw)), load, tf.data.AUTOTUNE)
+    return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def first_batches(train_dataset, count):
@@ -171,6 +171,11 @@ def first_batches(train_dataset, count):
         (np.rint(images).astype(np.uint8), Targets(*targets))
         for images, targets in train_dataset.take(count).as_numpy_iterator()
     ]
+
+
+def _map(elements, function, parallel=None):
+    """Maps a tf.data.Dataset; without AutoGraph, which has nothing to convert here and takes seconds to find that out."""
+    return elements.map(tf.autograph.experimental.do_not_convert(function), num_parallel_calls=parallel)
 
 
 def _check_combination(data, augment):

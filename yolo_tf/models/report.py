@@ -81,7 +81,7 @@ def count_macs(network, *, image_size):
     ends = keras.Model(network.inputs, [layer.output for layer in layers])
     shapes = ends.compute_output_shape([(1, *image_size, 3)])
     if any(None in shape for shape in shapes):  # EinsumDense keeps to the open sizes that it was built for
-        trace = tf.function(ends).get_concrete_function([tf.TensorSpec((1, *image_size, 3), tf.float32)])
+        trace = tf.function(ends, autograph=False).get_concrete_function([tf.TensorSpec((1, *image_size, 3), tf.float32)])
         shapes = [tuple(shape) for shape in trace.output_shapes]
     macs = dict.fromkeys(PARTS, 0)
     for layer, shape in zip(layers, shapes, strict=True):
