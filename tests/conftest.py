@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: a tiny network of the detector's shape, and the place of real data."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 def pytest_collection_modifyitems(items):
     """Whole files from the last to the first: those that train networks come first, and no worker is left with one at the end."""
     items.sort(key=lambda item: item.path, reverse=True)
+
+
+def pytest_collection_finish():
+    """Takes the million objects of the imported packages out of every later search for garbage, a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

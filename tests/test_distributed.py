@@ -68,6 +68,7 @@ def train_two_workers(folder, *options):
     return results
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one(alone, tmp_path):
     finish(start(tmp_path / "two.npz", "--devices", "2"))
     check_equal(tmp_path / "two.npz", alone)

@@ -74,7 +74,8 @@ def test_too_few_calibration_images_are_one_line(photos, capsys):
     assert "--calibration: got 15 images for --precision int8. Expected 16 at least" in capsys.readouterr().err
 
 
-def test_overrides_may_follow_the_options(photos, capsys):
+def test_overrides_may_follow_the_options(photos, capsys, monkeypatch):
+    detector_files.replace_tflite_conversion(monkeypatch)
     words = ["--format", "tflite", "--out", photos / "tiny.tflite", "detect.score_threshold=0.9"]
     assert run(detector_files.keras_file(), *words) == 0
     assert "on 4 generated images (--images or --data compares on real ones):" in capsys.readouterr().out
@@ -102,6 +103,8 @@ def test_bad_arguments(words, message, tmp_path, capsys):
 
 
 def test_a_difference_is_one_line(tmp_path, capsys, monkeypatch):
+    detector_files.replace_tflite_conversion(monkeypatch)
+
     def differ(*_):
         raise ParityError("image 1 of 4: too far.")
 

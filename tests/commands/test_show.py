@@ -45,7 +45,7 @@ def test_model_with_rows(show):
 
 
 def test_model_needs_no_download(show):
-    code, report, _, _ = show("model", "model.backbone=efficientnetb0", "model.backbone_weights=imagenet")
+    code, report, _, _ = show("model", "model.backbone=mobilenetv3small", "model.backbone_weights=imagenet")
     assert code == 0
     assert report["initial_weights"]["backbone"] == "imagenet"
 

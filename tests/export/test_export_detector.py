@@ -48,14 +48,15 @@ def test_every_format_equals_the_network(format, tmp_path):
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
-def test_an_untrained_network_is_compared_by_its_candidates(tmp_path):
+def test_an_untrained_network_is_compared_by_its_candidates(tmp_path, monkeypatch):
+    detector_files.replace_tflite_conversion(monkeypatch)
     detect = dataclasses.replace(detector_files.DETECT, score_threshold=1.0)
     report = export_detector(detector_files.keras_file(), "tflite", tmp_path / "out.tflite", detect=detect)
     assert (report.num_images, report.num_candidates, report.num_detections) == (4, 400, 0)
     assert report.box_difference > 0
 
 
-@pytest.mark.parametrize("format", [pytest.param(name, marks=[pytest.mark.slow] * (name == "saved_model")) for name in EXPORTERS])
+@pytest.mark.parametrize("format", [pytest.param(name, marks=[pytest.mark.slow] * (name != "tflite")) for name in EXPORTERS])
 def test_a_file_that_differs_does_not_appear(format, tmp_path, monkeypatch):
     """The batch norms are lost on the way; an earlier export stays as it was."""
 
@@ -78,7 +79,8 @@ def test_a_file_that_differs_does_not_appear(format, tmp_path, monkeypatch):
     assert earlier.read_text() == "earlier" and list(tmp_path.iterdir()) == [out]
 
 
-def test_an_earlier_export_is_replaced(tmp_path):
+def test_an_earlier_export_is_replaced(tmp_path, monkeypatch):
+    detector_files.replace_tflite_conversion(monkeypatch)
     (tmp_path / "out.tflite").write_text("earlier")
     export_detector(detector_files.keras_file(), "tflite", tmp_path / "out.tflite", detect=detector_files.DETECT)
     assert open_detector(tmp_path / "out.tflite").kind == "tflite"

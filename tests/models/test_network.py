@@ -1,5 +1,7 @@
+import json
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -93,13 +95,14 @@ def test_every_variable_gets_a_gradient(options):
     "options",
     [
         SMALL,
-        pytest.param(dict(backbone="yolov4_csp", neck="yolov4_csp_pan", activation="mish", width=0.125), marks=SLOW),
-        pytest.param(dict(backbone="efficientnetb0", width=0.125), marks=SLOW),
-        pytest.param(dict(backbone="convnext_tiny", width=0.125), marks=SLOW),
-        *(pytest.param(dict(backbone=name, width=0.125), marks=SLOW) for name in HAND_BUILT),
+        dict(backbone="yolov4_csp", neck="yolov4_csp_pan", activation="mish", width=0.125),
+        dict(backbone="efficientnetb0", width=0.125),
+        dict(backbone="convnext_tiny", width=0.125),
+        *(dict(backbone=name, width=0.125) for name in HAND_BUILT),
     ],
     ids=["csp_darknet", "yolov4_csp", "efficientnetb0", "convnext_tiny", *HAND_BUILT],
 )
+@pytest.mark.slow
 def test_file_opens_with_keras_alone(options, tmp_path):
     network = build(**options)
     network.save(tmp_path / "network.keras")
@@ -133,6 +136,17 @@ def test_predictions_are_finite_float32_in_mixed_precision(mixed_precision, back
     for output in network(random_images(2, 64, 96)):
         assert output.dtype == "float32"
         assert np.isfinite(output).all()
+
+
+def test_a_file_names_layers_of_keras_only(tmp_path):
+    """So that it opens with Keras alone, which the slow test does in a process of its own."""
+    build(**SMALL).save(tmp_path / "network.keras")
+    with zipfile.ZipFile(tmp_path / "network.keras") as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    assert len(layers) > 100
+    modules = {layer["module"] for layer in layers}
+    assert modules == {"keras.layers", "keras.src.ops.numpy"}  # the head splits and stacks
+    assert {layer["registered_name"] for layer in layers} == {None, "Split", "Stack"}
 
 
 def test_image_bytes_and_floats_are_the_same():

@@ -16,8 +16,8 @@ from yolo_tf.pruning.channels import kept_count, removed_channels, without_chann
 
 AMOUNT = 0.4
 SLOW = ["efficientnetb0", "ghostnet", "repvgg_a0", "repvgg_b1g2", "densenet121", "convnext_tiny", "xception", "vgg16"]
-SLOW += ["yolov4_csp", "resnet50v2", "inceptionv3", "nasnetmobile", "inceptionresnetv2", "mobilenetv2"]
-FAST = ["csp_darknet", "mobilenetv3small", "resnet18"]
+SLOW += ["yolov4_csp", "resnet18", "resnet50v2", "inceptionv3", "nasnetmobile", "inceptionresnetv2", "mobilenetv2"]
+FAST = ["csp_darknet", "mobilenetv3small"]
 
 
 def lively_network(backbone):

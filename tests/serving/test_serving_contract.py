@@ -36,6 +36,7 @@ def requests():
     return reference.requests()
 
 
+@pytest.mark.slow
 def test_the_c_api_runs_every_signature(version, signatures, requests, tmp_path):
     """The C++ loader that the server calls too, in a process without TensorFlow for Python."""
     names = {

@@ -34,27 +34,25 @@ OWN_ANCHORS = anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) + 6)
 
 @pytest.fixture(scope="module")
 def project(tiny_network, tmp_path_factory):
-    """A directory with a config, a data set, the file of a network that no config describes, and a finished run from it."""
+    """A directory with a config, a data set, and the file of a network that no config describes."""
     root = tmp_path_factory.mktemp("own")
     (root / "config.yaml").write_text(CONFIG)
     (root / "shapes.yaml").write_text(SHAPES)
     spec = detector_spec(class_names=CLASSES, image_size=(64, 64), anchors=OWN_ANCHORS, name="own")
     save_network(tiny_network(len(CLASSES), 3), spec, root / "own.keras")
-    assert cli.main(train_arguments(root, "run")) == 0
     return root
-
-
-def train_arguments(root, run, *more):
-    argv = ["train", "--config", str(root / "config.yaml"), "--run", str(root / run)]
-    return [*argv, f"model.network={root / 'own.keras'}", *more]
 
 
 def open_network(path):
     return keras.models.load_model(path, compile=False)
 
 
+@pytest.mark.slow
 def test_its_structure_anchors_and_name_come_from_the_file(project):
+    """A whole run; that of test_compression.py begins with a file too, and is a quick one."""
     run, start = RunDirectory(project / "run"), open_network(project / "own.keras")
+    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(run.root)]
+    assert cli.main([*argv, f"model.network={project / 'own.keras'}"]) == 0
     learned = open_network(run.last)
     assert [tuple(one.shape) for one in learned.weights] == [tuple(one.shape) for one in start.weights]
     changed = [np.abs(one.numpy() - other.numpy()).max() > 0 for one, other in zip(learned.weights, start.weights, strict=True)]

@@ -27,7 +27,7 @@ from yolo_tf.training.start import start_anchors, start_network
 
 CONFIG = """# a test
 data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
-model: {name: small, width: 0.05, depth: 0.33}
+model: {name: small, neck: fpn, width: 0.05, depth: 0.1}
 train: {epochs: 2, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0, seed: 3}
 augment: {close_mosaic: 0}
 """
@@ -163,7 +163,8 @@ def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     spec = dataclasses.replace(read_spec(best), class_names=("star", "circle"))
     network, _ = start_network(config, spec)
     theirs = open_detector(best).network
-    np.testing.assert_array_equal(network.get_layer("neck_p5_reduce_conv").kernel, theirs.get_layer("neck_p5_reduce_conv").kernel)
+    kernels = [one.get_layer("neck_p5_lateral_conv").kernel for one in (network, theirs)]
+    np.testing.assert_array_equal(*kernels)
     out = capsys.readouterr().out
     assert "left as initialised: head_p3 (other shape), head_p4 (other shape), head_p5 (other shape)" in out
     assert "new head: initial kernels times 0.1 (model.new_head_scale)" in out
@@ -187,7 +188,7 @@ def test_a_frozen_backbone_rests_and_then_learns(project, capsys):
         for old, same, new in zip(*three, strict=True):
             np.testing.assert_array_equal(same, old)
             assert np.abs(new - old).max() > 0
-    kernels = [network.get_layer("neck_p3_csp_merge_conv").kernel.numpy() for network in (weights["frozen"], before)]
+    kernels = [network.get_layer("neck_p3_output_conv").kernel.numpy() for network in (weights["frozen"], before)]
     assert np.abs(kernels[0] - kernels[1]).max() > 0
     out = capsys.readouterr().out
     assert "frozen: " in out and "now learning: " in out
