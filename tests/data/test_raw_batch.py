@@ -23,6 +23,7 @@ def stream(dataset, augment, **options):
     return make_train_dataset(dataset, data=DATA, augment=augment, train=TRAIN, **options)
 
 
+@pytest.mark.slow
 def test_the_step_sees_what_the_pipeline_would_have_made(dataset_of):
     """Both ways from the same seeds; as one compiled function a pixel on the edge of a tile may fall to the other side."""
     dataset = dataset_of(SIZES)

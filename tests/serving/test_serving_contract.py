@@ -15,6 +15,7 @@ from tensorflow.python.tools import saved_model_cli
 from yolo_tf.serving.files import BATCH_SIZES
 from yolo_tf.serving.warmup import WARMUP_FILE
 
+pytestmark = pytest.mark.slow
 SIGNATURES = ("candidates", "image_bytes", "serving_default")
 
 
@@ -36,7 +37,6 @@ def requests():
     return reference.requests()
 
 
-@pytest.mark.slow
 def test_the_c_api_runs_every_signature(version, signatures, requests, tmp_path):
     """The C++ loader that the server calls too, in a process without TensorFlow for Python."""
     names = {
@@ -51,7 +51,6 @@ def test_the_c_api_runs_every_signature(version, signatures, requests, tmp_path)
     reference.assert_same_as_the_network(tensorflow_alone.serve(version, requests, **options))
 
 
-@pytest.mark.slow
 def test_tensorflow_alone_runs_every_signature(version, requests):
     """Batches of 1, 3 and 8 of 320 x 416 and 640 x 640 px among them, in a process where yolo_tf cannot be imported."""
     assert len(reference.batches()) == 6
