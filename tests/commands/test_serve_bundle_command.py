@@ -9,6 +9,7 @@ from yolo_tf.cli import main
 pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[serving]'")
 
 
+@pytest.mark.slow
 def test_what_is_printed(tmp_path, capsys):
     Image.fromarray(detector_files.images()[0]).save(tmp_path / "photo.png")
     command = ["serve-bundle", detector_files.keras_file(), "--name", "cells", "--out", tmp_path, "--version", 7]

@@ -32,7 +32,8 @@ def features_of(network, taps, images):
     return keras.Model(network.input, [network.get_layer(tap).output for tap in taps])(images)
 
 
-@pytest.mark.parametrize("suffix", [".h5", pytest.param(".weights.h5", marks=pytest.mark.slow)])
+@pytest.mark.slow  # test_applications.py has quick ones of other families
+@pytest.mark.parametrize("suffix", [".h5", ".weights.h5"])
 def test_efficientnet_from_a_file_equals_keras_applications(efficientnet, images, tmp_path, suffix):
     path = str(tmp_path / f"efficientnetb0_notop{suffix}")
     efficientnet.save_weights(path) if suffix == ".weights.h5" else efficientnet.save(path)

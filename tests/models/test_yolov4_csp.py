@@ -27,7 +27,7 @@ PUBLISHED = {
     "yolov4_l_efficientnetb6": (40_735_704, 8_921_088, 18_205_521, 67_862_313, 96.675),
     "yolov4_l_efficientnetb7": (63_786_960, 9_183_232, 18_212_689, 91_182_881, 126.396),
 }
-HEAVY = {"yolov4_csp_l", *(f"yolov4_l_efficientnetb{variant}" for variant in range(1, 8))}
+HEAVY = {"yolov4_csp_l", *(f"yolov4_l_efficientnetb{variant}" for variant in range(8))}
 # Parameters of the rows of the published tables, in their order.
 ROWS = {
     "yolov4_csp_s": [464, 4672, 5216, 18560, 19904, 73984, 161152, 295424, 641792, 1180672, 1248768, 1904640],

@@ -53,6 +53,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_restores_everything_bit_by_bit(make_trainer, batch, tmp_path):
     trainer, other = make_trainer(), make_trainer(seed=1)
     fit(trainer, batch, 6)
