@@ -41,6 +41,8 @@ from yolo_tf.training.setup import set_up  # noqa: E402
 PARTS = ("box", "objectness", "class")
 WRITTEN_FOR = {"train.optimizer": "sgd", "train.schedule": "linear", "train.precision": "float32", "loss.iou": "ciou"}
 WRITTEN_FOR |= {"loss.shared_anchor": "last", "loss.label_smoothing": 0.0, "loss.focal_gamma": 0.0, "augment.multi_scale": ()}
+WRITTEN_FOR |= {"loss.objectness_positive_weight": 1.0, "loss.class_positive_weight": 1.0, "loss.classification_per_class": True}
+WRITTEN_FOR |= {"train.freeze": (), "train.layer_decay": 1.0, "train.backbone_learning_rate_multiplier": 1.0}
 
 
 class TorchNetwork(torch.nn.Module):
@@ -71,7 +73,7 @@ class TorchNetwork(torch.nn.Module):
                 self.of_layer[layer.name] = norm
 
     def forward(self, images):
-        """Turns float32 [B, 3, H, W], RGB 0..255, into the inputs of the head: {name of its layer: [B, channels, Y, X]}."""
+        """Turns float32 [B, 3, H, W], RGB 0..255, into {name of a head layer: its logits [B, A * (5 + C), Y, X]}."""
         outputs, heads = {}, {}
         for layer in self.graph:
             inputs = [outputs.get(tensor._keras_history.operation.name) for tensor in self._inputs(layer)]
@@ -92,10 +94,12 @@ class TorchNetwork(torch.nn.Module):
                 value = torch.cat(inputs, 1)
             elif kind == "Add":
                 value = inputs[0] + inputs[1]
-            elif layer.activation is keras.activations.silu:
+            elif kind == "Activation" and layer.activation is keras.activations.silu:
                 value = functional.silu(inputs[0])
-            else:
+            elif kind == "Activation" and layer.activation is keras.activations.linear:
                 continue  # behind the head: only the order of the numbers
+            else:
+                raise InputError(f"{layer.name}: is a {kind} that this script does not run. Expected YOLOv5's layers and SiLU.")
             outputs[layer.name] = value
             if layer.name.startswith("head_"):
                 heads[layer.name] = value
@@ -139,6 +143,9 @@ def torch_loss(predictions, boxes, anchors, *, loss, image_area):
         anchors: AnchorSet.
         loss: LossConfig.
         image_area: px of one input.
+
+    Returns:
+        [box, objectness, class], float32 scalars.
     """
     box = objectness = classification = torch.zeros(())
     offsets = torch.tensor([[0, 0], [0.5, 0], [0, 0.5], [-0.5, 0], [0, -0.5]])  # own cell, left, upper, right, lower

@@ -174,7 +174,7 @@ def first_batches(train_dataset, count):
 
 
 def _map(elements, function, parallel=None):
-    """Maps a tf.data.Dataset; without AutoGraph, which has nothing to convert here and takes seconds to find that out."""
+    """Maps a tf.data.Dataset; without AutoGraph, which has nothing to convert here and takes a second to find that out."""
     return elements.map(tf.autograph.experimental.do_not_convert(function), num_parallel_calls=parallel)
 
 
