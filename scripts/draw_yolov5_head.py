@@ -88,6 +88,8 @@ def main(words=None):
         raise InputError(f"{arguments.out}: is no name of a Keras file. Expected one that ends with .keras. Change --out.")
     if not 0 <= arguments.seed < 2**32:
         raise InputError(f"--seed: got {arguments.seed}. Expected 0 to {2**32 - 1}. Take the one that the original ran with.")
+    if len(set(arguments.classes)) < len(arguments.classes):
+        raise InputError(f"--classes: {' '.join(arguments.classes)} has a name twice. Expected each once. Remove the second.")
     checkpoint = with_new_head(read_yolov5(arguments.checkpoint), arguments.classes, arguments.seed)
     spec = detector_spec(
         class_names=checkpoint.class_names, image_size=checkpoint.image_size, anchors=checkpoint.anchors, name=checkpoint.name

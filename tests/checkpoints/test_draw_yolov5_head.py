@@ -3,8 +3,9 @@
 What is expected of the generator was recorded from `torch.manual_seed(seed)` and new `torch.nn.Conv2d` layers.
 """
 
-import importlib.util
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,10 +19,7 @@ CLASSES = ("cell", "cyst")
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("draw_yolov5_head", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return SimpleNamespace(**runpy.run_path(str(SCRIPT)))
 
 
 def test_a_convolution_is_drawn_like_pytorch_draws_it(script):
@@ -75,6 +73,7 @@ def test_a_file_to_start_from(script, yolov5_file, tmp_path, capsys):
     [
         (["--out", "start.h5"], "start.h5: is no name of a Keras file"),
         (["--out", "start.keras", "--seed", "-1"], "--seed: got -1"),
+        (["--out", "start.keras", "--classes", "cell", "cell"], "--classes: cell cell has a name twice"),
     ],
 )
 def test_bad_input(script, yolov5_file, tmp_path, monkeypatch, words, message):
