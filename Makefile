@@ -16,8 +16,8 @@ test: $(READY)
 
 lint: EXTRAS = dev
 lint: $(VENV)/.installed-dev
-	$(VENV)/bin/flake8 yolo_tf tests scripts
-	$(VENV)/bin/isort --check yolo_tf tests scripts
+	$(VENV)/bin/ruff check yolo_tf tests scripts
+	$(VENV)/bin/ruff format --check yolo_tf tests scripts
 
 $(VENV)/.installed-%: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

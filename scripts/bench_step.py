@@ -140,8 +140,10 @@ def main():
 
     plain = next(iter(rows.values()))["step"]
     height, width = config.data.image_size
-    print(f"{config.model.name}, {width} x {height} px, batch {config.train.batch_size}, {len(gpus)} GPUs, medians of"
-          f" {arguments.rounds} rounds")
+    print(
+        f"{config.model.name}, {width} x {height} px, batch {config.train.batch_size}, {len(gpus)} GPUs, medians of"
+        f" {arguments.rounds} rounds"
+    )
     print(f"{'':<30}{'images/s':>10}{'ratio':>8}{'s a step':>10}{'first step, s':>15}{'peak, GB' if gpus else '':>10}")
     for name, row in rows.items():
         peak = f"{row['peak'] / 1e9:10.2f}" if gpus else ""

@@ -18,12 +18,14 @@ import ray
 
 # What the signature says of an image (docs/serving.md); 0 is fine.
 ERRORS = {1: "the file is empty", 2: "no known image format", 3: "too many pixels", 4: "the image does not decode"}
-DETECTION = pyarrow.struct({
-    "class_id": pyarrow.int32(),
-    "class_name": pyarrow.string(),
-    "score": pyarrow.float32(),
-    "box": pyarrow.list_(pyarrow.float32()),  # xyxy, px of the file
-})
+DETECTION = pyarrow.struct(
+    {
+        "class_id": pyarrow.int32(),
+        "class_name": pyarrow.string(),
+        "score": pyarrow.float32(),
+        "box": pyarrow.list_(pyarrow.float32()),  # xyxy, px of the file
+    }
+)
 SCHEMA = pyarrow.schema({"path": pyarrow.string(), "detections": pyarrow.list_(DETECTION), "error": pyarrow.string()})
 
 

@@ -1,7 +1,7 @@
 """Ask a server of `yolo-tf serve-bundle` over gRPC, with the official stubs: pip install tensorflow-serving-api pillow
 
-    python scripts/serve_client_grpc.py --name vehicles photo.jpg more/*.png --out drawn
-    python scripts/serve_client_grpc.py --name vehicles --check
+python scripts/serve_client_grpc.py --name vehicles photo.jpg more/*.png --out drawn
+python scripts/serve_client_grpc.py --name vehicles --check
 """
 
 import sys

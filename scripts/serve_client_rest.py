@@ -1,7 +1,7 @@
 """Ask a server of `yolo-tf serve-bundle` over REST: standard library and Pillow only.
 
-    python scripts/serve_client_rest.py --name vehicles photo.jpg more/*.png --out drawn
-    python scripts/serve_client_rest.py --name vehicles --check
+python scripts/serve_client_rest.py --name vehicles photo.jpg more/*.png --out drawn
+python scripts/serve_client_rest.py --name vehicles --check
 """
 
 import argparse

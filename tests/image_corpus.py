@@ -63,13 +63,16 @@ def unreadable_images():
     """Files of known formats that do not decode: nearly all end too early."""
     files = whole_images()
     halves = {f"half a {name}": files[name][: len(files[name]) // 2] for name in files if name != "animated gif"}
-    return halves | {  # half of an animation has a whole first frame
-        "start of a jpeg": b"\xff\xd8\xff",
-        "start of a png": files["png"][:20],
-        "start of a bmp": b"BM",
-        "start of a webp": b"RIFF\x00\x00\x00\x00WEBP",
-        "webp with alpha": encode(CLEAR, "WEBP"),  # whole, but TensorFlow gives no three channels of it
-    }
+    return (
+        halves
+        | {  # half of an animation has a whole first frame
+            "start of a jpeg": b"\xff\xd8\xff",
+            "start of a png": files["png"][:20],
+            "start of a bmp": b"BM",
+            "start of a webp": b"RIFF\x00\x00\x00\x00WEBP",
+            "webp with alpha": encode(CLEAR, "WEBP"),  # whole, but TensorFlow gives no three channels of it
+        }
+    )
 
 
 @functools.cache

@@ -63,9 +63,7 @@ def test_the_evolution_improves_on_k_means(monkeypatch):
 
 def test_the_fit_is_a_function_of_boxes_and_seed():
     boxes = lognormal_sizes(MOST_BOXES + 7, (30.0, 50.0), 0.6)
-    first, again, other = (
-        fit_anchors(boxes, strides=(16,), per_cell=2, ratio_limit=4.0, seed=seed).sizes for seed in (5, 5, 6)
-    )
+    first, again, other = (fit_anchors(boxes, strides=(16,), per_cell=2, ratio_limit=4.0, seed=seed).sizes for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0
     np.testing.assert_allclose(first, other, rtol=0.2)

@@ -28,11 +28,17 @@ def dataset(tmp_path):
         path = tmp_path / f"{index}.png"
         Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(path)
         fractions = np.array([[0.1, 0.2, 0.4, 0.5], [0.5, 0.1, 0.95, 0.9], [0.0, 0.6, 0.3, 1.0]])[: 0 if index == 3 else 3]
-        records.append(ImageRecord(
-            image_id=str(index), path=str(path), height=height, width=width,
-            boxes=(fractions * [width, height, width, height]).astype(np.float32),
-            class_ids=np.array([0, 1, 0])[: len(fractions)].astype(np.int32), is_crowd=np.zeros(len(fractions), bool),
-        ))
+        records.append(
+            ImageRecord(
+                image_id=str(index),
+                path=str(path),
+                height=height,
+                width=width,
+                boxes=(fractions * [width, height, width, height]).astype(np.float32),
+                class_ids=np.array([0, 1, 0])[: len(fractions)].astype(np.int32),
+                is_crowd=np.zeros(len(fractions), bool),
+            )
+        )
     return DetectionDataset(class_names=NAMES, records=tuple(records))
 
 
@@ -221,8 +227,13 @@ def test_another_number_of_classes_is_refused(dataset):
 
 def test_table_of_a_worked_example():
     record = ImageRecord(
-        image_id="0", path="", height=100, width=200, boxes=np.array([[0, 0, 40, 40], [50, 0, 90, 40]], np.float32),
-        class_ids=np.array([1, 1], np.int32), is_crowd=np.zeros(2, bool),
+        image_id="0",
+        path="",
+        height=100,
+        width=200,
+        boxes=np.array([[0, 0, 40, 40], [50, 0, 90, 40]], np.float32),
+        class_ids=np.array([1, 1], np.int32),
+        is_crowd=np.zeros(2, bool),
     )
     dataset = DetectionDataset(class_names=("cat", "blackbird"), records=(record,))
     found = (record.boxes[:1], np.array([0.5], np.float32), np.array([1], np.int32))

@@ -69,8 +69,20 @@ def test_help_needs_no_tensorflow_and_answers_at_once():
 @pytest.mark.parametrize(
     "verb",
     [
-        "demo", "train", "find-lr", "search", "evaluate", "predict", "export", "serve-bundle", "benchmark", "compare", "prune",
-        "pack", "data-service", "show",
+        "demo",
+        "train",
+        "find-lr",
+        "search",
+        "evaluate",
+        "predict",
+        "export",
+        "serve-bundle",
+        "benchmark",
+        "compare",
+        "prune",
+        "pack",
+        "data-service",
+        "show",
     ],
 )
 def test_help_of_every_command(verb):

@@ -96,9 +96,7 @@ def test_200_steps_equal_the_recipe_written_by_hand(optimizer_class, nominal_bat
     apply = tf.function(lambda *step: optimizer.apply(step, variables))
     for step in gradients:
         apply(*[tf.constant(gradient) for gradient in step])
-    values, averages, updates = recipe_by_hand(
-        before, gradients, train, warmup_steps=90, accumulation=nominal_batch_size // 5
-    )
+    values, averages, updates = recipe_by_hand(before, gradients, train, warmup_steps=90, accumulation=nominal_batch_size // 5)
     assert int(optimizer.updates.numpy()) == updates
     assert int(optimizer.iterations.numpy()) == 200
     for expected in (values, averages, values):

@@ -41,9 +41,11 @@ def make_split(num_classes, *, num_images=12, seed=0):
         low = rng.uniform(0, 100, (5, 2))
         boxes = np.concatenate([low, low + rng.uniform(10, 90, (5, 2))], axis=1).astype(np.float32)
         class_ids = rng.integers(0, num_classes, 5).astype(np.int32)
-        records.append(ImageRecord(
-            image_id=str(index), path="", height=200, width=300, boxes=boxes, class_ids=class_ids, is_crowd=np.zeros(5, bool)
-        ))
+        records.append(
+            ImageRecord(
+                image_id=str(index), path="", height=200, width=300, boxes=boxes, class_ids=class_ids, is_crowd=np.zeros(5, bool)
+            )
+        )
         detections.append((boxes + rng.normal(0, 4, (5, 4)), rng.random(5).astype(np.float32), class_ids))
     names = tuple(f"class {index}" for index in range(num_classes))
     return DetectionDataset(class_names=names, records=tuple(records)), detections
@@ -52,8 +54,12 @@ def make_split(num_classes, *, num_images=12, seed=0):
 def make_history(num_epochs):
     return [
         {
-            "epoch": epoch, "box": 0.1 / (epoch + 1), "objectness": 0.08 / (epoch + 1), "class": 0.05 / (epoch + 1),
-            "AP": 0.01 * epoch if epoch % 2 else None, "AP50": 0.02 * epoch if epoch % 2 else "",
+            "epoch": epoch,
+            "box": 0.1 / (epoch + 1),
+            "objectness": 0.08 / (epoch + 1),
+            "class": 0.05 / (epoch + 1),
+            "AP": 0.01 * epoch if epoch % 2 else None,
+            "AP50": 0.02 * epoch if epoch % 2 else "",
         }
         for epoch in range(num_epochs)
     ]

@@ -147,7 +147,10 @@ def test_a_search_goes_on_where_it_was_interrupted(space, tmp_path, capsys, runs
     monkeypatch.setattr(search_module, "train", whole)
     assert run_search(space, tmp_path / "out") == 0
     assert [(name, resume) for _, name, resume in runs] == [
-        ("trial_0000", False), ("trial_0001", True), ("trial_0002", False), ("trial_0003", False)
+        ("trial_0000", False),
+        ("trial_0001", True),
+        ("trial_0002", False),
+        ("trial_0003", False),
     ]
     assert run_search(space, tmp_path / "out") == 0 and len(runs) == 4  # nothing is left to do
     assert run_search(space, tmp_path / "out", trials=5) == 0 and [name for _, name, _ in runs[4:]] == ["trial_0004"]

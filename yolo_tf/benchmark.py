@@ -135,15 +135,17 @@ def _serve(connection, path, image_size, batch, threads):
     for _ in range(WARM_UP):
         call()
     on_gpu = detector.kind in ("keras", "saved_model") and tf.config.list_physical_devices("GPU")
-    connection.send({
-        "path": path,
-        "kind": detector.kind,
-        "device": "GPU" if on_gpu else "CPU",
-        "image_size": [height, width],
-        "bytes": size_on_disk(path),
-        "load_seconds": opened - start,
-        "first_call_seconds": first_call,
-    })
+    connection.send(
+        {
+            "path": path,
+            "kind": detector.kind,
+            "device": "GPU" if on_gpu else "CPU",
+            "image_size": [height, width],
+            "bytes": size_on_disk(path),
+            "load_seconds": opened - start,
+            "first_call_seconds": first_call,
+        }
+    )
     while calls := connection.recv():
         call()  # the others have had the caches meanwhile
         cpu = time.process_time()
@@ -161,9 +163,7 @@ def _turns(repeats):
 def _summary(turns, first_turns):
     """Returns the figures of one file from (seconds of each call, seconds of CPU) per turn, and those of the first file."""
     seconds = [second for calls, _ in turns for second in calls]
-    ratios = [
-        statistics.median(own) / statistics.median(first) for (own, _), (first, _) in zip(turns, first_turns, strict=True)
-    ]
+    ratios = [statistics.median(own) / statistics.median(first) for (own, _), (first, _) in zip(turns, first_turns, strict=True)]
     cpu = sum(cpu for _, cpu in turns)
     return {
         "median_ms": 1000 * statistics.median(seconds),

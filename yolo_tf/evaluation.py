@@ -149,8 +149,7 @@ def format_table(result):
     columns = ("AP", "AP50", "precision", "recall")
     rows = [("all", int(curves.num_truths.sum()), metrics)]
     rows += [
-        (name, int(count), metrics["per_class"][name])
-        for name, count in zip(curves.class_names, curves.num_truths, strict=True)
+        (name, int(count), metrics["per_class"][name]) for name, count in zip(curves.class_names, curves.num_truths, strict=True)
     ]
     width = max(len("class"), *(len(name) for name, _, _ in rows))
     lines = [f"{'class':<{width}}  {'boxes':>7}" + "".join(f"  {name:>9}" for name in columns)]
@@ -158,7 +157,7 @@ def format_table(result):
         lines.append(f"{name:<{width}}  {count:>7}" + "".join(f"  {_number(numbers[key]):>9}" for key in columns))
     lines.append("")
     for start in range(0, len(COCO_NAMES), 6):
-        lines.append("   ".join(f"{key:>5} {_number(metrics[key]):>5}" for key in COCO_NAMES[start:start + 6]))
+        lines.append("   ".join(f"{key:>5} {_number(metrics[key]):>5}" for key in COCO_NAMES[start : start + 6]))
     lines.append("")
     lines.append(f"precision and recall at score >= {_number(metrics['best_threshold'])}, where F1 is {_number(metrics['f1'])}")
     lines.append(f"{metrics['images']} images, {metrics['boxes']} boxes, {metrics['images_per_second']:.1f} images per second")

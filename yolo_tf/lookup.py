@@ -24,6 +24,4 @@ def look_up(table, name, *, kind):
     """
     if name in table:
         return table[name]
-    raise InputError(
-        f"unknown {kind} '{name}'.{did_you_mean(name, table)} Expected one of: {', '.join(sorted(table))}."
-    )
+    raise InputError(f"unknown {kind} '{name}'.{did_you_mean(name, table)} Expected one of: {', '.join(sorted(table))}.")

@@ -97,8 +97,14 @@ def plot_f1(curves, path):
         axes.plot(threshold, best, "o", color=INK, markersize=6, clip_on=False)
         right = threshold < 0.5
         axes.annotate(
-            f"best {best:.3f}\nat score {threshold:.3f}", (threshold, 0.03), xytext=(8 if right else -8, 0),
-            textcoords="offset points", ha="left" if right else "right", va="bottom", color=INK, fontsize=9,
+            f"best {best:.3f}\nat score {threshold:.3f}",
+            (threshold, 0.03),
+            xytext=(8 if right else -8, 0),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="bottom",
+            color=INK,
+            fontsize=9,
         )
     _save(figure, path)
 
@@ -132,11 +138,9 @@ def plot_confusion_matrix(confusion, class_names, path):
     axes.grid(which="minor", color=GRID, linewidth=1 if numbered else 0.3)
     axes.tick_params(which="minor", length=0)
     if numbered:
-        for row, column in zip(*np.nonzero(confusion)):
+        for row, column in zip(*np.nonzero(confusion), strict=True):
             color = "white" if shares[row, column] > 0.5 else INK
-            axes.text(
-                column, row, f"{confusion[row, column]}", ha="center", va="center", color=color, fontsize=text_size
-            )
+            axes.text(column, row, f"{confusion[row, column]}", ha="center", va="center", color=color, fontsize=text_size)
     _add_color_bar(axes, picture, "share of the row")
     _save(figure, path)
 
@@ -253,8 +257,13 @@ def _draw_class_lines(axes, curves, x, rows, value_name):
         style = dict(color=colors[index], linewidth=1.6) if named else dict(color="#9aa4ae", linewidth=0.6, alpha=0.6)
         axes.plot(x, rows[index], label=label, **style)
     axes.legend(
-        title=value_name, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=INK,
-        alignment="left", title_fontproperties={"weight": "bold"},
+        title=value_name,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        frameon=False,
+        labelcolor=INK,
+        alignment="left",
+        title_fontproperties={"weight": "bold"},
     )
 
 

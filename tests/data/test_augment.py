@@ -149,9 +149,7 @@ def test_mixup_blends_two_mosaics_and_keeps_both_box_sets(painted_batch):
 def test_weight_one_and_gain_one_leave_images_alone(painted_batch):
     parameters = parameters_for(7, mosaic=1.0)
     plain, plain_targets = augment_batch(*painted_batch, parameters, max_boxes=9)
-    neutral = parameters._replace(
-        mixup_partner=tf.constant([1, 2, 3, 0]), mixup_weight=tf.ones([4]), hsv_gains=tf.ones([4, 3])
-    )
+    neutral = parameters._replace(mixup_partner=tf.constant([1, 2, 3, 0]), mixup_weight=tf.ones([4]), hsv_gains=tf.ones([4, 3]))
     same, same_targets = augment_batch(*painted_batch, neutral, max_boxes=9)
     np.testing.assert_allclose(same, plain, atol=1e-3)
     np.testing.assert_array_equal(same_targets.boxes, plain_targets.boxes)

@@ -145,9 +145,7 @@ def test_photometric_layers_run_in_the_stream(dataset_of):
 
 def test_an_empty_split_is_refused():
     with pytest.raises(InputError, match="the split holds no images. Expected at least one"):
-        make_train_dataset(
-            DetectionDataset(class_names=("a",), records=()), data=DATA, augment=NOTHING, train=TrainConfig()
-        )
+        make_train_dataset(DetectionDataset(class_names=("a",), records=()), data=DATA, augment=NOTHING, train=TrainConfig())
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,7 @@ def test_a_whole_detector_predicts_the_same(backbone):
     network = build_network(model, num_classes=6, anchors=detector_files.ANCHORS)
     make_lively(network)
     deployed = deploy_form(network)
-    backbone_before, after = (
-        sum(np.prod(variable.shape) for variable in one.trainable_variables) for one in (network, deployed)
-    )
+    backbone_before, after = (sum(np.prod(variable.shape) for variable in one.trainable_variables) for one in (network, deployed))
     params, gflops = DEPLOYED[backbone]
     rest = [layer for layer in network.layers if layer.name.startswith(("adapter_", "neck_", "head_"))]
     assert after == params + sum(np.prod(variable.shape) for layer in rest for variable in layer.trainable_variables)

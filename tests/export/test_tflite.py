@@ -69,9 +69,7 @@ def test_weights_of_lower_precision(precision, weights, count, score_difference,
     """Of the 8 convolutions 3 have the 1024 weights from which on dynamic range takes int8."""
     out = tmp_path / "out.tflite"
     quantization = Quantization(precision=precision)
-    report = export_detector(
-        detector_files.keras_file(), "tflite", out, detect=detector_files.DETECT, quantization=quantization
-    )
+    report = export_detector(detector_files.keras_file(), "tflite", out, detect=detector_files.DETECT, quantization=quantization)
     assert 1e-6 < report.score_difference < score_difference and report.same_candidates == 1
     operations = read_operations(out.read_bytes())
     made_by = {tensor.number: operation for operation in operations for tensor in operation.outputs}

@@ -16,7 +16,12 @@ NOTHING = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np
 def make_record(boxes, class_ids, is_crowd=None, *, height=300, width=500):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     return ImageRecord(
-        image_id="image", path="", height=height, width=width, boxes=boxes, class_ids=np.array(class_ids, np.int32),
+        image_id="image",
+        path="",
+        height=height,
+        width=width,
+        boxes=boxes,
+        class_ids=np.array(class_ids, np.int32),
         is_crowd=np.zeros(len(boxes), bool) if is_crowd is None else np.array(is_crowd, bool),
     )
 
@@ -78,16 +83,26 @@ def reference_numbers(dataset, detections):
     for image, (record, (boxes, scores, class_ids)) in enumerate(zip(dataset.records, detections, strict=True)):
         for box, class_id, crowd in zip(record.boxes, record.class_ids, record.is_crowd, strict=True):
             x1, y1, x2, y2 = map(float, box)
-            truth.dataset["annotations"].append({
-                "id": len(truth.dataset["annotations"]) + 1, "image_id": 100 + image, "category_id": 10 + int(class_id),
-                "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": int(crowd),
-            })
+            truth.dataset["annotations"].append(
+                {
+                    "id": len(truth.dataset["annotations"]) + 1,
+                    "image_id": 100 + image,
+                    "category_id": 10 + int(class_id),
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": int(crowd),
+                }
+            )
         for box, score, class_id in zip(boxes, scores, class_ids, strict=True):
             x1, y1, x2, y2 = map(float, box)
-            results.append({
-                "image_id": 100 + image, "category_id": 10 + int(class_id), "score": float(score),
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-            })
+            results.append(
+                {
+                    "image_id": 100 + image,
+                    "category_id": 10 + int(class_id),
+                    "score": float(score),
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                }
+            )
     truth.createIndex()
     if results:
         answer = truth.loadRes(results)
@@ -228,7 +243,9 @@ def test_a_class_without_boxes_is_none_and_left_out_of_the_mean():
     numbers = assert_equals_reference(make_dataset(make_record([box], [1])), [found([box, box], [0.9, 0.8], [1, 2])])
     assert numbers["AP"] == 1.0
     assert numbers["per_class"] == {
-        "cat": {"AP": None, "AP50": None}, "dog": {"AP": 1.0, "AP50": 1.0}, "owl": {"AP": None, "AP50": None},
+        "cat": {"AP": None, "AP50": None},
+        "dog": {"AP": 1.0, "AP50": 1.0},
+        "owl": {"AP": None, "AP50": None},
     }
 
 

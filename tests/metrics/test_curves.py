@@ -13,7 +13,12 @@ NOTHING = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np
 def make_record(boxes, class_ids, is_crowd=None):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     return ImageRecord(
-        image_id="image", path="", height=100, width=200, boxes=boxes, class_ids=np.array(class_ids, np.int32),
+        image_id="image",
+        path="",
+        height=100,
+        width=200,
+        boxes=boxes,
+        class_ids=np.array(class_ids, np.int32),
         is_crowd=np.zeros(len(boxes), bool) if is_crowd is None else np.array(is_crowd, bool),
     )
 

@@ -11,8 +11,13 @@ def make_dataset(*rows):
     """One record per row (boxes, class_ids, is_crowd)."""
     records = tuple(
         ImageRecord(
-            image_id="image", path="", height=100, width=200, boxes=np.array(boxes, np.float32).reshape(-1, 4),
-            class_ids=np.array(class_ids, np.int32), is_crowd=np.array(is_crowd, bool),
+            image_id="image",
+            path="",
+            height=100,
+            width=200,
+            boxes=np.array(boxes, np.float32).reshape(-1, 4),
+            class_ids=np.array(class_ids, np.int32),
+            is_crowd=np.array(is_crowd, bool),
         )
         for boxes, class_ids, is_crowd in rows
     )

@@ -81,5 +81,8 @@ def test_image_ids_are_unique():
     root = Path("/data")
     assert image_ids([root / "train/a.jpg", root / "train/b.jpg"], root) == ["a", "b"]
     assert image_ids([root / "x/a.jpg", root / "y/a.jpg", root / "y/b.jpg", PurePath("/else/a.jpg")], root) == [
-        "x/a.jpg", "y/a.jpg", "b", "/else/a.jpg",
+        "x/a.jpg",
+        "y/a.jpg",
+        "b",
+        "/else/a.jpg",
     ]

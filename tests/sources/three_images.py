@@ -66,13 +66,15 @@ def write_coco(root, images):
         write_image(root / "pictures", name, (height, width))
         document["images"].append({"id": 70 + number, "file_name": f"{name}.png", "height": height, "width": width})
         for class_id, (x1, y1, x2, y2), is_crowd in labels:
-            document["annotations"].append({
-                "id": 500 + len(document["annotations"]),
-                "image_id": 70 + number,
-                "category_id": (3, 17, 90)[class_id],
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "iscrowd": int(is_crowd),
-            })
+            document["annotations"].append(
+                {
+                    "id": 500 + len(document["annotations"]),
+                    "image_id": 70 + number,
+                    "category_id": (3, 17, 90)[class_id],
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "iscrowd": int(is_crowd),
+                }
+            )
     (root / "instances.json").write_text(json.dumps(document))
     return "format: coco\ntrain: instances.json\nimages: {train: pictures}\n"
 
@@ -102,11 +104,13 @@ def write_tfds(root, images):
             VERSION = tfds.core.Version("1.2.3")
 
             def _info(self):
-                objects = tfds.features.Sequence({
-                    "bbox": tfds.features.BBoxFeature(),
-                    "label": tfds.features.ClassLabel(names=list(NAMES)),
-                    "is_crowd": np.bool_,
-                })
+                objects = tfds.features.Sequence(
+                    {
+                        "bbox": tfds.features.BBoxFeature(),
+                        "label": tfds.features.ClassLabel(names=list(NAMES)),
+                        "is_crowd": np.bool_,
+                    }
+                )
                 image = tfds.features.Image(encoding_format="png")
                 features = {"image": image, "image/filename": tfds.features.Text(), "objects": objects}
                 return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
@@ -116,18 +120,23 @@ def write_tfds(root, images):
 
             def _generate_examples(self):
                 for number, (name, (height, width), labels) in enumerate(images):
-                    yield number, {
-                        "image": pixels_of(name, (height, width)),
-                        "image/filename": f"{name}.png",
-                        "objects": [
-                            {
-                                "bbox": tfds.features.BBox(ymin=y1 / height, xmin=x1 / width, ymax=y2 / height, xmax=x2 / width),
-                                "label": class_id,
-                                "is_crowd": is_crowd,
-                            }
-                            for class_id, (x1, y1, x2, y2), is_crowd in labels
-                        ],
-                    }
+                    yield (
+                        number,
+                        {
+                            "image": pixels_of(name, (height, width)),
+                            "image/filename": f"{name}.png",
+                            "objects": [
+                                {
+                                    "bbox": tfds.features.BBox(
+                                        ymin=y1 / height, xmin=x1 / width, ymax=y2 / height, xmax=x2 / width
+                                    ),
+                                    "label": class_id,
+                                    "is_crowd": is_crowd,
+                                }
+                                for class_id, (x1, y1, x2, y2), is_crowd in labels
+                            ],
+                        },
+                    )
 
     # Examples keep the order of their keys' hashes; the test sorts by image id.
     ThreeImages(data_dir=str(root), file_format="tfrecord").download_and_prepare()

@@ -56,9 +56,7 @@ def places_of(network):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_zeros_stay_through_epochs_a_checkpoint_and_more_epochs(
-    tmp_path, tiny_network, tiny_anchors, random_targets, optimizer
-):
+def test_zeros_stay_through_epochs_a_checkpoint_and_more_epochs(tmp_path, tiny_network, tiny_anchors, random_targets, optimizer):
     """One epoch, a checkpoint, another process's network of other weights and zeros, a second epoch: weights and averages."""
     train = TrainConfig(batch_size=4, nominal_batch_size=8, warmup_epochs=0.0, optimizer=optimizer, keep_zeros=True)
     images = tf.random.stateless_uniform([4, 64, 96, 3], [1, 2], 0, 255)

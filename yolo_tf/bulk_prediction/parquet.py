@@ -92,19 +92,23 @@ def open_writer(out, part_images):
 
 def _schema(pyarrow):
     """Returns the columns: those of a line of detections.jsonl."""
-    detection = pyarrow.struct([
-        ("class_id", pyarrow.int32()),
-        ("class_name", pyarrow.string()),
-        ("score", pyarrow.float32()),
-        ("box", pyarrow.list_(pyarrow.float32(), 4)),  # xyxy px
-    ])
-    return pyarrow.schema([
-        ("path", pyarrow.string()),
-        ("height", pyarrow.int32()),
-        ("width", pyarrow.int32()),
-        ("detections", pyarrow.list_(detection)),
-        ("error", pyarrow.string()),
-    ])
+    detection = pyarrow.struct(
+        [
+            ("class_id", pyarrow.int32()),
+            ("class_name", pyarrow.string()),
+            ("score", pyarrow.float32()),
+            ("box", pyarrow.list_(pyarrow.float32(), 4)),  # xyxy px
+        ]
+    )
+    return pyarrow.schema(
+        [
+            ("path", pyarrow.string()),
+            ("height", pyarrow.int32()),
+            ("width", pyarrow.int32()),
+            ("detections", pyarrow.list_(detection)),
+            ("error", pyarrow.string()),
+        ]
+    )
 
 
 def _parts(out):

@@ -55,7 +55,7 @@ def find_layout(model, rows, path):
     for layout in LAYOUTS:
         if tuple(classes) == layout.classes:
             return layout
-    nearest = max(LAYOUTS, key=lambda layout: sum(a == b for a, b in zip(classes, layout.classes)))
+    nearest = max(LAYOUTS, key=lambda layout: sum(a == b for a, b in zip(classes, layout.classes, strict=False)))
     for row, expected in enumerate(nearest.classes):
         found = classes[row] if row < len(classes) else "nothing"
         if found != expected:

@@ -24,9 +24,7 @@ def run(arguments):
     from yolo_tf.tables import format_table
     from yolo_tf.tensorflow_start import load_tensorflow
 
-    dataset = read_dataset(
-        read_source(arguments.data, path=arguments.path), arguments.split, strict=not arguments.lenient
-    )
+    dataset = read_dataset(read_source(arguments.data, path=arguments.path), arguments.split, strict=not arguments.lenient)
     for path in arguments.models:
         names = read_spec(path).class_names
         if len(names) != len(dataset.class_names):

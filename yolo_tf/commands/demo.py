@@ -101,9 +101,7 @@ def deploy(network, data_yaml, out):
     files = {"keras": {"path": str(network)}}
     for format, place in (("saved_model", out / "saved_model"), ("tflite", out / "detector.tflite")):
         report = export_detector(network, format, place, comparison=Comparison(images=images))
-        files[format] = {
-            "path": str(place), "box_difference": report.box_difference, "score_difference": report.score_difference
-        }
+        files[format] = {"path": str(place), "box_difference": report.box_difference, "score_difference": report.score_difference}
     for row in files.values():
         opened = open_detector(row["path"])
         metrics = evaluate(opened.candidates, held_out, image_size=choose_image_size(opened)).metrics

@@ -17,6 +17,8 @@ def add_arguments(parser):
 
 def run(arguments):
     """Packs split by split; returns what was written of each."""
+    import functools
+
     from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.tensorflow_start import load_tensorflow
 
@@ -33,9 +35,7 @@ def run(arguments):
     for split, dataset in datasets.items():
         if dataset.problems:
             print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
-        report = pack_dataset(
-            dataset, arguments.out / split, shards=arguments.shards, progress=lambda done, total: _show(split, done, total)
-        )
+        report = pack_dataset(dataset, arguments.out / split, shards=arguments.shards, progress=functools.partial(_show, split))
         print(f"{split}: {report['images']} images, {report['shards']} shards, {report['bytes'] / 1e6:.1f} MB")
         written[split] = report
     lines = [f"{split}: {split}" for split in _packed_splits(arguments.out)]

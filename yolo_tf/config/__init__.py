@@ -30,6 +30,9 @@ class Config:
     detect: DetectConfig = DetectConfig()
 
 
-SECTIONS = {field.name: cls for field, cls in zip(
-    dataclasses.fields(Config), (DataConfig, AugmentConfig, ModelConfig, LossConfig, TrainConfig, DetectConfig), strict=True
-)}
+SECTIONS = {
+    field.name: cls
+    for field, cls in zip(
+        dataclasses.fields(Config), (DataConfig, AugmentConfig, ModelConfig, LossConfig, TrainConfig, DetectConfig), strict=True
+    )
+}

@@ -52,8 +52,6 @@ def compose(transforms):
 def inverse(transform):
     """Returns the inverse by cross products: exact for shifts by whole px and flips, and XLA needs no LAPACK."""
     first, second, third = tf.unstack(transform, axis=-2)
-    adjugate = tf.stack(
-        [tf.linalg.cross(second, third), tf.linalg.cross(third, first), tf.linalg.cross(first, second)], axis=-1
-    )
+    adjugate = tf.stack([tf.linalg.cross(second, third), tf.linalg.cross(third, first), tf.linalg.cross(first, second)], axis=-1)
     determinant = tf.reduce_sum(first * adjugate[..., 0], axis=-1)
     return adjugate / determinant[..., tf.newaxis, tf.newaxis]

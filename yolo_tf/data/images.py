@@ -110,9 +110,11 @@ def broken_images(dataset, progress=None):
     if not records:
         return {}
     read = byte_reader(records)
-    sizes = tf.data.Dataset.range(len(records)).map(
-        lambda index: (index, tf.shape(decode_image(read(index)))[:2]), num_parallel_calls=tf.data.AUTOTUNE
-    ).ignore_errors()
+    sizes = (
+        tf.data.Dataset.range(len(records))
+        .map(lambda index: (index, tf.shape(decode_image(read(index)))[:2]), num_parallel_calls=tf.data.AUTOTUNE)
+        .ignore_errors()
+    )
     found = {}
     for index, size in sizes.as_numpy_iterator():
         found[int(index)] = tuple(int(side) for side in size)

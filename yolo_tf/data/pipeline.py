@@ -168,8 +168,7 @@ def make_eval_dataset(dataset, *, image_size, batch_size, rect=False):
 def first_batches(train_dataset, count):
     """Returns the first `count` batches as a list of (images uint8 numpy [B, H, W, 3], Targets of numpy arrays)."""
     return [
-        (np.rint(images).astype(np.uint8), Targets(*targets))
-        for images, targets in train_dataset.take(count).as_numpy_iterator()
+        (np.rint(images).astype(np.uint8), Targets(*targets)) for images, targets in train_dataset.take(count).as_numpy_iterator()
     ]
 
 

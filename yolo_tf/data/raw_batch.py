@@ -47,9 +47,7 @@ def batch_augmenter(*, max_boxes):
     """
 
     def augment(raw):
-        images, targets = augment_batch(
-            raw.images, raw.sizes_hw, raw.boxes, raw.class_ids, raw.parameters, max_boxes=max_boxes
-        )
+        images, targets = augment_batch(raw.images, raw.sizes_hw, raw.boxes, raw.class_ids, raw.parameters, max_boxes=max_boxes)
         if raw.canvas.shape == (*images.shape[:3], 0):
             return images, targets
         return resize_batch(images, targets, tf.shape(raw.canvas)[1:3])

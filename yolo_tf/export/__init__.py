@@ -63,9 +63,7 @@ class Comparison:
             raise InputError(f"--max-ap-drop: got {self.max_ap_drop}. Expected 0..1, as 0.02 for two points of AP. Change it.")
 
 
-def export_detector(
-    path, format, out, *, detect=DetectConfig(), image_size=None, comparison=Comparison(), quantization=None
-):
+def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None, comparison=Comparison(), quantization=None):
     """Exports a network, reopens what was written and lets it appear only when it finds what the network finds.
 
     Args:

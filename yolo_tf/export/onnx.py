@@ -73,6 +73,6 @@ def _name_axes(graph):
     """Gives the axes of any length names that tell what they are, in place of the converter's numbers."""
     for values, names in ((graph.input, ("batch", "height", "width")), (graph.output, ("batch", "candidates"))):
         for value in values:
-            for axis, name in zip(value.type.tensor_type.shape.dim, names):
+            for axis, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
                 if axis.dim_param:
                     axis.dim_param = name

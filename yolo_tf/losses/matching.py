@@ -91,9 +91,7 @@ def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
         mask=tf.reshape(close[..., None] & open_slots[:, :, None], [batch, answers]),
         cell=per_answer(flat[:, :, None] + tf.range(num_anchors)[:, None]),
         boxes_grid=per_answer(offset_and_size[:, :, None], 4),
-        anchors_grid=tf.reshape(
-            tf.broadcast_to(anchors_grid[:, None], [1, num_boxes, num_anchors, SLOTS, 2]), [1, answers, 2]
-        ),
+        anchors_grid=tf.reshape(tf.broadcast_to(anchors_grid[:, None], [1, num_boxes, num_anchors, SLOTS, 2]), [1, answers, 2]),
         class_ids=per_answer(targets.class_ids[:, :, None, None]),
         order=per_answer(order[:, :, None]),
     )

@@ -35,7 +35,7 @@ def coco_numbers(dataset, detections):
     evaluator.run()
     precision = evaluator.eval["precision"][..., 0, -1]  # [IoU, recall, C], all sizes, 100 detections
     return {
-        **{name: _defined(value) for name, value in zip(COCO_NAMES, evaluator.stats)},
+        **{name: _defined(value) for name, value in zip(COCO_NAMES, evaluator.stats, strict=False)},
         "per_class": {
             name: {"AP": _defined(precision[:, :, index].mean()), "AP50": _defined(precision[0, :, index].mean())}
             for index, name in enumerate(dataset.class_names)
@@ -62,15 +62,17 @@ def _coco(dataset, rows, column):
             np.asarray(values).tolist(),
             strict=True,
         ):
-            annotations.append({
-                "id": len(annotations) + 1,  # the evaluator takes id 0 for "no match"
-                "image_id": image_id,
-                "category_id": class_id + 1,
-                "bbox": box,
-                "area": area,
-                "iscrowd": 0,
-                column: value,
-            })
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,  # the evaluator takes id 0 for "no match"
+                    "image_id": image_id,
+                    "category_id": class_id + 1,
+                    "bbox": box,
+                    "area": area,
+                    "iscrowd": 0,
+                    column: value,
+                }
+            )
     return COCO(
         {
             "images": [

@@ -87,8 +87,7 @@ def best_numbers(curves):
         overall = dict.fromkeys(("precision", "recall", "f1", "best_threshold"))
     else:
         overall = {
-            name: float(getattr(curves, name)[curves.has_truths, curves.best].mean())
-            for name in ("precision", "recall", "f1")
+            name: float(getattr(curves, name)[curves.has_truths, curves.best].mean()) for name in ("precision", "recall", "f1")
         }
         overall["best_threshold"] = curves.best / (len(THRESHOLDS) - 1)
     return {

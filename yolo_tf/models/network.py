@@ -58,9 +58,7 @@ def build_network(model, *, num_classes, anchors, backbone=None):
     if not scalable:  # a scalable backbone has the widths of the neck already
         features = adapt_features(features, model.adapters, width=model.width)
     features = neck(features, **scaling)
-    outputs = detection_head(
-        features, num_classes=num_classes, anchors_per_cell=anchors.per_cell, strides=anchors.strides
-    )
+    outputs = detection_head(features, num_classes=num_classes, anchors_per_cell=anchors.per_cell, strides=anchors.strides)
     network = keras.Model(backbone.inputs[0], outputs, name=_identifier(model.name))
     if model.batch_norm_momentum:
         set_batch_norm_momentum(network, model.batch_norm_momentum)

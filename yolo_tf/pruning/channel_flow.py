@@ -76,9 +76,7 @@ def _grouped(ids, cuts):
     groups = collections.defaultdict(list)
     for root, names in makers.items():
         groups[tuple(names), reasons.get(root, "")].append(root)
-    return tuple(
-        ChannelGroup(layers=names, roots=np.array(roots), reason=reason) for (names, reason), roots in groups.items()
-    )
+    return tuple(ChannelGroup(layers=names, roots=np.array(roots), reason=reason) for (names, reason), roots in groups.items())
 
 
 def _kind(operation):

@@ -32,8 +32,7 @@ def read(source, split, problems):
     """
     if len(source.splits[split]) != 1:
         raise InputError(
-            f"{source.yaml_path}: {split}: {len(source.splits[split])} files."
-            " Expected one COCO JSON file per split."
+            f"{source.yaml_path}: {split}: {len(source.splits[split])} files. Expected one COCO JSON file per split."
         )
     json_path = find_path(source, split, source.splits[split][0])
     images, annotations, categories = _read_json(json_path)
@@ -75,8 +74,7 @@ def _read_json(json_path):
         document = json.loads(json_path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{json_path}: is not valid JSON ({error})."
-            " Expected a COCO instances file. Correct or replace it."
+            f"{json_path}: is not valid JSON ({error}). Expected a COCO instances file. Correct or replace it."
         ) from error
     needed = {"images": ("id", "file_name"), "annotations": (), "categories": ("id", "name")}
     for key, fields in needed.items():

@@ -113,8 +113,7 @@ def _class_names(document, yaml_path):
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
             raise InputError(
-                f"{yaml_path}: names: the keys are {list(names)}."
-                f" Expected 0..{len(names) - 1}, each once. Renumber them."
+                f"{yaml_path}: names: the keys are {list(names)}. Expected 0..{len(names) - 1}, each once. Renumber them."
             )
         names = [names[index] for index in range(len(names))]
     elif names is None:
@@ -131,8 +130,7 @@ def _class_names(document, yaml_path):
         raise InputError(f"{yaml_path}: names: {', '.join(repeated)} repeated. Expected each class name once. Rename one.")
     if names and document.get("nc") not in (None, len(names)):
         raise InputError(
-            f"{yaml_path}: nc: {document['nc']} but names has {len(names)}."
-            f" Expected nc: {len(names)}. Correct or remove it."
+            f"{yaml_path}: nc: {document['nc']} but names has {len(names)}. Expected nc: {len(names)}. Correct or remove it."
         )
     return names
 

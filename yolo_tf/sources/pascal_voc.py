@@ -114,8 +114,7 @@ def _parse_xml(xml_path):
 
     def refuse(*_):
         raise InputError(
-            f"{xml_path}:{parser.CurrentLineNumber}: has a document type."
-            " Expected a plain annotation. Remove <!DOCTYPE …>."
+            f"{xml_path}:{parser.CurrentLineNumber}: has a document type. Expected a plain annotation. Remove <!DOCTYPE …>."
         )
 
     parser.StartDoctypeDeclHandler = refuse
@@ -123,8 +122,7 @@ def _parse_xml(xml_path):
         parser.Parse(xml_path.read_bytes(), True)
     except FileNotFoundError as error:
         raise InputError(
-            f"{xml_path}: does not exist."
-            " Expected the annotation of a listed image. Restore it or shorten the list."
+            f"{xml_path}: does not exist. Expected the annotation of a listed image. Restore it or shorten the list."
         ) from error
     except expat.ExpatError as error:
         raise InputError(

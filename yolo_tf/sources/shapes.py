@@ -38,14 +38,12 @@ def read(source, split, problems):
     """
     if source.names not in ((), CLASS_NAMES):
         raise InputError(
-            f"{source.yaml_path}: names: got {list(source.names)}."
-            f" Expected {list(CLASS_NAMES)} or no line. Remove it."
+            f"{source.yaml_path}: names: got {list(source.names)}. Expected {list(CLASS_NAMES)} or no line. Remove it."
         )
     for option, least in (("seed", 0), ("image_size", 64), ("max_objects", 1)):
         if source.options[option] < least:
             raise InputError(
-                f"{source.yaml_path}: {option}: got {source.options[option]}."
-                f" Expected {least} or more. Correct the line."
+                f"{source.yaml_path}: {option}: got {source.options[option]}. Expected {least} or more. Correct the line."
             )
     wanted = {"generator": GENERATOR, **source.options, "counts": {name: _count(source, name) for name in source.splits}}
     if _painted(source) != wanted:
@@ -58,8 +56,7 @@ def _count(source, split):
     entries = source.splits[split]
     if len(entries) != 1 or not entries[0].isdecimal() or int(entries[0]) == 0:
         raise InputError(
-            f"{source.yaml_path}: {split}: got {', '.join(entries)}."
-            " Expected how many pictures, 1 or more. Correct the line."
+            f"{source.yaml_path}: {split}: got {', '.join(entries)}. Expected how many pictures, 1 or more. Correct the line."
         )
     return int(entries[0])
 

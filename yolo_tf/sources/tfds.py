@@ -59,8 +59,7 @@ def read(source, split, problems):
 def _open_builder(source):
     if not source.options["name"]:
         raise InputError(
-            f"{source.yaml_path}: no data set name."
-            " Expected `name: voc/2007` or another TensorFlow Datasets name. Add it."
+            f"{source.yaml_path}: no data set name. Expected `name: voc/2007` or another TensorFlow Datasets name. Add it."
         )
     import tensorflow_datasets
 

@@ -59,8 +59,7 @@ def _image_paths(source, split, entry):
         return list_images(place)
     if place.suffix != ".txt":
         raise InputError(
-            f"{source.yaml_path}: {split}: '{entry}' is no directory and no .txt list."
-            " Expected one of them. Correct the line."
+            f"{source.yaml_path}: {split}: '{entry}' is no directory and no .txt list. Expected one of them. Correct the line."
         )
     return [_listed_path(line, place, source.path) for line in _read_text(place).splitlines() if line.strip()]
 

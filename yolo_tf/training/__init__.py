@@ -151,14 +151,16 @@ def _evaluator(setup, strategy, noted):
         stop_if_noted(noted)
         return candidates(images)
 
-    return lambda: evaluate_shared(
-        interruptible_candidates,
-        setup.val_set,
-        image_size=setup.config.data.image_size,
-        batch_size=setup.config.train.batch_size,
-        worker=worker_of(strategy),
-        strategy=strategy,
-    ).metrics
+    return lambda: (
+        evaluate_shared(
+            interruptible_candidates,
+            setup.val_set,
+            image_size=setup.config.data.image_size,
+            batch_size=setup.config.train.batch_size,
+            worker=worker_of(strategy),
+            strategy=strategy,
+        ).metrics
+    )
 
 
 def _batch_drawer(run, setup):

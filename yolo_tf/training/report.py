@@ -31,9 +31,7 @@ def picture_batches(batches, class_names, paths, *, images=9, augment=None):
 def summarize(run, val_set, config, rows, *, best_epoch):
     """Evaluates best.keras as any user would, writes metrics.json and the plots, prints the table."""
     detector = open_detector(run.best)
-    result = evaluate(
-        detector.candidates, val_set, image_size=config.data.image_size, batch_size=config.train.batch_size
-    )
+    result = evaluate(detector.candidates, val_set, image_size=config.data.image_size, batch_size=config.train.batch_size)
     plot_evaluation(result.curves, result.confusion, val_set.class_names, run.plots)
     seconds = sorted(row["seconds"] for row in rows)
     metrics = {

@@ -80,9 +80,7 @@ def fit_from(state, trainer, batches, next_batches, *, steps, epochs, callbacks)
         epoch += 1
         batches = next_batches()
     if epoch < epochs and not trainer.stop_training:
-        trainer.fit(
-            batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, shuffle=False
-        )
+        trainer.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, shuffle=False)
 
 
 def _may_change(option):

@@ -126,12 +126,8 @@ ROWS = {
     "efficientnetv2b1": _efficientnet("V2B1", ("3c_add", "5f_add", "6i_add"), (48, 112, 192), 6_611_732, 16.351),
     "efficientnetv2b2": _efficientnet("V2B2", ("3c_add", "5f_add", "6j_add"), (56, 120, 208), 8_391_406, 18.804),
     "efficientnetv2b3": _efficientnet("V2B3", ("3c_add", "5g_add", "6l_add"), (56, 136, 232), 12_461_982, 25.942),
-    "efficientnetv2s": _efficientnet(
-        "V2S", ("3d_add", "5i_add", "6o_add"), (64, 160, 256), 19_847_248, 46.193, pixels=V2_PIXELS
-    ),
-    "efficientnetv2m": _efficientnet(
-        "V2M", ("3e_add", "5n_add", "7e_add"), (80, 176, 512), 52_200_436, 86.860, pixels=V2_PIXELS
-    ),
+    "efficientnetv2s": _efficientnet("V2S", ("3d_add", "5i_add", "6o_add"), (64, 160, 256), 19_847_248, 46.193, pixels=V2_PIXELS),
+    "efficientnetv2m": _efficientnet("V2M", ("3e_add", "5n_add", "7e_add"), (80, 176, 512), 52_200_436, 86.860, pixels=V2_PIXELS),
     "efficientnetv2l": _efficientnet(
         "V2L", ("3g_add", "5s_add", "7g_add"), (96, 224, 640), 116_412_512, 198.700, pixels=V2_PIXELS
     ),

@@ -97,9 +97,7 @@ def find_taps(model, layers=None):
         taps = {strides.get(name): name for name in ends}
         missing = [stride for stride in STRIDES if stride not in taps]
         if missing:
-            raise InputError(
-                f"{model.name}: its pyramid_outputs lack stride {missing[0]}. Expected 8, 16 and 32. Name the taps."
-            )
+            raise InputError(f"{model.name}: its pyramid_outputs lack stride {missing[0]}. Expected 8, 16 and 32. Name the taps.")
         return tuple(taps[stride] for stride in STRIDES)
     names = []
     for stride in STRIDES:
