@@ -23,7 +23,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session", autouse=True)
 def detector_files_dir(tmp_path_factory):
-    """Names the directory where tests/detector_files.py makes its files, one for all processes of the test run."""
+    """Names the directory where tests/support/detector_files.py makes its files, one for all processes of the test run."""
     own = tmp_path_factory.getbasetemp()
     directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "detector_files"
     directory.mkdir(exist_ok=True)

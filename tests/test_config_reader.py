@@ -2,16 +2,14 @@
 
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config
 from yolo_tf.config_reader import HYP_NAMES, options_table, read_config, write_config
 from yolo_tf.errors import InputError
 from yolo_tf.recipes import RECIPES, recipe_for
-
-ROOT = Path(__file__).parents[1]
 
 
 def write(path, text):

@@ -5,16 +5,16 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import distributed_training
 import numpy as np
 import pytest
 import tensorflow as tf
+from places import ROOT
 
 from yolo_tf.run_directory import read_history
 
-SCRIPT = Path(__file__).with_name("distributed_training.py")
+SCRIPT = ROOT / "tests" / "support" / "distributed_training.py"
 
 
 @pytest.fixture(scope="module")

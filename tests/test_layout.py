@@ -4,11 +4,11 @@ import ast
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[1] / "yolo_tf"
+PACKAGE = ROOT / "yolo_tf"
 # A part may import parts on earlier rows only; parts on one row never import each other.
 ORDER = [
     {"errors", "interruption", "structures", "atomic", "palette", "tables", "onnx_metadata"},
@@ -27,11 +27,11 @@ ORDER = [
 RANK = {part: rank for rank, row in enumerate(ORDER) for part in row}
 TENSORFLOW_FREE = ORDER[0] | ORDER[1] | {"config_reader", "sources", "anchors", "run_directory", "detector_file", "checkpoints"}
 TENSORFLOW_FREE |= {"commands", "cli", "__main__", "__init__"}
-FILES = sorted(ROOT.rglob("*.py"))
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def part_of(path):
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def module_scope_imports(path):
@@ -43,7 +43,7 @@ def module_scope_imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_file_keeps_the_house_rules(path):
     part = part_of(path)
     assert len(path.read_text().splitlines()) <= 300, "over 300 lines: split it by job"

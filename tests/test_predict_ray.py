@@ -9,11 +9,12 @@ import detector_files
 import numpy as np
 import pytest
 from PIL import Image
+from places import ROOT
 
 from yolo_tf.prediction import predict_image
 from yolo_tf.runtime import open_detector
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "predict_ray.py"
+SCRIPT = ROOT / "scripts" / "predict_ray.py"
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,10 @@
-from pathlib import Path
-
 import pytest
+from places import ROOT
 
 from yolo_tf.config_reader import config_to_dict, read_config
 from yolo_tf.recipes import recipe_for
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ What is expected of the generator was recorded from `torch.manual_seed(seed)` an
 """
 
 import runpy
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from yolo_tf.checkpoints.yolov5 import read_yolov5
 from yolo_tf.errors import InputError
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "draw_yolov5_head.py"
+SCRIPT = ROOT / "scripts" / "draw_yolov5_head.py"
 CLASSES = ("cell", "cyst")
 
 

@@ -1,11 +1,11 @@
 """Every file in configs/models is built and held against published figures."""
 
 import re
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from places import ROOT
 
 from yolo_tf.config_reader import read_config
 from yolo_tf.models.backbones import BACKBONES
@@ -14,7 +14,7 @@ from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXE
 from yolo_tf.models.network import build_network, network_anchors
 from yolo_tf.models.report import network_report
 
-MODELS = Path(__file__).parents[2] / "configs" / "models"
+MODELS = ROOT / "configs" / "models"
 # Trainable parameters with 80 classes and GFLOPs at 640 x 640. Yolov5: the logs of its releases. The others: as
 # configured, but for batch norm adapters: with a bias in place of the batch norm, 128 + 256 + 512 = 896 parameters less.
 FIGURES = {

@@ -1,9 +1,9 @@
 """YOLOv4-CSP and its EfficientNet forms, with the four classes of the study that printed their tables."""
 
 import math
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from yolo_tf.config_reader import read_config
 from yolo_tf.errors import InputError
@@ -12,7 +12,7 @@ from yolo_tf.models.block_rows import block_rows
 from yolo_tf.models.network import build_network, network_anchors
 from yolo_tf.models.report import network_report
 
-MODELS = Path(__file__).parents[2] / "configs" / "models"
+MODELS = ROOT / "configs" / "models"
 NUM_CLASSES = 4
 # (backbone, neck_sppcsp, rest of the neck and head, total) and GFLOPs at 640 x 640.
 PUBLISHED = {

@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from places import ROOT
 
 
 class Address(NamedTuple):
@@ -24,7 +24,7 @@ def emulator():
     import detector_files
 
     bundle = detector_files.serving_bundle()
-    program = Path(__file__).with_name("emulator.py")
+    program = ROOT / "tests" / "support" / "emulator.py"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}  # each unreadable image is a line otherwise
     with subprocess.Popen(
         [sys.executable, "-I", program, bundle],

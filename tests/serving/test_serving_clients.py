@@ -1,4 +1,4 @@
-"""The two client scripts, and requests of every kind, over loopback against the emulator (tests/serving/emulator.py)."""
+"""The two client scripts, and requests of every kind, over loopback against the emulator (tests/support/emulator.py)."""
 
 import json
 import re
@@ -8,17 +8,17 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import detector_files
 import grpc
 import numpy as np
 import pytest
-import reference
+import serving_reference as reference
 import tensorflow as tf
 import yaml
 from image_corpus import whole_images
 from PIL import Image
+from places import ROOT
 
 pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[serving]'")
 from tensorflow_serving.apis import predict_pb2  # noqa: E402
@@ -26,7 +26,7 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 
 from yolo_tf.serving.files import serving_files  # noqa: E402
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = ROOT / "scripts"
 SPOILED = ("empty", "html", "huge png", "half a jpeg")  # one of each status, after which the answers are those of whole files
 WORDS = ["empty", "no format that is served", "too large", "cannot be read"]
 

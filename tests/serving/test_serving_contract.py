@@ -6,7 +6,7 @@ from pathlib import Path
 import c_api_loader
 import detector_files
 import pytest
-import reference
+import serving_reference as reference
 import tensorflow as tf
 import tensorflow_alone
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel

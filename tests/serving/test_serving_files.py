@@ -10,6 +10,7 @@ import pytest
 import yaml
 from config_protos import BatchingParameters, MonitoringConfig
 from google.protobuf import text_format
+from places import ROOT
 
 from yolo_tf.serving.files import BATCH_SIZES, FLAGS, SERVER_VERSION, serving_files
 
@@ -86,7 +87,7 @@ def test_compose_reads_it(tmp_path):
 def test_the_smoke_script_says_that_it_needs_docker(tmp_path):
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
-    script = Path(__file__).parents[2] / "scripts" / "smoke_tf_serving.sh"
+    script = ROOT / "scripts" / "smoke_tf_serving.sh"
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     finished = subprocess.run([script, tmp_path, "tiny", "photo.jpg"], capture_output=True, text=True, env=environment)
     assert finished.returncode == 2 and "no Docker daemon answers" in finished.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-import reference
+import serving_reference as reference
 import tensorflow as tf
 from image_corpus import whole_images
 

@@ -5,7 +5,7 @@ import sys
 
 import detector_files
 import pytest
-import reference
+import serving_reference as reference
 import tensorflow_alone
 
 # The newest server image holds 2.20. The CPU package, for it is smaller; what is compared is the graph.

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 from three_images import CROWD_IMAGES, WRITERS, expected_dataset, pixels_of
 
 from yolo_tf.data.images import read_record_image
 from yolo_tf.errors import InputError
 from yolo_tf.sources import READERS, read_dataset, read_source
-
-ROOT = Path(__file__).parents[2]
 
 
 def assert_same(dataset, expected):

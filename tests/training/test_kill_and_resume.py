@@ -10,8 +10,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from places import ROOT
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_and_resume.py"
+SCRIPT = ROOT / "scripts" / "kill_and_resume.py"
 
 
 @pytest.fixture(scope="module")

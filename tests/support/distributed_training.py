@@ -1,6 +1,6 @@
 """Twenty steps of training on one device, on many, or as one worker of many; run by test_distributed.py.
 
-python tests/distributed_training.py RESULT.npz --devices 2 [--xla] [--half] [--teacher]     (with TF_CONFIG: one worker)
+python tests/support/distributed_training.py RESULT.npz --devices 2 [--xla] [--half] [--teacher]     (with TF_CONFIG: one worker)
 """
 
 import argparse
