@@ -32,13 +32,13 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from yolo_tf.atomic import write_json, write_text
 from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig
 from yolo_tf.config_reader import read_config
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.losses import detection_loss
 from yolo_tf.models.report import network_report
 from yolo_tf.sources import read_dataset, read_source
+from yolo_tf.system.atomic import write_json, write_text
 from yolo_tf.tables import format_table
 from yolo_tf.training import train
 

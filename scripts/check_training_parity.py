@@ -23,7 +23,7 @@ sys.modules["triton"] = None  # a compiler for GPUs whose LLVM does not bear Ten
 import torch  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from yolo_tf.tensorflow_start import load_tensorflow  # noqa: E402
+from yolo_tf.system.tensorflow_start import load_tensorflow  # noqa: E402
 
 load_tensorflow()
 

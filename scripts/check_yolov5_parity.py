@@ -15,7 +15,7 @@
 import argparse
 from pathlib import Path
 
-from yolo_tf.tensorflow_start import load_tensorflow
+from yolo_tf.system.tensorflow_start import load_tensorflow
 
 load_tensorflow()
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from yolo_tf.atomic import write_text
 from yolo_tf.config_reader import HYP_NAMES, options_table
+from yolo_tf.system.atomic import write_text
 
 HEADER = """# Every option
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo_tf.tensorflow_start import load_tensorflow
+from yolo_tf.system.tensorflow_start import load_tensorflow
 
 load_tensorflow()
 

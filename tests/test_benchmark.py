@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from yolo_tf import benchmark as module
 from yolo_tf import runtime
-from yolo_tf.atomic import size_on_disk
 from yolo_tf.benchmark import benchmark, describe_machine
 from yolo_tf.detector_file import attach_spec, read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import size_on_disk
 
 MB = 1_000_000
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo_tf.atomic import size_on_disk
 from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
-from yolo_tf.tensorflow_start import load_tensorflow
+from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.tensorflow_start import load_tensorflow
 
 WARM_UP = 5  # calls after the first that are not counted: the runtimes choose kernels and grow their buffers
 TURN = 10  # calls of one network before it is the next one's turn, so that a slow minute meets all of them

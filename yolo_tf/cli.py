@@ -6,8 +6,8 @@ import sys
 
 from yolo_tf import __version__
 from yolo_tf.errors import InputError
-from yolo_tf.interruption import Interrupted
 from yolo_tf.lookup import did_you_mean
+from yolo_tf.system.interruption import Interrupted
 
 # verb -> (module of yolo_tf.commands, one line of help)
 COMMANDS = {
@@ -68,7 +68,7 @@ def main(argv=None):
     try:
         result = arguments.execute(arguments)
         if arguments.json and result is not None:  # None: a worker that is not the chief
-            from yolo_tf.atomic import write_json
+            from yolo_tf.system.atomic import write_json
 
             write_json(arguments.json, result)
     except InputError as error:

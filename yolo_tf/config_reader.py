@@ -9,12 +9,12 @@ from pathlib import Path
 
 import yaml
 
-from yolo_tf.atomic import write_text
 from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config, ModelConfig
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import did_you_mean, look_up
 from yolo_tf.recipes import recipe_for
-from yolo_tf.yaml_file import read_yaml
+from yolo_tf.system.atomic import write_text
+from yolo_tf.system.yaml_file import read_yaml
 
 # YOLOv5 hyperparameter name -> our place. None: accepted only at its neutral value (see HYP_NEUTRAL).
 HYP_NAMES = {

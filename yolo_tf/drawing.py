@@ -8,8 +8,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.palette import class_colors, text_color
+from yolo_tf.system.atomic import atomic_path
 
 # Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.
 FONT_PATH = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"

@@ -5,8 +5,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.palette import class_colors, text_color
+from yolo_tf.system.atomic import atomic_path
 
 # Figure is used without pyplot: no global state, no window, safe in threads.
 INK = "#24292f"

@@ -11,8 +11,8 @@ from importlib import metadata
 from pathlib import Path
 
 from yolo_tf import __version__
-from yolo_tf.atomic import write_json, write_text
 from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import write_json, write_text
 
 
 @dataclasses.dataclass(frozen=True)

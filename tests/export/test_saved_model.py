@@ -10,7 +10,6 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_alone import serve
 
 from yolo_tf import __version__
-from yolo_tf.atomic import size_on_disk
 from yolo_tf.config import DetectConfig
 from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
@@ -19,6 +18,7 @@ from yolo_tf.export.encoded_images import OK, TOO_LARGE, UNKNOWN_FORMAT, UNREADA
 from yolo_tf.export.generated_images import generated_images
 from yolo_tf.prediction import predict_image
 from yolo_tf.runtime import choose_image_size, detect_images, open_detector
+from yolo_tf.system.atomic import size_on_disk
 
 
 def as_strings(files):

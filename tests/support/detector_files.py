@@ -16,7 +16,7 @@ from yolo_tf.detector_file import attach_spec, detector_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, export_detector
 from yolo_tf.export.generated_images import generated_images
-from yolo_tf.openvino_start import load_openvino
+from yolo_tf.system.openvino_start import load_openvino
 
 CLASS_NAMES = ("car", "bus", "tram")
 ANCHORS = anchor_set((8, 16, 32), [[(10, 14), (20, 12)], [(30, 40), (60, 30)], [(90, 70), (120, 150)]])

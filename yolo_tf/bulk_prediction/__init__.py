@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.atomic import size_on_disk
 from yolo_tf.bulk_prediction.images import InputImage, read_ahead
 from yolo_tf.bulk_prediction.outputs import begin, open_outputs
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.errors import InputError
-from yolo_tf.interruption import note_signals, stop_if_noted
 from yolo_tf.prediction import detections_to_json
 from yolo_tf.runtime import detect_images
 from yolo_tf.structures import Letterbox
+from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.interruption import note_signals, stop_if_noted
 
 AHEAD = 2  # batches that wait for the network at most
 

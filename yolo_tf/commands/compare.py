@@ -17,12 +17,12 @@ def add_arguments(parser):
 
 def run(arguments):
     """Compares; prints the table, writes the files and returns the rows."""
-    from yolo_tf.atomic import write_json, write_text
     from yolo_tf.detector_file import read_spec
     from yolo_tf.errors import InputError
     from yolo_tf.sources import read_dataset, read_source
+    from yolo_tf.system.atomic import write_json, write_text
+    from yolo_tf.system.tensorflow_start import load_tensorflow
     from yolo_tf.tables import format_table
-    from yolo_tf.tensorflow_start import load_tensorflow
 
     dataset = read_dataset(read_source(arguments.data, path=arguments.path), arguments.split, strict=not arguments.lenient)
     for path in arguments.models:

@@ -21,7 +21,7 @@ def run(arguments):
     if (arguments.role == "worker") != bool(arguments.dispatcher):
         raise InputError("--dispatcher: Expected with `worker`, and only there: grpc://HOST:PORT of the dispatcher.")
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     import time

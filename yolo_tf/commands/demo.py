@@ -42,10 +42,10 @@ def run(arguments):
     """Runs every step and returns the summary."""
     import time
 
-    from yolo_tf.atomic import write_json, write_text
     from yolo_tf.config_reader import read_config
     from yolo_tf.errors import InputError
     from yolo_tf.run_directory import next_free_directory
+    from yolo_tf.system.atomic import write_json, write_text
 
     if arguments.images < 10:
         raise InputError(f"--images: got {arguments.images}. Expected 10 or more.")
@@ -60,7 +60,7 @@ def run(arguments):
     config = read_config(None, overrides)
     write_text(data_yaml, DATA_YAML.format(train=arguments.images, val=max(arguments.images // 6, 10)))
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.training import train
@@ -80,7 +80,6 @@ def deploy(network, data_yaml, out):
     Returns:
         dict: "files", per format the path, size, difference from the network and accuracy; "num_pictures".
     """
-    from yolo_tf.atomic import size_on_disk
     from yolo_tf.config import DetectConfig
     from yolo_tf.data.images import read_image
     from yolo_tf.drawing import write_picture
@@ -89,6 +88,7 @@ def deploy(network, data_yaml, out):
     from yolo_tf.prediction import draw_prediction, predict_image
     from yolo_tf.runtime import choose_image_size, open_detector
     from yolo_tf.sources import read_dataset, read_source
+    from yolo_tf.system.atomic import size_on_disk
 
     held_out = read_dataset(read_source(data_yaml), "test")
     paths = [Path(record.path) for record in held_out.records[:NUM_PICTURES]]

@@ -52,7 +52,7 @@ def run(arguments):
     if dataset.problems:
         print(f"{len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     import tensorflow as tf

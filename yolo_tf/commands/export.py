@@ -36,15 +36,15 @@ def run(arguments):
     """Exports; prints what was compared and returns it."""
     sources, detect = read_sources_and_detect(arguments)
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     import dataclasses
 
-    from yolo_tf.atomic import size_on_disk
     from yolo_tf.errors import InputError
     from yolo_tf.export import Comparison, export_detector
     from yolo_tf.export.parity import ParityError
+    from yolo_tf.system.atomic import size_on_disk
 
     images, dataset, origin = _read_comparison(sources, arguments)
     comparison = Comparison(images=images, dataset=dataset, max_ap_drop=arguments.max_ap_drop)

@@ -17,7 +17,7 @@ def run(arguments):
 
     config = read_config(arguments.config, arguments.overrides)
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.learning_rate_finder import find_learning_rate

@@ -20,7 +20,7 @@ def run(arguments):
     if size is not None and (size <= 0 or size % 32):
         raise InputError(f"--image-size: {size} is no positive multiple of 32. Use {max(32, round(size / 32) * 32)}.")
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.yolov5_import import format_import, import_yolov5

@@ -20,7 +20,7 @@ def run(arguments):
     import functools
 
     from yolo_tf.sources import read_dataset, read_source
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     source = read_source(arguments.data, path=arguments.path)
     datasets = {split: read_dataset(source, split, strict=not arguments.lenient) for split in arguments.split}
@@ -28,8 +28,8 @@ def run(arguments):
     _check_class_names(datasets, arguments.out)
 
     load_tensorflow()
-    from yolo_tf.atomic import write_text
     from yolo_tf.data.packing import pack_dataset
+    from yolo_tf.system.atomic import write_text
 
     written = {}
     for split, dataset in datasets.items():

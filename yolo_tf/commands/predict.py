@@ -54,7 +54,7 @@ def run(arguments):
     )
     out = arguments.out or next_free_directory("runs", "predict")
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     import numpy as np
@@ -86,9 +86,9 @@ def _predict_one_by_one(detector, paths, pictures, out, arguments, *, image_size
     """Predicts image by image, all results in memory; prints a line each."""
     import numpy as np
 
-    from yolo_tf.atomic import write_json
     from yolo_tf.errors import InputError
     from yolo_tf.prediction import predict_image, prediction_to_json
+    from yolo_tf.system.atomic import write_json
 
     class_names = detector.spec.class_names
     rows, milliseconds, unreadable = [], [], []
@@ -208,9 +208,9 @@ def _writes_per_image(arguments):
 
 def _write_files(prediction, picture, class_names, arguments):
     """Writes the picture and the txt file of a Prediction, or one of them."""
-    from yolo_tf.atomic import write_text
     from yolo_tf.drawing import write_picture
     from yolo_tf.prediction import draw_prediction, prediction_to_yolo_txt
+    from yolo_tf.system.atomic import write_text
 
     if not arguments.no_pictures:
         write_picture(draw_prediction(prediction, class_names), picture)

@@ -21,7 +21,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prunes; prints the cost before and after and returns it."""
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.pruning import prune_detector

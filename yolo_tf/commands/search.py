@@ -17,7 +17,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Searches; returns the best trial and the table."""
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.search import read_space, search

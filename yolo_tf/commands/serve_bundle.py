@@ -22,16 +22,16 @@ def run(arguments):
 
     sources, detect = read_sources_and_detect(arguments)
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     import dataclasses
 
-    from yolo_tf.atomic import size_on_disk
     from yolo_tf.errors import InputError
     from yolo_tf.export import Comparison
     from yolo_tf.export.parity import ParityError
     from yolo_tf.serving import write_serving_bundle
+    from yolo_tf.system.atomic import size_on_disk
 
     try:
         bundle = write_serving_bundle(

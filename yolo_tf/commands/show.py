@@ -36,7 +36,7 @@ def run(arguments):
 def _show_backbones(arguments):
     import json
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.models.backbones import BACKBONES
@@ -97,7 +97,7 @@ def _show_scaling(arguments):
     import json
 
     from yolo_tf.errors import InputError
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     if arguments.write and (arguments.backbone != "efficientnet" or not arguments.write.endswith(".keras")):
         raise InputError(

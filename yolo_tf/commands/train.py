@@ -34,7 +34,7 @@ def run(arguments):
     config = read_config(config_file, arguments.overrides)
     root = root or next_free_directory("runs", config_file.stem if config_file else config.model.name)
 
-    from yolo_tf.tensorflow_start import load_tensorflow
+    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.training import train

@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
 from yolo_tf.errors import InputError
 from yolo_tf.sources.tfrecord import write_index
+from yolo_tf.system.atomic import atomic_path
 
 SHARD_BYTES = 256 * 2**20  # aimed at when the number of shards is not given
 RECORD_OVERHEAD = 16  # bytes of length and check sums around each record of a TFRecord file

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.config import DetectConfig
 from yolo_tf.data.letterbox import letterbox_image
 from yolo_tf.detector_file import attach_spec, directory_kind
@@ -26,6 +25,7 @@ from yolo_tf.lookup import look_up
 from yolo_tf.run_directory import RunDirectory
 from yolo_tf.runtime import choose_image_size, network_candidates, open_detector
 from yolo_tf.structures import DetectionDataset
+from yolo_tf.system.atomic import atomic_path
 
 MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 

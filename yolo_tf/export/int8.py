@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.util import modify_model_io_type
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.errors import InputError
 from yolo_tf.export.tflite_graph import read_operations
+from yolo_tf.system.atomic import atomic_path
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 # An operation with two outputs does not go by the name of either. Behind the decode of --nms; 256 scores would be too few.

@@ -5,7 +5,7 @@ import tensorflow as tf
 from yolo_tf.decode import decode_predictions
 from yolo_tf.detector_file import OPENVINO_GRAPH
 from yolo_tf.errors import InputError
-from yolo_tf.openvino_start import load_openvino
+from yolo_tf.system.openvino_start import load_openvino
 
 
 def write_openvino(network, path, *, anchors, detect, image_size):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo_tf.atomic import size_on_disk
 from yolo_tf.errors import InputError
 from yolo_tf.export.generated_images import generated_images
 from yolo_tf.lookup import look_up
@@ -18,6 +17,7 @@ from yolo_tf.pruning.channel_flow import follow_channels
 from yolo_tf.pruning.channels import removed_channels, unread_channels, without_channels
 from yolo_tf.pruning.magnitude import zero_smallest_weights
 from yolo_tf.runtime import open_detector
+from yolo_tf.system.atomic import size_on_disk
 
 TOLERANCE = 1e-3  # largest difference of a raw prediction, over the largest prediction, that the order of sums explains
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from yolo_tf.atomic import write_text
 from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import write_text
 
 STABLE, CANARY = "stable", "canary"
 HEADER = """\

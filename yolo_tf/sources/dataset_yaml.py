@@ -9,7 +9,7 @@ from pathlib import Path
 
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import did_you_mean, look_up
-from yolo_tf.yaml_file import read_yaml
+from yolo_tf.system.yaml_file import read_yaml
 
 SPLITS = ("train", "val", "test")
 # Keys that other tools write and that say nothing about the data. A `download` script is never run.

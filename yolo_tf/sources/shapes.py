@@ -20,10 +20,10 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.errors import InputError
 from yolo_tf.sources import yolo_txt
 from yolo_tf.sources.shape_painting import CLASS_NAMES, paint_scene
+from yolo_tf.system.atomic import atomic_path
 
 OPTIONS = {"seed": (int, 0), "image_size": (int, 320), "max_objects": (int, 8)}
 MARKER = "shapes.json"

@@ -15,10 +15,10 @@ reading writes the encoded images, unchanged, as files; later readings find them
 import re
 from pathlib import Path, PurePath
 
-from yolo_tf.atomic import atomic_path
 from yolo_tf.errors import InputError
 from yolo_tf.sources.image_files import image_ids, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record
+from yolo_tf.system.atomic import atomic_path
 
 OPTIONS = {"name": (str, ""), "images": (str, ""), "download": (bool, False)}
 

@@ -13,10 +13,10 @@ nothing else is read at the start of a run, and any image can be read alone.
 import dataclasses
 import json
 
-from yolo_tf.atomic import write_text
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.label_check import RawLabel, make_record
+from yolo_tf.system.atomic import write_text
 
 OPTIONS = {}
 INDEX = "index.json"

@@ -2,15 +2,15 @@
 
 import contextlib
 
-from yolo_tf.atomic import remove_leftovers, write_json
 from yolo_tf.config_reader import write_config
 from yolo_tf.devices import chief_only, choose_strategy, distribute_batches, worker_of
 from yolo_tf.evaluation import evaluate_shared
-from yolo_tf.interruption import Interrupted, note_signals, stop_if_noted
 from yolo_tf.network_file import save_network
 from yolo_tf.plots import plot_history, plot_labels
 from yolo_tf.run_directory import RunDirectory, new_run_directory, read_history, write_environment
 from yolo_tf.runtime import network_candidates
+from yolo_tf.system.atomic import remove_leftovers, write_json
+from yolo_tf.system.interruption import Interrupted, note_signals, stop_if_noted
 from yolo_tf.trainer import ReportFirstStep
 from yolo_tf.training.callbacks import EvaluateAveraged, Freeze, KeepCheckpoints, RecordRun, StopOnNonFiniteLoss
 from yolo_tf.training.checkpoint import RunState, load_checkpoint

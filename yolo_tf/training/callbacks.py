@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.interruption import stop_if_noted
 from yolo_tf.run_directory import write_history
+from yolo_tf.system.interruption import stop_if_noted
 from yolo_tf.training.checkpoint import RunState, save_checkpoint
 
 SHOWN_METRICS = ("AP", "AP50", "precision", "recall")

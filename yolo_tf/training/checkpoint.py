@@ -15,8 +15,8 @@ import zlib
 import numpy as np
 
 from yolo_tf import __version__
-from yolo_tf.atomic import atomic_path
 from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import atomic_path
 
 FORMAT = 1  # of a checkpoint directory; other numbers are refused
 KEPT = 2  # checkpoints: should the newest be damaged, there is one before it

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.atomic import write_text
+from yolo_tf.system.atomic import write_text
 
 TRACED_STEPS = (10, 15)  # of the whole run: after the graph is built and the caches are warm
 

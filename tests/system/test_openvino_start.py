@@ -5,7 +5,7 @@ import sys
 import detector_files
 import pytest
 
-from yolo_tf.openvino_start import load_openvino
+from yolo_tf.system.openvino_start import load_openvino
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def test_nothing_is_sent(tmp_path, openvino):
     """Neither the import nor a conversion reaches the package that sends; it leaves a trace in the home directory."""
     code = """
 import sys
-from yolo_tf.openvino_start import load_openvino
+from yolo_tf.system.openvino_start import load_openvino
 openvino = load_openvino("here")
 assert load_openvino("again") is openvino
 try:

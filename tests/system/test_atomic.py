@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from yolo_tf.atomic import atomic_path, remove_leftovers, write_json, write_text
+from yolo_tf.system.atomic import atomic_path, remove_leftovers, write_json, write_text
 
 
 def test_a_file_appears_whole_and_keeps_its_suffix(tmp_path):
@@ -42,7 +42,7 @@ def test_json_that_is_not_json_is_refused_and_nothing_is_written(tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr("yolo_tf.atomic.shutil.rmtree", lambda *arguments, **options: None)  # killed before it could clean
+    monkeypatch.setattr("yolo_tf.system.atomic.shutil.rmtree", lambda *arguments, **options: None)  # killed before it could clean
     with pytest.raises(RuntimeError), atomic_path(tmp_path / "deep" / "a.json") as temporary:
         temporary.write_text("half")
         raise RuntimeError

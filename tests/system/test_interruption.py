@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from yolo_tf import cli
-from yolo_tf.interruption import Interrupted, note_signals, stop_if_noted
+from yolo_tf.system.interruption import Interrupted, note_signals, stop_if_noted
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -30,7 +30,7 @@ def test_a_signal_is_noted_and_stops_where_it_is_asked_for(number, code, capfd):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_kills_at_once(number):
     code = (
-        "import os, time; from yolo_tf.interruption import note_signals\n"
+        "import os, time; from yolo_tf.system.interruption import note_signals\n"
         f"with note_signals([]):\n  os.kill(os.getpid(), {number}); print('still here', flush=True)\n"
         f"  os.kill(os.getpid(), {number}); time.sleep(60)"
     )

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-START = "from yolo_tf.tensorflow_start import load_tensorflow; load_tensorflow()"
+START = "from yolo_tf.system.tensorflow_start import load_tensorflow; load_tensorflow()"
 
 
 def test_nothing_is_written_to_standard_error():
