@@ -39,7 +39,7 @@ from yolo_tf.losses import detection_loss
 from yolo_tf.models.report import network_report
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.system.atomic import write_json, write_text
-from yolo_tf.tables import format_table
+from yolo_tf.terminal.tables import format_table
 from yolo_tf.training import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -9,12 +9,12 @@ from PIL import Image
 
 from yolo_tf.bulk_prediction import BulkOptions, predict_many, result_to_json
 from yolo_tf.bulk_prediction.images import InputImage, read_ahead
-from yolo_tf.bulk_prediction.progress import progress_bar
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.export.generated_images import generated_images
 from yolo_tf.prediction import predict_image, prediction_to_json
 from yolo_tf.runtime import open_detector
+from yolo_tf.terminal.progress import progress_bar
 
 DETECT = DetectConfig(score_threshold=0.3, iou_threshold=0.5, max_detections=40)
 
@@ -132,7 +132,7 @@ def test_bad_options(options, message):
 
 
 def test_the_progress_line(capsys, monkeypatch):
-    from yolo_tf.bulk_prediction import progress
+    from yolo_tf.terminal import progress
 
     now = iter([10.0, 10.2, 12.0, 14.0])
     monkeypatch.setattr(progress.time, "perf_counter", lambda: next(now))

@@ -32,7 +32,7 @@ def add_measuring_arguments(parser):
 
 def run(arguments):
     """Measures; prints the table and returns the rows."""
-    from yolo_tf.tables import format_table
+    from yolo_tf.terminal.tables import format_table
 
     conditions, rows = measure(arguments)
     print(describe(conditions))

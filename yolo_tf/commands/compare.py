@@ -22,7 +22,7 @@ def run(arguments):
     from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.system.atomic import write_json, write_text
     from yolo_tf.system.tensorflow_start import load_tensorflow
-    from yolo_tf.tables import format_table
+    from yolo_tf.terminal.tables import format_table
 
     dataset = read_dataset(read_source(arguments.data, path=arguments.path), arguments.split, strict=not arguments.lenient)
     for path in arguments.models:

@@ -130,9 +130,9 @@ def _predict_bulk(detector, paths, pictures, out, arguments, *, options, image_s
     import time
 
     from yolo_tf.bulk_prediction import predict_to_files
-    from yolo_tf.bulk_prediction.progress import progress_bar
     from yolo_tf.data.images import read_image
     from yolo_tf.prediction import Prediction
+    from yolo_tf.terminal.progress import progress_bar
 
     show = progress_bar(len(paths))
 

@@ -32,7 +32,7 @@ def run(arguments):
 
 
 def _format(report):
-    from yolo_tf.tables import format_table
+    from yolo_tf.terminal.tables import format_table
 
     before, after = report["before"], report["after"]
     height, width = report["image_size"]

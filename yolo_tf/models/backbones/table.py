@@ -1,7 +1,7 @@
 """BACKBONES to look at: as JSON values, plain text or Markdown."""
 
 from yolo_tf.models.backbones.spec import STRIDES
-from yolo_tf.tables import format_table
+from yolo_tf.terminal.tables import format_table
 
 
 def backbone_rows(backbones):

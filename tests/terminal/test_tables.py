@@ -1,6 +1,6 @@
 import pytest
 
-from yolo_tf.tables import format_table
+from yolo_tf.terminal.tables import format_table
 
 ROWS = [{"name": "a|b", "count": "7", "note": "2 taps"}, {"name": "longer", "count": "1,250", "note": "none"}]
 
