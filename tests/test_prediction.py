@@ -8,8 +8,8 @@ from PIL import Image
 
 from yolo_tf.config import DetectConfig
 from yolo_tf.detector_file import read_spec
-from yolo_tf.drawing import write_picture
 from yolo_tf.errors import InputError
+from yolo_tf.pictures.drawing import write_picture
 from yolo_tf.prediction import (
     Prediction,
     draw_prediction,

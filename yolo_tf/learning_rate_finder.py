@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.plots import plot_learning_rates
+from yolo_tf.pictures.plots import plot_learning_rates
 from yolo_tf.run_directory import write_history
 from yolo_tf.training.setup import set_up
 

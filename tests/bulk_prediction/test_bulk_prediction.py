@@ -11,7 +11,7 @@ from yolo_tf.bulk_prediction import BulkOptions, predict_many, result_to_json
 from yolo_tf.bulk_prediction.images import InputImage, read_ahead
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
-from yolo_tf.export.generated_images import generated_images
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.prediction import predict_image, prediction_to_json
 from yolo_tf.runtime import open_detector
 from yolo_tf.terminal.progress import progress_bar

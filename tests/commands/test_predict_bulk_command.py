@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from yolo_tf.cli import main
-from yolo_tf.export.generated_images import generated_images
+from yolo_tf.pictures.generated_images import generated_images
 
 COUNT = 26
 PEAK = "import re, pathlib; print(re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"

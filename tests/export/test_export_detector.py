@@ -9,8 +9,8 @@ from yolo_tf import export
 from yolo_tf.detector_file import GRAPHS, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, Comparison, export_detector
-from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.parity import ParityError
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.runtime import open_detector
 from yolo_tf.structures import DetectionDataset
 

@@ -11,12 +11,12 @@ import tensorflow as tf
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
 from yolo_tf.export import Comparison, export_detector, int8
-from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.int8 import check_convolutions, names_behind_convolutions
 from yolo_tf.export.parity import ParityError, Tolerance
 from yolo_tf.export.tflite import PRECISIONS, Quantization
 from yolo_tf.export.tflite_graph import Operation, Tensor, read_operations
 from yolo_tf.models.network import build_network
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.runtime import open_detector
 
 CALIBRATION = list(generated_images((96, 160), count=17, seed=9))

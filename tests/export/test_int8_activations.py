@@ -7,11 +7,11 @@ import pytest
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.export import export_detector
-from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.parity import Tolerance
 from yolo_tf.export.tflite import PRECISIONS, Quantization
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.models.network import build_network
+from yolo_tf.pictures.generated_images import generated_images
 
 CALIBRATION = list(generated_images((96, 160), count=16, seed=9))
 

@@ -15,7 +15,7 @@ from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
 from yolo_tf.export.encoded_images import OK, TOO_LARGE, UNKNOWN_FORMAT, UNREADABLE
-from yolo_tf.export.generated_images import generated_images
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.prediction import predict_image
 from yolo_tf.runtime import choose_image_size, detect_images, open_detector
 from yolo_tf.system.atomic import size_on_disk

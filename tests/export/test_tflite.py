@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
-from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.tflite import Quantization, check_tflite, write_tflite
 from yolo_tf.export.tflite_graph import read_operations
+from yolo_tf.pictures.generated_images import generated_images
 
 
 def convert(function, size=(1, 32, 32, 3), **options):

@@ -13,11 +13,11 @@ from yolo_tf.cli import main
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
-from yolo_tf.export.generated_images import generated_images
 from yolo_tf.export.parity import ParityError
 from yolo_tf.export.tflite import Quantization
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.export.tflite_nms import suppress_one_image
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.runtime import open_detector
 from yolo_tf.suppression import suppress
 

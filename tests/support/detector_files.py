@@ -15,7 +15,7 @@ from yolo_tf.config import DetectConfig
 from yolo_tf.detector_file import attach_spec, detector_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, export_detector
-from yolo_tf.export.generated_images import generated_images
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.system.openvino_start import load_openvino
 
 CLASS_NAMES = ("car", "bus", "tram")

@@ -9,7 +9,7 @@ import numpy as np
 from image_corpus import huge_images, other_files, unreadable_images, whole_images
 
 from yolo_tf.export.encoded_images import EMPTY, OK, TOO_LARGE, UNKNOWN_FORMAT, UNREADABLE
-from yolo_tf.export.generated_images import generated_images
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.prediction import predict_image
 from yolo_tf.runtime import detect_images, open_detector
 

@@ -40,7 +40,7 @@ def run(arguments):
     conditions, rows = benchmark.measure(arguments)
     conditions |= {"data": str(arguments.data), "split": arguments.split, "images": len(dataset.records)}
     load_tensorflow()  # not before the measurement: an idle TensorFlow takes memory, too
-    from yolo_tf.plots import plot_comparison
+    from yolo_tf.pictures.plots import plot_comparison
 
     for row in rows:
         metrics = _evaluate(row["path"], dataset, tuple(row["image_size"]))

@@ -208,7 +208,7 @@ def _writes_per_image(arguments):
 
 def _write_files(prediction, picture, class_names, arguments):
     """Writes the picture and the txt file of a Prediction, or one of them."""
-    from yolo_tf.drawing import write_picture
+    from yolo_tf.pictures.drawing import write_picture
     from yolo_tf.prediction import draw_prediction, prediction_to_yolo_txt
     from yolo_tf.system.atomic import write_text
 

@@ -5,7 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from yolo_tf.palette import class_colors, text_color
+from yolo_tf.pictures.palette import class_colors, text_color
 from yolo_tf.system.atomic import atomic_path
 
 # Figure is used without pyplot: no global state, no window, safe in threads.

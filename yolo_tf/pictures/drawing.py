@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from yolo_tf.palette import class_colors, text_color
+from yolo_tf.pictures.palette import class_colors, text_color
 from yolo_tf.system.atomic import atomic_path
 
 # Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolo_tf.palette import class_colors, text_color
+from yolo_tf.pictures.palette import class_colors, text_color
 
 
 def contrast(first, second):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from yolo_tf.drawing import draw_boxes, draw_grid
-from yolo_tf.palette import class_colors
+from yolo_tf.pictures.drawing import draw_boxes, draw_grid
+from yolo_tf.pictures.palette import class_colors
 
 NAMES = ("cat", "dog", "owl")
 CAT, DOG, OWL = (tuple(color) for color in class_colors(3).tolist())
