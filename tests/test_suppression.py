@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.anchors import COCO_ANCHORS
-from yolo_tf.boxes import pairwise_iou
 from yolo_tf.config import EVALUATION_DETECT, DetectConfig
 from yolo_tf.decode import decode_predictions
 from yolo_tf.errors import InputError
+from yolo_tf.structures.boxes import pairwise_iou
 from yolo_tf.suppression import suppress
 
 DETECT = DetectConfig(score_threshold=0.25, iou_threshold=0.5, max_detections=6, max_candidates=40)

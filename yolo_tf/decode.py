@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from yolo_tf.boxes import cxcywh_to_xyxy
+from yolo_tf.structures.boxes import cxcywh_to_xyxy
 
 
 def decode_predictions(predictions, anchors):

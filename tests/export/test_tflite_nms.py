@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.boxes import pairwise_iou
 from yolo_tf.cli import main
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
@@ -19,6 +18,7 @@ from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.export.tflite_nms import suppress_one_image
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.runtime import open_detector
+from yolo_tf.structures.boxes import pairwise_iou
 from yolo_tf.suppression import suppress
 
 OUTPUTS = ("boxes", "scores", "class_ids", "num_detections")

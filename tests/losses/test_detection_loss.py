@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.anchors import anchor_set
-from yolo_tf.boxes import complete_iou, generalized_iou
 from yolo_tf.config import LossConfig
 from yolo_tf.losses.detection_loss import cross_entropy, detection_loss
 from yolo_tf.structures import Targets
+from yolo_tf.structures.boxes import complete_iou, generalized_iou
 
 GRIDS = [(12, 20), (6, 10), (3, 5)]
 COUNTS = [9, 0, 5, 2]

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from yolo_tf.boxes import complete_iou, generalized_iou
 from yolo_tf.losses.matching import match_level
+from yolo_tf.structures.boxes import complete_iou, generalized_iou
 
 BOX_OVERLAPS = {"ciou": complete_iou, "giou": generalized_iou}
 REFERENCE_LEVELS, REFERENCE_CLASSES, REFERENCE_SIZE = 3, 80, 640  # what YOLOv5's gains were tuned for

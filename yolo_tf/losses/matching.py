@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from yolo_tf.boxes import xyxy_to_cxcywh
+from yolo_tf.structures.boxes import xyxy_to_cxcywh
 
 SLOTS = 3  # cells that may answer for one box: its own, one x neighbour, one y neighbour
 

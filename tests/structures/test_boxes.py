@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.boxes import area, complete_iou, cxcywh_to_xyxy, generalized_iou, pairwise_iou, xyxy_to_cxcywh
+from yolo_tf.structures.boxes import area, complete_iou, cxcywh_to_xyxy, generalized_iou, pairwise_iou, xyxy_to_cxcywh
 
 
 def draw_boxes(count, seed):
