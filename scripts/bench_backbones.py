@@ -33,7 +33,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig
-from yolo_tf.config_reader import read_config
+from yolo_tf.config.reader import read_config
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.losses import detection_loss
 from yolo_tf.models.report import network_report

@@ -55,7 +55,7 @@ def measure(model, precision, batch_size, image_size):
     import keras
 
     from yolo_tf.anchors import COCO_ANCHORS
-    from yolo_tf.config_reader import read_config
+    from yolo_tf.config.reader import read_config
     from yolo_tf.models.network import build_network
 
     keras.mixed_precision.set_global_policy(precision)

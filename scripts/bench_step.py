@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.config_reader import read_config
+from yolo_tf.config.reader import read_config
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.models.network import build_network, network_anchors
 from yolo_tf.optimizers import build_optimizer

@@ -30,7 +30,7 @@ load_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from yolo_tf.config_reader import read_config  # noqa: E402
+from yolo_tf.config.reader import read_config  # noqa: E402
 from yolo_tf.errors import InputError  # noqa: E402
 from yolo_tf.evaluation import evaluate  # noqa: E402
 from yolo_tf.network_file import save_network  # noqa: E402

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from yolo_tf.config_reader import HYP_NAMES, options_table
+from yolo_tf.config.reader import HYP_NAMES, options_table
 from yolo_tf.system.atomic import write_text
 
 HEADER = """# Every option

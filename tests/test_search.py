@@ -9,7 +9,7 @@ import yaml
 
 from yolo_tf import cli
 from yolo_tf import search as search_module
-from yolo_tf.config_reader import read_config, write_config
+from yolo_tf.config.reader import read_config, write_config
 from yolo_tf.errors import InputError
 from yolo_tf.search import Dimension, read_space
 

@@ -31,7 +31,7 @@ PUBLIC = {
     "make_eval_dataset": "data.pipeline",
     "make_train_dataset": "data.pipeline",
     "open_detector": "runtime",
-    "read_config": "config_reader",
+    "read_config": "config.reader",
     "read_dataset": "sources",
     "read_source": "sources",
     "save_network": "network_file",

@@ -8,7 +8,7 @@ import keras
 import yaml
 
 from yolo_tf.config import SECTIONS
-from yolo_tf.config_reader import config_to_dict, read_config
+from yolo_tf.config.reader import config_to_dict, read_config
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import look_up
 from yolo_tf.run_directory import RunDirectory, write_history

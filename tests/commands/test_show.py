@@ -8,7 +8,7 @@ import yaml
 
 from yolo_tf.cli import main
 from yolo_tf.config import Config
-from yolo_tf.config_reader import config_to_dict
+from yolo_tf.config.reader import config_to_dict
 from yolo_tf.models.backbones import BACKBONES
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from yolo_tf.config_reader import read_config
+from yolo_tf.config.reader import read_config
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.backbones.application_rows import V2_PIXELS
 from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, UNIT_PIXELS

@@ -5,7 +5,7 @@ import math
 import pytest
 from places import ROOT
 
-from yolo_tf.config_reader import read_config
+from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 from yolo_tf.models.backbones import BACKBONES, build_backbone, feature_channels
 from yolo_tf.models.block_rows import block_rows

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import Config, DataConfig, ModelConfig, TrainConfig
-from yolo_tf.config_reader import write_config
+from yolo_tf.config.reader import write_config
 from yolo_tf.errors import InputError
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.run_directory import RunDirectory, read_history

@@ -8,7 +8,7 @@ from PIL import Image
 
 from yolo_tf import cli
 from yolo_tf.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
-from yolo_tf.config_reader import read_config
+from yolo_tf.config.reader import read_config
 from yolo_tf.detector_file import detector_spec, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.models.network import network_anchors

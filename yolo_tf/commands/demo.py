@@ -42,7 +42,7 @@ def run(arguments):
     """Runs every step and returns the summary."""
     import time
 
-    from yolo_tf.config_reader import read_config
+    from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
     from yolo_tf.run_directory import next_free_directory
     from yolo_tf.system.atomic import write_json, write_text

@@ -81,7 +81,7 @@ def run(arguments):
 
 def read_sources_and_detect(arguments):
     """Returns (the words of --images, DetectConfig of the words detect.key=value)."""
-    from yolo_tf.config_reader import read_config
+    from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
 
     for override in arguments.overrides:

@@ -13,7 +13,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Runs the test; returns the rates it found."""
-    from yolo_tf.config_reader import read_config
+    from yolo_tf.config.reader import read_config
 
     config = read_config(arguments.config, arguments.overrides)
 

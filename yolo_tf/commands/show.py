@@ -51,7 +51,7 @@ def _show_backbones(arguments):
 def _show_model(arguments):
     import dataclasses
 
-    from yolo_tf.config_reader import read_config
+    from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
 
     if arguments.num_classes < 1:
@@ -121,7 +121,7 @@ def _show_scaling(arguments):
 def _show_config(arguments):
     import yaml
 
-    from yolo_tf.config_reader import config_to_dict, read_config
+    from yolo_tf.config.reader import config_to_dict, read_config
 
     values = config_to_dict(read_config(arguments.config, arguments.overrides))
     print(yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110), end="")

@@ -14,7 +14,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Trains; returns the metrics of the best network."""
-    from yolo_tf.config_reader import read_config
+    from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
     from yolo_tf.run_directory import RunDirectory, next_free_directory
 

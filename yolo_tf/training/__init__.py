@@ -2,7 +2,7 @@
 
 import contextlib
 
-from yolo_tf.config_reader import write_config
+from yolo_tf.config.reader import write_config
 from yolo_tf.devices import chief_only, choose_strategy, distribute_batches, worker_of
 from yolo_tf.evaluation import evaluate_shared
 from yolo_tf.network_file import save_network

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from yolo_tf.config import SECTIONS
-from yolo_tf.config_reader import read_config
+from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 
 # Options that may change when a run goes on: where it runs and reads, how long it may last, what it keeps. All others

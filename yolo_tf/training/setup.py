@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import Config
+from yolo_tf.config.recipes import recipe_for
 from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.data.raw_batch import augments_on, batch_augmenter
@@ -19,7 +20,6 @@ from yolo_tf.models.report import format_report, network_report
 from yolo_tf.models.stages import frozen_layers
 from yolo_tf.models.swap_report import format_swap_report, swap_report
 from yolo_tf.optimizers import DetectorOptimizer, build_optimizer
-from yolo_tf.recipes import recipe_for
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.trainer import DetectorTrainer
 from yolo_tf.training.compression import check_quantize_aware, read_teacher, state_kept_zeros

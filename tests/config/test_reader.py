@@ -7,9 +7,9 @@ import pytest
 from places import ROOT
 
 from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config
-from yolo_tf.config_reader import HYP_NAMES, options_table, read_config, write_config
+from yolo_tf.config.reader import HYP_NAMES, options_table, read_config, write_config
+from yolo_tf.config.recipes import RECIPES, recipe_for
 from yolo_tf.errors import InputError
-from yolo_tf.recipes import RECIPES, recipe_for
 
 
 def write(path, text):

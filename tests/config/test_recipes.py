@@ -1,8 +1,8 @@
 import pytest
 from places import ROOT
 
-from yolo_tf.config_reader import config_to_dict, read_config
-from yolo_tf.recipes import recipe_for
+from yolo_tf.config.reader import config_to_dict, read_config
+from yolo_tf.config.recipes import recipe_for
 
 CONFIGS = ROOT / "configs"
 
