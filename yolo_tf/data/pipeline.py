@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.data.augment import draw_parameters
+from yolo_tf.data.augment.photometric import build_photometric
+from yolo_tf.data.augment.raw_batch import RawBatch, batch_augmenter
 from yolo_tf.data.image_bytes import byte_reader
 from yolo_tf.data.image_cache import image_loader
 from yolo_tf.data.images import decode_image
@@ -17,8 +19,6 @@ from yolo_tf.data.order import (
     fold_in,
     steps_per_epoch,
 )
-from yolo_tf.data.photometric import build_photometric
-from yolo_tf.data.raw_batch import RawBatch, batch_augmenter
 from yolo_tf.data.service import distribute
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox, Targets

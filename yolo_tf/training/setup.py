@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from yolo_tf.config import Config
 from yolo_tf.config.recipes import recipe_for
+from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter
 from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.data.raw_batch import augments_on, batch_augmenter
 from yolo_tf.detector_file import DetectorSpec, detector_spec
 from yolo_tf.devices import check_batch_size, use_xla
 from yolo_tf.models.fake_quantization import fake_quantized_view

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.data.photometric import GEOMETRIC_LAYERS, PHOTOMETRIC_LAYERS, build_photometric
+from yolo_tf.data.augment.photometric import GEOMETRIC_LAYERS, PHOTOMETRIC_LAYERS, build_photometric
 from yolo_tf.errors import InputError
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from yolo_tf.data.warp import MIN_DEPTH
+from yolo_tf.data.augment.warp import MIN_DEPTH
 
 MIN_SIDE = 2.0  # px; a box must stay wider and higher than this
 MIN_AREA_RATIO = 0.1  # least part of a box's area (at the new zoom) that must stay in view

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from yolo_tf.data.compiled import compiled
-from yolo_tf.data.geometry import inverse
+from yolo_tf.data.augment.compiled import compiled
+from yolo_tf.data.augment.geometry import inverse
 from yolo_tf.data.letterbox import PAD_GREY
 
 MIN_DEPTH = 1e-3  # a point with a smaller homogeneous coordinate lies on or behind the horizon of a perspective

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.data.geometry import compose, flip, perspective, rotation, translation
-from yolo_tf.data.mosaic import place_tiles
-from yolo_tf.data.warp import warp_images
+from yolo_tf.data.augment.geometry import compose, flip, perspective, rotation, translation
+from yolo_tf.data.augment.mosaic import place_tiles
+from yolo_tf.data.augment.warp import warp_images
 
 IMAGE_SIZE = (96, 160)
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from yolo_tf.data.compiled import compiled
-from yolo_tf.data.geometry import compose, flip, perspective, rotation, shear, translation
-from yolo_tf.data.hsv import scale_hsv
-from yolo_tf.data.mosaic import canvas_size, place_boxes, place_tiles
-from yolo_tf.data.targets import keep_largest, warp_boxes
-from yolo_tf.data.warp import warp_images
+from yolo_tf.data.augment.compiled import compiled
+from yolo_tf.data.augment.geometry import compose, flip, perspective, rotation, shear, translation
+from yolo_tf.data.augment.hsv import scale_hsv
+from yolo_tf.data.augment.mosaic import canvas_size, place_boxes, place_tiles
+from yolo_tf.data.augment.targets import keep_largest, warp_boxes
+from yolo_tf.data.augment.warp import warp_images
 from yolo_tf.structures import Targets
 
 MIXUP_BETA = 32.0  # both parameters of the Beta distribution: weights within about 0.5 +- 0.12

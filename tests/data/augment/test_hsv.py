@@ -3,7 +3,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from yolo_tf.data.hsv import scale_hsv
+from yolo_tf.data.augment.hsv import scale_hsv
 
 
 def corner_colours(count):

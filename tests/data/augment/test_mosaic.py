@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.data.mosaic import place_boxes, place_tiles
+from yolo_tf.data.augment.mosaic import place_boxes, place_tiles
 
 IMAGE_SIZE = (96, 160)
 SIZES_HW = tf.constant([(96, 120), (80, 160), (96, 160), (96, 70)])

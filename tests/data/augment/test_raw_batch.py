@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig, DataConfig, TrainConfig
+from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter, resize_batch
 from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.data.raw_batch import augments_on, batch_augmenter, resize_batch
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Targets
 from yolo_tf.trainer import DetectorTrainer

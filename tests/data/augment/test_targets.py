@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.data.geometry import perspective, rotation
-from yolo_tf.data.targets import is_candidate, keep_largest, warp_boxes
+from yolo_tf.data.augment.geometry import perspective, rotation
+from yolo_tf.data.augment.targets import is_candidate, keep_largest, warp_boxes
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.data.geometry import compose, flip, inverse, perspective, rotation, shear, translation
+from yolo_tf.data.augment.geometry import compose, flip, inverse, perspective, rotation, shear, translation
 
 
 def move(transform, x, y):
