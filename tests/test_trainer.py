@@ -12,10 +12,10 @@ import tensorflow as tf
 from yolo_tf.anchors import anchor_set
 from yolo_tf.config import LossConfig, TrainConfig
 from yolo_tf.export.fold import fold_batch_norm
+from yolo_tf.layers.blocks import ACTIVATIONS
 from yolo_tf.losses import count_matches, detection_loss, distillation_loss
 from yolo_tf.models.fake_quantization import fake_quantized_view
 from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
-from yolo_tf.models.layers import ACTIVATIONS
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
 from yolo_tf.trainer import DetectorTrainer, ReportFirstStep

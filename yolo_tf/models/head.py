@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from yolo_tf.models.layers import pointwise_conv
+from yolo_tf.layers.blocks import pointwise_conv
 
 
 def detection_head(features, *, num_classes, anchors_per_cell, strides):

@@ -2,7 +2,7 @@
 
 import keras
 
-from yolo_tf.models.backbones.conv_batch_norm import conv_batch_norm
+from yolo_tf.layers.conv_batch_norm import conv_batch_norm
 from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
 from yolo_tf.models.backbones.transfer import expect_no_weights
 

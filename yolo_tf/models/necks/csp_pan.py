@@ -2,7 +2,7 @@
 
 import keras
 
-from yolo_tf.models.layers import conv_block, csp_block, scaled_channels, scaled_repeats, spatial_pyramid_pool, upsample
+from yolo_tf.layers.blocks import conv_block, csp_block, scaled_channels, scaled_repeats, spatial_pyramid_pool, upsample
 
 CHANNELS = (256, 512, 1024)  # of strides 8, 16, 32 at width 1
 

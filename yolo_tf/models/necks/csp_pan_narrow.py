@@ -5,7 +5,7 @@ behind features of 128, 256 and 512 channels the neck of "YOLOv5s" has 64, 128 a
 study's parameters; `csp_pan` is the neck of YOLOv5.
 """
 
-from yolo_tf.models.layers import conv_block, scaled_channels, scaled_repeats, spatial_pyramid_pool, upsample
+from yolo_tf.layers.blocks import conv_block, scaled_channels, scaled_repeats, spatial_pyramid_pool, upsample
 from yolo_tf.models.necks.csp_pan import merge_maps
 
 CHANNELS = (128, 256, 512)  # of strides 8, 16, 32 at width 1

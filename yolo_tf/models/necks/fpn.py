@@ -2,7 +2,7 @@
 
 import keras
 
-from yolo_tf.models.layers import scaled_channels, upsample
+from yolo_tf.layers.blocks import scaled_channels, upsample
 
 CHANNELS = 256  # of every level at width 1
 

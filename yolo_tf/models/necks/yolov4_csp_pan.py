@@ -2,8 +2,8 @@
 
 import keras
 
-from yolo_tf.models.csp_layers import bottleneck_csp2, spp_csp
-from yolo_tf.models.layers import conv_block, scaled_channels, scaled_repeats, upsample
+from yolo_tf.layers.blocks import conv_block, scaled_channels, scaled_repeats, upsample
+from yolo_tf.layers.yolov4_csp import bottleneck_csp2, spp_csp
 
 CHANNELS = (256, 512, 1024)  # of strides 8, 16, 32 at width 1, as they leave; inside, a map has half of them
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.models.backbones.conv_batch_norm import conv_batch_norm, depthwise_batch_norm
+from yolo_tf.layers.conv_batch_norm import conv_batch_norm, depthwise_batch_norm
 
 
 def normalized(x, batch_norm):

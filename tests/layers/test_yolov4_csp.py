@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.models.csp_layers import bottleneck_csp, bottleneck_csp2, spp_csp
+from yolo_tf.layers.yolov4_csp import bottleneck_csp, bottleneck_csp2, spp_csp
 
 
 def model_of(block, channels, filters, **keywords):

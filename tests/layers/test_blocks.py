@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.models.layers import (
+from yolo_tf.layers.blocks import (
     activation_layer,
     conv_block,
     csp_block,

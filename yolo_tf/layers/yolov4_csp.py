@@ -5,7 +5,7 @@ The path that bypasses the bottlenecks is a bare 1 x 1 convolution: what it comp
 
 import keras
 
-from yolo_tf.models.layers import (
+from yolo_tf.layers.blocks import (
     activation_layer,
     batch_norm,
     bottleneck,
