@@ -54,8 +54,8 @@ def measure(model, precision, batch_size, image_size):
     import jax
     import keras
 
-    from yolo_tf.anchors import COCO_ANCHORS
     from yolo_tf.config.reader import read_config
+    from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
     from yolo_tf.models.network import build_network
 
     keras.mixed_precision.set_global_policy(precision)

@@ -42,7 +42,7 @@ def shared_dir():
 @pytest.fixture(scope="session")
 def tiny_anchors():
     """Two anchors on each of three levels."""
-    from yolo_tf.anchors import anchor_set
+    from yolo_tf.heads.anchor.anchors import anchor_set
 
     return anchor_set((8, 16, 32), [[(10, 14), (20, 12)], [(30, 40), (60, 30)], [(90, 70), (120, 150)]])
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import EVALUATION_DETECT, DetectConfig
-from yolo_tf.decode import decode_predictions
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
+from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.structures.boxes import pairwise_iou
 from yolo_tf.suppression import suppress
 

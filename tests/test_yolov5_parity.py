@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.checkpoints.yolov5 import read_yolov5
 from yolo_tf.config import EVALUATION_DETECT, DetectConfig, LossConfig
-from yolo_tf.decode import decode_predictions
-from yolo_tf.losses import detection_loss
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
+from yolo_tf.heads.anchor.decode import decode_predictions
+from yolo_tf.heads.anchor.loss import detection_loss
 from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
 from yolo_tf.structures import Targets
 from yolo_tf.suppression import suppress

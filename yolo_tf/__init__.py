@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 # public name -> module
 PUBLIC = {
     "AugmentConfig": "config",
-    "COCO_ANCHORS": "anchors",
+    "COCO_ANCHORS": "heads.anchor.anchors",
     "Config": "config",
     "DataConfig": "config",
     "DetectConfig": "config",
@@ -20,9 +20,9 @@ PUBLIC = {
     "TrainConfig": "config",
     "augment_candidates": "test_time_augmentation",
     "build_network": "models.network",
-    "decode_predictions": "decode",
+    "decode_predictions": "heads.anchor.decode",
     "detect_images": "runtime",
-    "detection_loss": "losses",
+    "detection_loss": "heads.anchor.loss",
     "detector_spec": "detector_file",
     "evaluate": "evaluation",
     "export_detector": "export",

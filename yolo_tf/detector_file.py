@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 
 from yolo_tf import __version__
-from yolo_tf.anchors import AnchorSet, anchor_set
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
 from yolo_tf.onnx_metadata import append_metadata, read_metadata
 
 MEMBER = "detector.json"

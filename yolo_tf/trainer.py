@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
-from yolo_tf.losses import count_matches, count_objects, detection_loss, distillation_loss
+from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss
+from yolo_tf.heads.anchor.loss import count_matches, detection_loss
 from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
 
 

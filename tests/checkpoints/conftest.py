@@ -16,8 +16,8 @@ def yolov5_network():
     def build(layout, seed=0):
         import keras
 
-        from yolo_tf.anchors import COCO_ANCHORS
         from yolo_tf.config import ModelConfig
+        from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
         from yolo_tf.models.network import build_network
 
         keras.utils.set_random_seed(seed)
@@ -37,7 +37,7 @@ def yolov5_file(yolov5_network, tmp_path):
     """Returns a function that writes a network as a YOLOv5 checkpoint: (change, layout, dtype) -> (path, network)."""
     from torch_writer import V7, write_zip, yolov5_model
 
-    from yolo_tf.anchors import COCO_ANCHORS
+    from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 
     def write(change=None, *, layout=V7, dtype="float32", wrap=None, name="best.pt", writer=write_zip, focus=None):
         network = yolov5_network(layout)

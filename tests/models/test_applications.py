@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones import BACKBONES, build_backbone
 from yolo_tf.models.backbones.application_rows import ROWS
 from yolo_tf.models.backbones.applications import build_application

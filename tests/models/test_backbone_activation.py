@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones import build_backbone
 from yolo_tf.models.backbones.applications import build_application
 from yolo_tf.models.network import build_network

@@ -1,8 +1,8 @@
 import keras
 import pytest
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.block_rows import block_of, block_rows, format_block_rows
 from yolo_tf.models.network import build_network
 

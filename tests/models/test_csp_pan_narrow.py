@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.models.head import detection_head
+from yolo_tf.heads.anchor.layers import detection_head
 from yolo_tf.models.necks.csp_pan_narrow import csp_pan_narrow
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.models.head import detection_head
+from yolo_tf.heads.anchor.layers import detection_head
 from yolo_tf.models.necks.fpn import fpn
 
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones.keras_model import (
     build_keras_model,
     check_model,

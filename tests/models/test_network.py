@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import adapt_features, build_network, network_anchors
 
 SMALL = dict(name="small", width=0.125)

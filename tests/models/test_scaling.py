@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones import BACKBONES, build_backbone
 from yolo_tf.models.network import build_network
 from yolo_tf.models.scaling import (

@@ -3,8 +3,8 @@
 import keras
 import pytest
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
 from yolo_tf.models.report import network_report
 from yolo_tf.models.stages import frozen_layers

@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig
 from yolo_tf.export.reparameterize import deploy_form
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones.repvgg import build_repvgg
 from yolo_tf.models.network import build_network
 from yolo_tf.models.report import count_macs

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.anchors import anchor_set
 from yolo_tf.config import TrainConfig
 from yolo_tf.devices import choose_strategy, distribute_batches
+from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
 from yolo_tf.trainer import DetectorTrainer

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf import cli
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import ModelConfig, TrainConfig
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
 from yolo_tf.models.sparsity import kernels_of, sparsity
 from yolo_tf.optimizers import build_optimizer

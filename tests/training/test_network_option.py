@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf import cli
-from yolo_tf.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.config import Config, ModelConfig
 from yolo_tf.config.reader import read_config
 from yolo_tf.detector_file import detector_spec, read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import build_network
 from yolo_tf.models.report import network_report
 from yolo_tf.models.stages import frozen_layers, learning_rate_factors

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 
-from yolo_tf.anchors import AnchorSet, anchor_set
 from yolo_tf.checkpoints.torch_file import read_torch_file
 from yolo_tf.checkpoints.torch_pickle import Inert, StoredTensor
 from yolo_tf.checkpoints.yolov5_modules import (
@@ -21,6 +20,7 @@ from yolo_tf.checkpoints.yolov5_modules import (
 )
 from yolo_tf.checkpoints.yolov5_names import block_convolutions
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
 
 MAX_SIDE = 32_768  # px; more is no image size
 # (depth, width) -> letter of the published sizes

@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.decode import decode_predictions
 from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.decode import decode_predictions
 
 OPSET = 17  # of 2022: old enough for every runtime in use, and all operations of the networks are in it
 

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.data.letterbox import to_original
-from yolo_tf.decode import decode_predictions
 from yolo_tf.export.encoded_images import OK, letterbox_encoded
+from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.suppression import suppress
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.anchors import anchor_set
 from yolo_tf.config import LossConfig
-from yolo_tf.losses.detection_loss import cross_entropy, detection_loss
+from yolo_tf.heads.anchor.anchors import anchor_set
+from yolo_tf.heads.anchor.loss import cross_entropy, detection_loss
 from yolo_tf.structures import Targets
 from yolo_tf.structures.boxes import complete_iou, generalized_iou
 
@@ -24,7 +24,7 @@ def draw_predictions(num_classes=6, dtype=tf.float32, seed=0):
 
 def perfect_predictions(targets, anchors, num_classes):
     """Logits that decode to the target at every cell that answers for exactly one box."""
-    from yolo_tf.losses.matching import match_level
+    from yolo_tf.heads.anchor.matching import match_level
 
     predictions = []
     for level, grid in enumerate(GRIDS):
@@ -127,7 +127,7 @@ def test_one_class_has_no_class_loss(random_targets, tiny_anchors):
 
 
 def test_two_boxes_in_one_slot_give_the_better_overlap():
-    from yolo_tf.anchors import anchor_set
+    from yolo_tf.heads.anchor.anchors import anchor_set
 
     anchors = anchor_set((32,), [[(32, 32)]])
     both = Targets(tf.constant([[[32, 32, 64, 64], [40, 40, 56, 56]]], tf.float32), tf.constant([[0, 1]]))

@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
-from yolo_tf.losses import count_objects, distillation_loss
-from yolo_tf.losses.distillation import divergence
+from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss, divergence
 
 GRIDS = [(12, 20), (6, 10), (3, 5)]
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from yolo_tf.losses.detection_loss import part_gains
+from yolo_tf.heads.anchor.loss import part_gains
 
 BOX = slice(0, 4)
 OBJECTNESS = 4

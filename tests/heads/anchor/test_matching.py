@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.losses.matching import match_level
+from yolo_tf.heads.anchor.matching import match_level
 from yolo_tf.structures import Targets
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.anchors import COCO_ANCHORS, anchor_set
-from yolo_tf.decode import decode_predictions
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
+from yolo_tf.heads.anchor.decode import decode_predictions
 
 # L=2, A=2, C=3; a 16 x 24 px input: 2 x 3 cells of stride 8, 1 x 2 of stride 16 (rounded up: decode does not care).
 ANCHORS = anchor_set((8, 16), [[(10, 13), (16, 30)], [(30, 61), (62, 45)]])

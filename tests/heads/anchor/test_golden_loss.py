@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.anchors import COCO_ANCHORS
 from yolo_tf.config import LossConfig
-from yolo_tf.losses import detection_loss
-from yolo_tf.losses.matching import match_level
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
+from yolo_tf.heads.anchor.loss import detection_loss
+from yolo_tf.heads.anchor.matching import match_level
 from yolo_tf.structures import Targets
 
 SIZE = 320

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from yolo_tf.losses.matching import match_level
+from yolo_tf.heads.anchor.matching import match_level
 from yolo_tf.structures.boxes import complete_iou, generalized_iou
 
 BOX_OVERLAPS = {"ciou": complete_iou, "giou": generalized_iou}

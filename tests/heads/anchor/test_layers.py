@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.models.head import detection_head, prior_logits, scale_new_head
+from yolo_tf.heads.anchor.layers import detection_head, prior_logits, scale_new_head
 
 STRIDES, CHANNELS = (8, 16, 32), (16, 24, 32)
 

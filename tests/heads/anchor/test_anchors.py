@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolo_tf.anchors import (
+from yolo_tf.heads.anchor.anchors import (
     COCO_ANCHORS,
     ENOUGH_RECALL,
     MOST_BOXES,
@@ -56,7 +56,7 @@ def test_the_evolution_improves_on_k_means(monkeypatch):
         return np.minimum(ratio, 1 / ratio).min(-1).max(1).mean()
 
     evolved = mean_ratio(fit_anchors(boxes, strides=STRIDES, per_cell=2, ratio_limit=4.0, seed=3))
-    monkeypatch.setattr("yolo_tf.anchors.GENERATIONS", 0)
+    monkeypatch.setattr("yolo_tf.heads.anchor.anchors.GENERATIONS", 0)
     clustered = mean_ratio(fit_anchors(boxes, strides=STRIDES, per_cell=2, ratio_limit=4.0, seed=3))
     assert evolved > clustered + 0.01
 
