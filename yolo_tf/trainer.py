@@ -8,7 +8,7 @@ import tensorflow as tf
 from yolo_tf.config import LossConfig
 from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss
 from yolo_tf.heads.anchor.loss import count_matches, detection_loss
-from yolo_tf.models.fused_batch_norm import fused_batch_norm_view
+from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
 
 
 class DetectorTrainer(keras.Model):

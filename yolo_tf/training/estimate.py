@@ -12,10 +12,10 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from yolo_tf.models.fake_quantization import fake_quantized_view
 from yolo_tf.models.swap_report import activation_megabytes
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
+from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.trainer import DetectorTrainer
 
 # Measured on a CPU as the growth of the process over training steps (YOLOv5n and s, 320 and 640 px, batches of 4 to 16):

@@ -1,6 +1,6 @@
 """RepVGG in its training form: three branches a block, which export merges into one convolution.
 
-export/reparameterize.py finds the blocks by the names that `repvgg_block` gives to its layers.
+surgery/reparameterize.py finds the blocks by the names that `repvgg_block` gives to its layers.
 """
 
 import functools

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from yolo_tf.export.fold import batch_norm_factor_and_shift
+from yolo_tf.surgery.fold import batch_norm_factor_and_shift
 
 # Layer names, behind the name of their block: the batch norms that end the branches, and what else is left out.
 BRANCHES = ("_3x3_batch_norm", "_1x1_batch_norm", "_identity_batch_norm")

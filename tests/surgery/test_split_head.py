@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from yolo_tf.errors import InputError
-from yolo_tf.export.split_head import split_head
 from yolo_tf.pictures.generated_images import generated_images
+from yolo_tf.surgery.split_head import split_head
 
 
 def test_the_same_answers_from_twice_the_convolutions():

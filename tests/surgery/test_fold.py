@@ -3,7 +3,7 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.export.fold import float32_copy, fold_batch_norm
+from yolo_tf.surgery.fold import float32_copy, fold_batch_norm
 
 SIZE = (2, 32, 48, 3)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.models.fake_quantization import FakeQuantized, fake_quantize, fake_quantize_kernel, fake_quantized_view
+from yolo_tf.surgery.fake_quantization import FakeQuantized, fake_quantize, fake_quantize_kernel, fake_quantized_view
 
 
 def test_an_activation_has_256_steps_over_its_range():
