@@ -36,7 +36,7 @@ from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig
 from yolo_tf.config.reader import read_config
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.heads.anchor.loss import detection_loss
-from yolo_tf.models.report import network_report
+from yolo_tf.models.reports.cost import network_report
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.system.atomic import write_json, write_text
 from yolo_tf.terminal.tables import format_table

@@ -9,7 +9,7 @@ import pytest
 
 from yolo_tf import cli, pruning
 from yolo_tf.detector_file import read_spec
-from yolo_tf.models.sparsity import sparsity
+from yolo_tf.models.reports.sparsity import sparsity
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.backbones.application_rows import V2_PIXELS
 from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, UNIT_PIXELS
 from yolo_tf.models.network import build_network, network_anchors
-from yolo_tf.models.report import network_report
+from yolo_tf.models.reports.cost import network_report
 
 MODELS = ROOT / "configs" / "models"
 # Trainable parameters with 80 classes and GFLOPs at 640 x 640. Yolov5: the logs of its releases. The others: as
@@ -104,7 +104,7 @@ FIGURES = {
     "yolov5s_vgg16": (18_895_165, 258.628),
     "yolov5s_vgg19": (24_204_861, 326.576),
 }
-# One of every neck, and the lighter backbones; tests/models/test_backbone_table.py has a backbone of every family.
+# One of every neck, and the lighter backbones; tests/models/reports/test_backbones.py has a backbone of every family.
 QUICK = {"yolov5n", "yolov5s", "yolov5s_v5", "yolov4_csp_s", "fpn_resnet18", "yolov5s_efficientnetb0_seed0"}
 QUICK |= {f"yolov5s_{backbone}" for backbone in ("resnet18", "repvgg_a0", "mobilenetv3small", "vgg16")}
 

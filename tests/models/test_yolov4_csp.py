@@ -8,9 +8,9 @@ from places import ROOT
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 from yolo_tf.models.backbones import BACKBONES, build_backbone, feature_channels
-from yolo_tf.models.block_rows import block_rows
 from yolo_tf.models.network import build_network, network_anchors
-from yolo_tf.models.report import network_report
+from yolo_tf.models.reports.blocks import block_rows
+from yolo_tf.models.reports.cost import network_report
 
 MODELS = ROOT / "configs" / "models"
 NUM_CLASSES = 4

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from yolo_tf.models.sparsity import kernels_of, sparsity
+from yolo_tf.models.reports.sparsity import kernels_of, sparsity
 from yolo_tf.pruning.magnitude import zero_smallest_weights
 
 

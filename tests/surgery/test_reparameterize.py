@@ -11,7 +11,7 @@ from yolo_tf.export import EXPORTERS, export_detector
 from yolo_tf.models.backbones import build_backbone
 from yolo_tf.models.backbones.repvgg import build_repvgg, repvgg_block
 from yolo_tf.models.network import build_network
-from yolo_tf.models.report import count_macs
+from yolo_tf.models.reports.cost import count_macs
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.surgery.fold import fold_batch_norm
 from yolo_tf.surgery.reparameterize import deploy_form

@@ -40,7 +40,7 @@ def _show_backbones(arguments):
 
     load_tensorflow()
     from yolo_tf.models.backbones import BACKBONES
-    from yolo_tf.models.backbones.table import backbone_rows, format_backbones
+    from yolo_tf.models.reports.backbones import backbone_rows, format_backbones
 
     rows = backbone_rows(BACKBONES)
     result = {"backbones": rows}
@@ -60,7 +60,7 @@ def _show_model(arguments):
 
     from yolo_tf.detector_file import read_spec
     from yolo_tf.models.network import build_network, network_anchors
-    from yolo_tf.models.report import format_report, network_report
+    from yolo_tf.models.reports.cost import format_report, network_report
     from yolo_tf.network_file import read_network
 
     model, num_classes = config.model, arguments.num_classes
@@ -76,7 +76,7 @@ def _show_model(arguments):
     report = network_report(network, model=model, num_classes=num_classes, image_size=config.data.image_size)
     print(format_report(report))
     if arguments.rows:
-        from yolo_tf.models.block_rows import block_rows, format_block_rows
+        from yolo_tf.models.reports.blocks import block_rows, format_block_rows
 
         report["rows"] = block_rows(network)
         print("", format_block_rows(report["rows"]), sep="\n")
@@ -105,7 +105,7 @@ def _show_scaling(arguments):
             " none: model.depth and model.width say it all."
         )
     load_tensorflow()
-    from yolo_tf.models.scaling import CompoundScaling, format_scaling, scaled_efficientnet, scaling_table
+    from yolo_tf.models.reports.scaling import CompoundScaling, format_scaling, scaled_efficientnet, scaling_table
     from yolo_tf.network_file import save_network
 
     scaling = CompoundScaling(alpha=arguments.alpha, beta=arguments.beta, gamma=arguments.gamma)

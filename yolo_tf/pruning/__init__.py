@@ -9,8 +9,8 @@ import numpy as np
 
 from yolo_tf.errors import InputError
 from yolo_tf.lookup import look_up
-from yolo_tf.models.report import PARTS, count_macs, part_of
-from yolo_tf.models.sparsity import sparsity
+from yolo_tf.models.reports.cost import PARTS, count_macs, part_of
+from yolo_tf.models.reports.sparsity import sparsity
 from yolo_tf.network_file import save_network
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.pruning.channel_flow import follow_channels

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yolo_tf.models.sparsity import kernels_of
+from yolo_tf.models.reports.sparsity import kernels_of
 
 
 def zero_smallest_weights(network, amount):

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from yolo_tf.models.swap_report import activation_megabytes
+from yolo_tf.models.reports.start import activation_megabytes
 from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
 from yolo_tf.surgery.fake_quantization import fake_quantized_view

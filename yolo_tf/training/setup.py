@@ -15,9 +15,9 @@ from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.detector_file import DetectorSpec, detector_spec
 from yolo_tf.devices import check_batch_size, use_xla
-from yolo_tf.models.report import format_report, network_report
-from yolo_tf.models.stages import frozen_layers
-from yolo_tf.models.swap_report import format_swap_report, swap_report
+from yolo_tf.models.parts import frozen_layers
+from yolo_tf.models.reports.cost import format_report, network_report
+from yolo_tf.models.reports.start import format_swap_report, swap_report
 from yolo_tf.optimizers import DetectorOptimizer, build_optimizer
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fake_quantization import fake_quantized_view

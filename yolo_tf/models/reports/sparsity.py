@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yolo_tf.models.report import PARTS, part_of
+from yolo_tf.models.reports.cost import PARTS, part_of
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # names of the variables of convolutions and dense layers
 

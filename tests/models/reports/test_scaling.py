@@ -8,7 +8,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones import BACKBONES, build_backbone
 from yolo_tf.models.network import build_network
-from yolo_tf.models.scaling import (
+from yolo_tf.models.reports.scaling import (
     EFFICIENTNETS,
     SIZES,
     CompoundScaling,

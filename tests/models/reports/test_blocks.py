@@ -3,8 +3,8 @@ import pytest
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
-from yolo_tf.models.block_rows import block_of, block_rows, format_block_rows
 from yolo_tf.models.network import build_network
+from yolo_tf.models.reports.blocks import block_of, block_rows, format_block_rows
 
 # YOLOv5n's published rows, without those that have none.
 PARAMS = [1760, 4672, 4800, 18560, 29184, 73984, 156928, 295424, 296448, 164608, 33024, 90880, 8320, 22912, 36992, 74496]

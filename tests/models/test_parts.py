@@ -7,7 +7,7 @@ from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
-from yolo_tf.models.stages import backbone_stages, frozen_layers, learning_rate_factors
+from yolo_tf.models.parts import backbone_stages, frozen_layers, learning_rate_factors
 
 
 @pytest.fixture(scope="module")

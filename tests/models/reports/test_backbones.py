@@ -15,7 +15,7 @@ from yolo_tf.config import ModelConfig
 from yolo_tf.models.backbones import BACKBONES, STRIDES, build_backbone
 from yolo_tf.models.backbones.spec import NO_WEIGHTS
 from yolo_tf.models.network import build_network, network_anchors
-from yolo_tf.models.report import count_macs
+from yolo_tf.models.reports.cost import count_macs
 
 BY_SIZE = sorted(BACKBONES, key=lambda name: BACKBONES[name].trainable_params, reverse=True)
 SMALLEST = {BACKBONES[name].family: name for name in BY_SIZE}

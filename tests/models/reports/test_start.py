@@ -6,9 +6,9 @@ import pytest
 from yolo_tf.config import ModelConfig
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
-from yolo_tf.models.report import network_report
-from yolo_tf.models.stages import frozen_layers
-from yolo_tf.models.swap_report import format_swap_report, swap_report
+from yolo_tf.models.parts import frozen_layers
+from yolo_tf.models.reports.cost import network_report
+from yolo_tf.models.reports.start import format_swap_report, swap_report
 from yolo_tf.network_file import LoadedWeights
 
 MODEL = ModelConfig(width=0.05)

@@ -18,7 +18,7 @@ from yolo_tf.lookup import look_up
 from yolo_tf.models.backbones.applications import BUILD_SIZE, build_application
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL
 from yolo_tf.models.network import build_network
-from yolo_tf.models.report import network_report
+from yolo_tf.models.reports.cost import network_report
 from yolo_tf.terminal.tables import format_table
 
 # (depth, width) multiples of the published sizes. EfficientNet's are those of its authors' code, which rounded them.
