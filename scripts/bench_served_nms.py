@@ -19,7 +19,7 @@ import tensorflow as tf
 from yolo_tf.config import DetectConfig
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import letterbox_image
-from yolo_tf.runtime import open_detector
+from yolo_tf.inference.detector import open_detector
 
 
 def main():

@@ -33,8 +33,8 @@ import tensorflow as tf  # noqa: E402
 from yolo_tf.config.reader import read_config  # noqa: E402
 from yolo_tf.errors import InputError  # noqa: E402
 from yolo_tf.evaluation import evaluate  # noqa: E402
-from yolo_tf.network_file import save_network  # noqa: E402
-from yolo_tf.runtime import network_candidates  # noqa: E402
+from yolo_tf.files.keras import save_network  # noqa: E402
+from yolo_tf.inference.detector import network_candidates  # noqa: E402
 from yolo_tf.schedules import warmup_steps  # noqa: E402
 from yolo_tf.training.setup import set_up  # noqa: E402
 

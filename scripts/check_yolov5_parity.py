@@ -25,7 +25,7 @@ from yolo_tf.config import EVALUATION_DETECT  # noqa: E402
 from yolo_tf.data.images import read_record_image  # noqa: E402
 from yolo_tf.data.letterbox import letterbox_image, rect_canvases  # noqa: E402
 from yolo_tf.evaluation import measure  # noqa: E402
-from yolo_tf.runtime import choose_image_size, detect_images, open_detector  # noqa: E402
+from yolo_tf.inference.detector import choose_image_size, detect_images, open_detector  # noqa: E402
 from yolo_tf.sources import read_dataset, read_source  # noqa: E402
 
 

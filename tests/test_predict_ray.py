@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from places import ROOT
 
-from yolo_tf.prediction import predict_image
-from yolo_tf.runtime import open_detector
+from yolo_tf.inference.detector import open_detector
+from yolo_tf.inference.prediction import predict_image
 
 SCRIPT = ROOT / "scripts" / "predict_ray.py"
 

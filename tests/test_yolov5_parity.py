@@ -12,8 +12,8 @@ from yolo_tf.config import EVALUATION_DETECT, DetectConfig, LossConfig
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.heads.anchor.loss import detection_loss
+from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Targets
-from yolo_tf.suppression import suppress
 from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
 from yolo_tf.yolov5_import import build_imported
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from yolo_tf.checkpoints.yolov5 import read_yolov5
 from yolo_tf.config import ModelConfig
-from yolo_tf.detector_file import detector_spec
 from yolo_tf.errors import InputError
+from yolo_tf.files.keras import save_network
+from yolo_tf.files.spec import detector_spec
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.network import build_network
-from yolo_tf.network_file import save_network
 
 # Largest difference of a raw prediction that rounding explains; the reference differs from itself by 4e-5 of its box.
 LOGIT_TOLERANCE = 2e-3

@@ -56,7 +56,7 @@ def test_only_the_head_is_new(script, yolov5_file):
 
 
 def test_a_file_to_start_from(script, yolov5_file, tmp_path, capsys):
-    from yolo_tf.runtime import open_detector
+    from yolo_tf.inference.detector import open_detector
 
     path, _ = yolov5_file()
     script.main([str(path), "--classes", *CLASSES, "--seed", "5", "--out", str(tmp_path / "start.keras")])

@@ -6,8 +6,8 @@ import detector_files
 import pytest
 from PIL import Image
 
-from yolo_tf import benchmark as measuring
 from yolo_tf.cli import main
+from yolo_tf.inference import benchmark as measuring
 
 
 @pytest.fixture

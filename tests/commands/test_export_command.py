@@ -7,9 +7,9 @@ from PIL import Image
 
 from yolo_tf import export
 from yolo_tf.cli import main
-from yolo_tf.detector_file import read_spec
 from yolo_tf.export.parity import ParityError
-from yolo_tf.runtime import open_detector
+from yolo_tf.files.spec import read_spec
+from yolo_tf.inference.detector import open_detector
 
 
 @pytest.fixture

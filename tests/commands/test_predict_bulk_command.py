@@ -92,7 +92,7 @@ def test_killed_in_the_middle_and_resumed(images, listing, tmp_path, capsys):
 
 
 def test_a_signal_stops_behind_the_batch_and_the_run_goes_on(images, listing, tmp_path, monkeypatch, capfd):
-    from yolo_tf import bulk_prediction
+    from yolo_tf.inference import bulk as bulk_prediction
 
     assert main(words(images, tmp_path / "whole")) == 0
     predicted = bulk_prediction._predict_batch

@@ -9,8 +9,8 @@ from yolo_tf.cli import main
 from yolo_tf.commands.predict import find_class_ids
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
-from yolo_tf.prediction import predict_image
-from yolo_tf.runtime import open_detector
+from yolo_tf.inference.detector import open_detector
+from yolo_tf.inference.prediction import predict_image
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_class_agnostic_reaches_suppression(photos):
 )
 @pytest.mark.parametrize("model", [detector_files.keras_file, detector_files.saved_model])
 def test_flags_change_what_the_network_sees(model, words, sizes, photos, monkeypatch):
-    from yolo_tf import runtime
+    from yolo_tf.inference import detector as runtime
 
     opened, seen = runtime.open_detector, []
 

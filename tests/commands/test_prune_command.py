@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from yolo_tf import cli, pruning
-from yolo_tf.detector_file import read_spec
+from yolo_tf.files.spec import read_spec
 from yolo_tf.models.reports.sparsity import sparsity
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from yolo_tf.errors import InputError
 from yolo_tf.export.accuracy import check_accuracy
 from yolo_tf.export.parity import ParityError
-from yolo_tf.runtime import Detector
+from yolo_tf.inference.detector import Detector
 from yolo_tf.sources import read_dataset, read_source
 
 TRUTH = np.array([[16, 32, 48, 48]], np.float32)  # xyxy px, in each of the images

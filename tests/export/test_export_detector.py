@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from yolo_tf import export
-from yolo_tf.detector_file import GRAPHS, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, Comparison, export_detector
 from yolo_tf.export.parity import ParityError
+from yolo_tf.files.spec import GRAPHS, read_spec
+from yolo_tf.inference.detector import open_detector
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.runtime import open_detector
 from yolo_tf.structures import DetectionDataset
 
 OUT = {"saved_model": "out", "tflite": "out.tflite", "onnx": "out.onnx", "openvino": "out_openvino"}

@@ -15,9 +15,9 @@ from yolo_tf.export.int8 import check_convolutions, names_behind_convolutions
 from yolo_tf.export.parity import ParityError, Tolerance
 from yolo_tf.export.tflite import PRECISIONS, Quantization
 from yolo_tf.export.tflite_graph import Operation, Tensor, read_operations
+from yolo_tf.inference.detector import open_detector
 from yolo_tf.models.network import build_network
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.runtime import open_detector
 
 CALIBRATION = list(generated_images((96, 160), count=17, seed=9))
 

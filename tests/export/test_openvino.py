@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.detector_file import attach_spec, read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export.openvino import write_openvino
-from yolo_tf.runtime import network_candidates, open_detector
+from yolo_tf.files.spec import attach_spec, read_spec
+from yolo_tf.inference.detector import network_candidates, open_detector
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from yolo_tf.config import DetectConfig
 from yolo_tf.export.parity import EXACT, ParityError, Tolerance, check_parity
-from yolo_tf.runtime import Detector
+from yolo_tf.inference.detector import Detector
+from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
-from yolo_tf.suppression import suppress
 
 DETECT = DetectConfig(score_threshold=0.25, iou_threshold=0.45, max_detections=20, max_candidates=100)
 IMAGES = np.zeros([2, 32, 64, 3], np.uint8)

@@ -11,13 +11,13 @@ from tensorflow_alone import serve
 
 from yolo_tf import __version__
 from yolo_tf.config import DetectConfig
-from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
 from yolo_tf.export.encoded_images import OK, TOO_LARGE, UNKNOWN_FORMAT, UNREADABLE
+from yolo_tf.files.spec import read_spec
+from yolo_tf.inference.detector import choose_image_size, detect_images, open_detector
+from yolo_tf.inference.prediction import predict_image
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.prediction import predict_image
-from yolo_tf.runtime import choose_image_size, detect_images, open_detector
 from yolo_tf.system.atomic import size_on_disk
 
 

@@ -1,4 +1,4 @@
-"""A TFLite file with suppression inside keeps what yolo_tf.suppression keeps."""
+"""A TFLite file with suppression inside keeps what yolo_tf.inference.suppression keeps."""
 
 import json
 import zipfile
@@ -16,10 +16,10 @@ from yolo_tf.export.parity import ParityError
 from yolo_tf.export.tflite import Quantization
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.export.tflite_nms import suppress_one_image
+from yolo_tf.inference.detector import open_detector
+from yolo_tf.inference.suppression import suppress
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.runtime import open_detector
 from yolo_tf.structures.boxes import pairwise_iou
-from yolo_tf.suppression import suppress
 
 OUTPUTS = ("boxes", "scores", "class_ids", "num_detections")
 CALIBRATION = list(generated_images((96, 160), count=17, seed=9))

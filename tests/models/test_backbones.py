@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from yolo_tf.errors import InputError
+from yolo_tf.files.weights import copy_weights_by_name
 from yolo_tf.models.backbones import BACKBONES, build_backbone, feature_channels
-from yolo_tf.models.backbones.transfer import copy_weights_by_name
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from yolo_tf import export, serving
 from yolo_tf.errors import InputError
 from yolo_tf.export.parity import ParityError
-from yolo_tf.runtime import open_detector
+from yolo_tf.inference.detector import open_detector
 from yolo_tf.serving import write_serving_bundle
 from yolo_tf.serving.files import serving_files
 from yolo_tf.serving.model_versions import choose_labels, list_versions, read_labels, write_models_config

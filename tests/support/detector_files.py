@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from yolo_tf.config import DetectConfig
-from yolo_tf.detector_file import attach_spec, detector_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, export_detector
+from yolo_tf.files.spec import attach_spec, detector_spec
 from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.system.openvino_start import load_openvino

@@ -9,9 +9,9 @@ import numpy as np
 from image_corpus import huge_images, other_files, unreadable_images, whole_images
 
 from yolo_tf.export.encoded_images import EMPTY, OK, TOO_LARGE, UNKNOWN_FORMAT, UNREADABLE
+from yolo_tf.inference.detector import detect_images, open_detector
+from yolo_tf.inference.prediction import predict_image
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.prediction import predict_image
-from yolo_tf.runtime import detect_images, open_detector
 
 SHAPES = [(count, *size) for count in (1, 3, 8) for size in ((320, 416), (640, 640))]
 WHOLE = ("jpeg", "grey jpeg", "png", "gif", "bmp", "webp")  # of the formats

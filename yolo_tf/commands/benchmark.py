@@ -42,10 +42,10 @@ def run(arguments):
 
 
 def measure(arguments):
-    """Returns (what the figures depend on, a row per file; see yolo_tf.benchmark.benchmark)."""
+    """Returns (what the figures depend on, a row per file; see yolo_tf.inference.benchmark.benchmark)."""
     import os
 
-    from yolo_tf.benchmark import benchmark, describe_machine
+    from yolo_tf.inference.benchmark import benchmark, describe_machine
 
     threads = os.cpu_count() if arguments.threads is None else arguments.threads
     options = {"batch": arguments.batch, "threads": threads, "repeats": arguments.repeats}
@@ -55,7 +55,7 @@ def measure(arguments):
 
 def describe(conditions):
     """Returns the lines above a table: everything the figures depend on beside the files."""
-    from yolo_tf.benchmark import TURN, WARM_UP
+    from yolo_tf.inference.benchmark import TURN, WARM_UP
 
     versions = ", ".join(f"{name} {version}" for name, version in conditions["versions"].items() if version)
     return (

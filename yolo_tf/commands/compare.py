@@ -17,8 +17,8 @@ def add_arguments(parser):
 
 def run(arguments):
     """Compares; prints the table, writes the files and returns the rows."""
-    from yolo_tf.detector_file import read_spec
     from yolo_tf.errors import InputError
+    from yolo_tf.files.spec import read_spec
     from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.system.atomic import write_json, write_text
     from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -68,7 +68,7 @@ def _evaluate(path, dataset, image_size):
     from yolo_tf.commands.evaluate import with_progress
     from yolo_tf.data.images import check_images
     from yolo_tf.evaluation import evaluate
-    from yolo_tf.runtime import open_detector
+    from yolo_tf.inference.detector import open_detector
 
     print(path)
     candidates = with_progress(open_detector(path).candidates, len(dataset.records))

@@ -84,9 +84,9 @@ def deploy(network, data_yaml, out):
     from yolo_tf.data.images import read_image
     from yolo_tf.evaluation import evaluate
     from yolo_tf.export import Comparison, export_detector
+    from yolo_tf.inference.detector import choose_image_size, open_detector
+    from yolo_tf.inference.prediction import draw_prediction, predict_image
     from yolo_tf.pictures.drawing import write_picture
-    from yolo_tf.prediction import draw_prediction, predict_image
-    from yolo_tf.runtime import choose_image_size, open_detector
     from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.system.atomic import size_on_disk
 

@@ -59,9 +59,9 @@ def run(arguments):
 
     from yolo_tf.data.images import check_images
     from yolo_tf.evaluation import evaluate, format_table
+    from yolo_tf.inference.detector import check_any_size, choose_image_size, open_detector
+    from yolo_tf.inference.three_views import augment_candidates
     from yolo_tf.pictures.plots import plot_evaluation
-    from yolo_tf.runtime import check_any_size, choose_image_size, open_detector
-    from yolo_tf.test_time_augmentation import augment_candidates
 
     detector = open_detector(arguments.model)
     for option, given in (("--rect", arguments.rect), ("--augment", arguments.augment)):

@@ -98,7 +98,7 @@ def read_sources_and_detect(arguments):
 def read_given_images(sources):
     """Reads at most MOST_IMAGES of the images that file names, directories and globs stand for."""
     from yolo_tf.data.images import read_image
-    from yolo_tf.prediction import list_images
+    from yolo_tf.inference.prediction import list_images
 
     return [read_image(place) for place in _spread(list_images(sources))]
 

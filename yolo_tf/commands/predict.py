@@ -41,7 +41,7 @@ def run(arguments):
     import dataclasses
 
     from yolo_tf.config import DetectConfig
-    from yolo_tf.detector_file import read_spec
+    from yolo_tf.files.spec import read_spec
     from yolo_tf.run_directory import next_free_directory
 
     in_bulk = _check_options(arguments)
@@ -59,9 +59,9 @@ def run(arguments):
     load_tensorflow()
     import numpy as np
 
-    from yolo_tf.prediction import list_images, output_names
-    from yolo_tf.runtime import check_any_size, choose_image_size, detect_images, open_detector
-    from yolo_tf.test_time_augmentation import augment_candidates
+    from yolo_tf.inference.detector import check_any_size, choose_image_size, detect_images, open_detector
+    from yolo_tf.inference.prediction import list_images, output_names
+    from yolo_tf.inference.three_views import augment_candidates
 
     bulk_options = _bulk_options(arguments) if in_bulk else None
     paths = list_images(arguments.sources)
@@ -87,7 +87,7 @@ def _predict_one_by_one(detector, paths, pictures, out, arguments, *, image_size
     import numpy as np
 
     from yolo_tf.errors import InputError
-    from yolo_tf.prediction import predict_image, prediction_to_json
+    from yolo_tf.inference.prediction import predict_image, prediction_to_json
     from yolo_tf.system.atomic import write_json
 
     class_names = detector.spec.class_names
@@ -129,9 +129,9 @@ def _predict_bulk(detector, paths, pictures, out, arguments, *, options, image_s
     """Predicts in batches, row by row into files; shows how far it is."""
     import time
 
-    from yolo_tf.bulk_prediction import predict_to_files
     from yolo_tf.data.images import read_image
-    from yolo_tf.prediction import Prediction
+    from yolo_tf.inference.bulk import predict_to_files
+    from yolo_tf.inference.prediction import Prediction
     from yolo_tf.terminal.progress import progress_bar
 
     show = progress_bar(len(paths))
@@ -188,7 +188,7 @@ def _check_options(arguments):
 
 def _bulk_options(arguments):
     """Returns the BulkOptions of the command line."""
-    from yolo_tf.bulk_prediction import BulkOptions
+    from yolo_tf.inference.bulk import BulkOptions
 
     batch = 1 if arguments.rect and arguments.batch is None else arguments.batch
     given = {"batch_size": batch, "part_images": arguments.part_images}
@@ -208,8 +208,8 @@ def _writes_per_image(arguments):
 
 def _write_files(prediction, picture, class_names, arguments):
     """Writes the picture and the txt file of a Prediction, or one of them."""
+    from yolo_tf.inference.prediction import draw_prediction, prediction_to_yolo_txt
     from yolo_tf.pictures.drawing import write_picture
-    from yolo_tf.prediction import draw_prediction, prediction_to_yolo_txt
     from yolo_tf.system.atomic import write_text
 
     if not arguments.no_pictures:

@@ -58,10 +58,10 @@ def _show_model(arguments):
         raise InputError(f"--num-classes: got {arguments.num_classes}. Expected 1 or more. Leave it out for 80.")
     config = read_config(arguments.config, arguments.overrides)
 
-    from yolo_tf.detector_file import read_spec
+    from yolo_tf.files.keras import read_network
+    from yolo_tf.files.spec import read_spec
     from yolo_tf.models.network import build_network, network_anchors
     from yolo_tf.models.reports.cost import format_report, network_report
-    from yolo_tf.network_file import read_network
 
     model, num_classes = config.model, arguments.num_classes
     if model.network:  # it has the classes that it has
@@ -105,8 +105,8 @@ def _show_scaling(arguments):
             " none: model.depth and model.width say it all."
         )
     load_tensorflow()
+    from yolo_tf.files.keras import save_network
     from yolo_tf.models.reports.scaling import CompoundScaling, format_scaling, scaled_efficientnet, scaling_table
-    from yolo_tf.network_file import save_network
 
     scaling = CompoundScaling(alpha=arguments.alpha, beta=arguments.beta, gamma=arguments.gamma)
     table = scaling_table(arguments.backbone, arguments.phi, scaling=scaling, image_size=arguments.image_size)

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from yolo_tf.detector_file import OPENVINO_GRAPH
 from yolo_tf.errors import InputError
+from yolo_tf.files.spec import OPENVINO_GRAPH
 from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.system.openvino_start import load_openvino
 

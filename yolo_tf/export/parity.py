@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
 from yolo_tf.structures.boxes import pairwise_iou
-from yolo_tf.suppression import suppress
 
 TOP_CANDIDATES = 100  # of each image, compared before suppression; so an untrained network is compared too
 

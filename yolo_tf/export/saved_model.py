@@ -6,7 +6,7 @@ import tensorflow as tf
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.export.encoded_images import OK, letterbox_encoded
 from yolo_tf.heads.anchor.decode import decode_predictions
-from yolo_tf.suppression import suppress
+from yolo_tf.inference.suppression import suppress
 
 
 def write_saved_model(network, path, *, anchors, detect, image_size):

@@ -8,7 +8,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from yolo_tf.errors import InputError
-from yolo_tf.suppression import scores_of_kept_classes
+from yolo_tf.inference.suppression import scores_of_kept_classes
 
 CANDIDATES = "candidates_"  # before the names of the outputs that become the signature `candidates`
 FIXED = ("score_threshold", "iou_threshold", "max_detections", "max_candidates", "class_agnostic", "class_ids")

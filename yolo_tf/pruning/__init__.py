@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from yolo_tf.errors import InputError
+from yolo_tf.files.keras import save_network
+from yolo_tf.inference.detector import open_detector
 from yolo_tf.lookup import look_up
 from yolo_tf.models.reports.cost import PARTS, count_macs, part_of
 from yolo_tf.models.reports.sparsity import sparsity
-from yolo_tf.network_file import save_network
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.pruning.channel_flow import follow_channels
 from yolo_tf.pruning.channels import removed_channels, unread_channels, without_channels
 from yolo_tf.pruning.magnitude import zero_smallest_weights
-from yolo_tf.runtime import open_detector
 from yolo_tf.system.atomic import size_on_disk
 
 TOLERANCE = 1e-3  # largest difference of a raw prediction, over the largest prediction, that the order of sums explains

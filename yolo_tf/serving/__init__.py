@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
 from yolo_tf.export.parity import ParityError, ParityReport
+from yolo_tf.files.spec import read_spec
 from yolo_tf.serving.files import BATCH_SIZES, serving_files
 from yolo_tf.serving.model_versions import choose_labels, list_versions, read_labels, write_models_config
 from yolo_tf.serving.warmup import require_serving_api, write_warmup

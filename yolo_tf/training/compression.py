@@ -1,8 +1,8 @@
 """What a run needs to make a small network good: a teacher, a network that int8 can hold, zeros that stay."""
 
 from yolo_tf.errors import InputError
+from yolo_tf.files.keras import read_detector_network
 from yolo_tf.models.reports.sparsity import sparsity
-from yolo_tf.network_file import read_detector_network
 from yolo_tf.surgery.fold import copy_for, fold_batch_norm
 from yolo_tf.surgery.reparameterize import deploy_form
 

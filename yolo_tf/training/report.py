@@ -2,9 +2,9 @@
 
 from yolo_tf.data.pipeline import first_batches
 from yolo_tf.evaluation import evaluate, format_table
+from yolo_tf.inference.detector import open_detector
 from yolo_tf.pictures.drawing import draw_boxes, draw_grid, write_picture
 from yolo_tf.pictures.plots import plot_evaluation
-from yolo_tf.runtime import open_detector
 from yolo_tf.system.atomic import write_json
 
 

@@ -13,8 +13,8 @@ from yolo_tf.config.recipes import recipe_for
 from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter
 from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.detector_file import DetectorSpec, detector_spec
 from yolo_tf.devices import check_batch_size, use_xla
+from yolo_tf.files.spec import DetectorSpec, detector_spec
 from yolo_tf.models.parts import frozen_layers
 from yolo_tf.models.reports.cost import format_report, network_report
 from yolo_tf.models.reports.start import format_swap_report, swap_report

@@ -4,12 +4,12 @@ import keras
 import pytest
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.files.keras import LoadedWeights
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
 from yolo_tf.models.parts import frozen_layers
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.models.reports.start import format_swap_report, swap_report
-from yolo_tf.network_file import LoadedWeights
 
 MODEL = ModelConfig(width=0.05)
 

@@ -22,7 +22,7 @@ import warnings
 import keras
 
 from yolo_tf.errors import InputError
-from yolo_tf.models.backbones.transfer import describe_fit, stored_tensors
+from yolo_tf.files.weights import describe_fit, stored_tensors
 
 # Every multiple of 32 gives the same graph, while NASNet leaves out layers when it is built for an open size.
 # Names in keras.activations of what `activation` may stand for: alike near 0 and above, so that weights keep their sense.

@@ -14,8 +14,8 @@ import tensorflow as tf
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import letterbox_image, smallest_canvas, to_original
 from yolo_tf.errors import InputError
+from yolo_tf.inference.detector import detect_images
 from yolo_tf.pictures.drawing import draw_boxes
-from yolo_tf.runtime import detect_images
 from yolo_tf.structures import Letterbox
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}

@@ -2,8 +2,8 @@
 
 import contextlib
 
-from yolo_tf.bulk_prediction.jsonl import check_path
 from yolo_tf.errors import InputError
+from yolo_tf.inference.outputs.jsonl import check_path
 from yolo_tf.system.atomic import atomic_path, remove_leftovers
 
 PATTERN = "detections-[0-9]*.parquet"

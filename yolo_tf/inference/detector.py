@@ -12,11 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.detector_file import OPENVINO_GRAPH, DetectorSpec, directory_kind, read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.files.spec import OPENVINO_GRAPH, DetectorSpec, directory_kind, read_spec
 from yolo_tf.heads.anchor.decode import decode_predictions
+from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
-from yolo_tf.suppression import suppress
 from yolo_tf.system.openvino_start import load_openvino
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.detector_file import detector_spec, read_spec
 from yolo_tf.errors import InputError
-from yolo_tf.network_file import load_weights, save_network
+from yolo_tf.files.keras import load_weights, save_network
+from yolo_tf.files.spec import detector_spec, read_spec
 
 
 def spec_of(num_classes, anchors):

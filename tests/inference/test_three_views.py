@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.runtime import network_candidates
-from yolo_tf.test_time_augmentation import augment_candidates
+from yolo_tf.inference.detector import network_candidates
+from yolo_tf.inference.three_views import augment_candidates
 
 HEIGHT, WIDTH = 160, 224
 # Views of 160 x 224: 132.8 x 185.92 -> 132 x 185 in 160 x 192; 107.2 x 150.08 -> 107 x 150 in 128 x 160.

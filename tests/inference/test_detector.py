@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf import runtime
-from yolo_tf.detector_file import GRAPHS, read_spec
 from yolo_tf.errors import InputError
-from yolo_tf.runtime import choose_image_size, detect_images, network_candidates, open_detector
+from yolo_tf.files.spec import GRAPHS, read_spec
+from yolo_tf.inference import detector as runtime
+from yolo_tf.inference.detector import choose_image_size, detect_images, network_candidates, open_detector
 
 KINDS = {
     "keras": detector_files.keras_file,

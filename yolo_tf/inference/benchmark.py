@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.files.spec import read_spec
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
@@ -111,7 +111,7 @@ def _serve(connection, path, image_size, batch, threads):
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    from yolo_tf.runtime import choose_image_size, open_detector
+    from yolo_tf.inference.detector import choose_image_size, open_detector
 
     has_peak = _reset_peak()
     before = _memory_bytes("VmRSS") if has_peak else None

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from yolo_tf import __version__
 from yolo_tf.errors import InputError
+from yolo_tf.files.onnx_metadata import append_metadata, read_metadata
 from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
-from yolo_tf.onnx_metadata import append_metadata, read_metadata
 
 MEMBER = "detector.json"
 OPENVINO_GRAPH = "detector.xml"  # its weights lie beside it, in detector.bin

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import keras
 
-from yolo_tf.detector_file import attach_spec, read_spec
 from yolo_tf.errors import InputError
-from yolo_tf.models.backbones.transfer import describe_fit, tensors_of
+from yolo_tf.files.spec import attach_spec, read_spec
+from yolo_tf.files.weights import describe_fit, tensors_of
 from yolo_tf.surgery.fold import copy_for, float32_copy
 from yolo_tf.system.atomic import atomic_path
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from yolo_tf.bulk_prediction.outputs import begin, open_outputs
 from yolo_tf.errors import InputError
+from yolo_tf.inference.outputs import begin, open_outputs
 
 PATHS = [f"{name}.jpg" for name in "abcdefgh"]
 BOX = {"class_id": 1, "class_name": "bus", "score": 0.5, "box": [1.5, 2.0, 3.0, 4.25]}

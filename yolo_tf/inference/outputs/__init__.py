@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
-from yolo_tf.bulk_prediction import jsonl, parquet
 from yolo_tf.errors import InputError
+from yolo_tf.inference.outputs import jsonl, parquet
 from yolo_tf.system.atomic import remove_leftovers, write_json
 
 SETTINGS = "prediction_settings.json"  # in the directory: what every image was looked at with

@@ -8,8 +8,8 @@ from yolo_tf.config import EVALUATION_DETECT, DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.heads.anchor.decode import decode_predictions
+from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures.boxes import pairwise_iou
-from yolo_tf.suppression import suppress
 
 DETECT = DetectConfig(score_threshold=0.25, iou_threshold=0.5, max_detections=6, max_candidates=40)
 

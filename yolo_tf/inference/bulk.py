@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.bulk_prediction.images import InputImage, read_ahead
-from yolo_tf.bulk_prediction.outputs import begin, open_outputs
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.errors import InputError
-from yolo_tf.prediction import detections_to_json
-from yolo_tf.runtime import detect_images
+from yolo_tf.inference.detector import detect_images
+from yolo_tf.inference.frames.files import InputImage, read_ahead
+from yolo_tf.inference.outputs import begin, open_outputs
+from yolo_tf.inference.prediction import detections_to_json
 from yolo_tf.structures import Letterbox
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.interruption import note_signals, stop_if_noted

@@ -4,8 +4,8 @@ import zipfile
 
 import pytest
 
-from yolo_tf.detector_file import GRAPHS, attach_spec, detector_spec, directory_kind, read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.files.spec import GRAPHS, attach_spec, detector_spec, directory_kind, read_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 
 SPEC = detector_spec(class_names=["a", "é"], image_size=(96, 160), anchors=COCO_ANCHORS, name="tiny")

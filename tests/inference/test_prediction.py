@@ -7,10 +7,10 @@ import tensorflow as tf
 from PIL import Image
 
 from yolo_tf.config import DetectConfig
-from yolo_tf.detector_file import read_spec
 from yolo_tf.errors import InputError
-from yolo_tf.pictures.drawing import write_picture
-from yolo_tf.prediction import (
+from yolo_tf.files.spec import read_spec
+from yolo_tf.inference.detector import Detector
+from yolo_tf.inference.prediction import (
     Prediction,
     draw_prediction,
     list_images,
@@ -19,7 +19,7 @@ from yolo_tf.prediction import (
     prediction_to_json,
     prediction_to_yolo_txt,
 )
-from yolo_tf.runtime import Detector
+from yolo_tf.pictures.drawing import write_picture
 
 PREDICTION = Prediction(
     path=Path("street/1.png"),

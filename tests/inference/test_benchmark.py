@@ -7,11 +7,11 @@ import detector_files
 import pytest
 import tensorflow as tf
 
-from yolo_tf import benchmark as module
-from yolo_tf import runtime
-from yolo_tf.benchmark import benchmark, describe_machine
-from yolo_tf.detector_file import attach_spec, read_spec
 from yolo_tf.errors import InputError
+from yolo_tf.files.spec import attach_spec, read_spec
+from yolo_tf.inference import benchmark as module
+from yolo_tf.inference import detector as runtime
+from yolo_tf.inference.benchmark import benchmark, describe_machine
 from yolo_tf.system.atomic import size_on_disk
 
 MB = 1_000_000

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yolo_tf.bulk_prediction import BulkOptions, predict_many, result_to_json
-from yolo_tf.bulk_prediction.images import InputImage, read_ahead
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
+from yolo_tf.inference.bulk import BulkOptions, predict_many, result_to_json
+from yolo_tf.inference.detector import open_detector
+from yolo_tf.inference.frames.files import InputImage, read_ahead
+from yolo_tf.inference.prediction import predict_image, prediction_to_json
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.prediction import predict_image, prediction_to_json
-from yolo_tf.runtime import open_detector
 from yolo_tf.terminal.progress import progress_bar
 
 DETECT = DetectConfig(score_threshold=0.3, iou_threshold=0.5, max_detections=40)
@@ -107,7 +107,7 @@ def test_bad_images_only():
 
 
 def test_reading_keeps_the_order_and_a_passing_fault_costs_nothing(paths, monkeypatch):
-    from yolo_tf.bulk_prediction import images
+    from yolo_tf.inference.frames import files as images
 
     many = [paths[number % 3] for number in range(200)] + [paths[9]] * 2
     monkeypatch.setattr(images, "read_image", lambda path: np.full([96, 160, 3], 7, np.uint8))
