@@ -24,13 +24,13 @@ import numpy as np  # noqa: E402
 from yolo_tf.config import EVALUATION_DETECT  # noqa: E402
 from yolo_tf.data.images import read_record_image  # noqa: E402
 from yolo_tf.data.letterbox import letterbox_image, rect_canvases  # noqa: E402
-from yolo_tf.evaluation import measure  # noqa: E402
+from yolo_tf.evaluation.evaluate import measure  # noqa: E402
 from yolo_tf.inference.detector import choose_image_size, detect_images, open_detector  # noqa: E402
 from yolo_tf.sources import read_dataset, read_source  # noqa: E402
 
 
 def evaluate_as_yolov5(detector, dataset, *, side, batch_size, rect, sort):
-    """Returns the metrics (see `yolo_tf.evaluation.measure`) of a detector on square or rect inputs of `side` px."""
+    """Returns the metrics (see `yolo_tf.evaluation.evaluate.measure`) of a detector on square or rect inputs of `side` px."""
     sizes_hw = np.array([(record.height, record.width) for record in dataset.records])
     ratios = sizes_hw[:, 0] / sizes_hw[:, 1]
     order = np.argsort(ratios, kind="stable" if sort == "stable" else None) if rect else np.arange(len(ratios))

@@ -24,7 +24,7 @@ PUBLIC = {
     "detect_images": "inference.detector",
     "detection_loss": "heads.anchor.loss",
     "detector_spec": "files.spec",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.evaluate",
     "export_detector": "export",
     "import_yolov5": "yolov5_import",
     "load_weights": "files.keras",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yolo_tf.metrics.curves import detection_curves
+from yolo_tf.evaluation.curves import detection_curves
 from yolo_tf.pictures import plots
 from yolo_tf.structures import DetectionDataset, ImageRecord
 

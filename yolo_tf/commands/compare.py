@@ -67,7 +67,7 @@ def _evaluate(path, dataset, image_size):
 
     from yolo_tf.commands.evaluate import with_progress
     from yolo_tf.data.images import check_images
-    from yolo_tf.evaluation import evaluate
+    from yolo_tf.evaluation.evaluate import evaluate
     from yolo_tf.inference.detector import open_detector
 
     print(path)

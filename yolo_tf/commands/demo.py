@@ -82,7 +82,7 @@ def deploy(network, data_yaml, out):
     """
     from yolo_tf.config import DetectConfig
     from yolo_tf.data.images import read_image
-    from yolo_tf.evaluation import evaluate
+    from yolo_tf.evaluation.evaluate import evaluate
     from yolo_tf.export import Comparison, export_detector
     from yolo_tf.inference.detector import choose_image_size, open_detector
     from yolo_tf.inference.prediction import draw_prediction, predict_image

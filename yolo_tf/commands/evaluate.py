@@ -58,7 +58,7 @@ def run(arguments):
     import tensorflow as tf
 
     from yolo_tf.data.images import check_images
-    from yolo_tf.evaluation import evaluate, format_table
+    from yolo_tf.evaluation.evaluate import evaluate, format_table
     from yolo_tf.inference.detector import check_any_size, choose_image_size, open_detector
     from yolo_tf.inference.three_views import augment_candidates
     from yolo_tf.pictures.plots import plot_evaluation

@@ -1,7 +1,7 @@
 """What an export costs in accuracy: network and file measured on the same labelled images."""
 
 from yolo_tf.errors import InputError
-from yolo_tf.evaluation import evaluate
+from yolo_tf.evaluation.evaluate import evaluate
 from yolo_tf.export.parity import ParityError
 
 MEASURED = ("AP", "AP50")

@@ -4,7 +4,7 @@ import contextlib
 
 from yolo_tf.config.reader import write_config
 from yolo_tf.devices import chief_only, choose_strategy, distribute_batches, worker_of
-from yolo_tf.evaluation import evaluate_shared
+from yolo_tf.evaluation.evaluate import evaluate_shared
 from yolo_tf.files.keras import save_network
 from yolo_tf.inference.detector import network_candidates
 from yolo_tf.pictures.plots import plot_history, plot_labels

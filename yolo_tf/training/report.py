@@ -1,7 +1,7 @@
 """What a person sees of a run: pictures of its batches before the first epoch, its result after the last."""
 
 from yolo_tf.data.pipeline import first_batches
-from yolo_tf.evaluation import evaluate, format_table
+from yolo_tf.evaluation.evaluate import evaluate, format_table
 from yolo_tf.inference.detector import open_detector
 from yolo_tf.pictures.drawing import draw_boxes, draw_grid, write_picture
 from yolo_tf.pictures.plots import plot_evaluation

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolo_tf.metrics.matching import confusion_matrix, match_detections, overlaps
+from yolo_tf.evaluation.matching import confusion_matrix, match_detections, overlaps
 from yolo_tf.structures import DetectionDataset, ImageRecord
 
 

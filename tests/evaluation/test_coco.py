@@ -7,7 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from yolo_tf.metrics.coco import COCO_NAMES, coco_numbers
+from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
 from yolo_tf.structures import DetectionDataset, ImageRecord
 
 NOTHING = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))

@@ -10,10 +10,10 @@ from yolo_tf.config import EVALUATION_DETECT
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.data.pipeline import make_eval_dataset
 from yolo_tf.errors import InputError
+from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
+from yolo_tf.evaluation.curves import Curves, best_numbers, detection_curves
+from yolo_tf.evaluation.matching import confusion_matrix
 from yolo_tf.inference.suppression import suppress
-from yolo_tf.metrics.coco import COCO_NAMES, coco_numbers
-from yolo_tf.metrics.curves import Curves, best_numbers, detection_curves
-from yolo_tf.metrics.matching import confusion_matrix
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from yolo_tf.metrics.matching import match_detections
+from yolo_tf.evaluation.matching import match_detections
 
 # A detection counts at threshold t if its score >= t. float32, as scores are: 0.9 in float32 is below 0.9 in float64.
 THRESHOLDS = np.linspace(0, 1, 1001).astype(np.float32)

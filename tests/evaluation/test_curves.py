@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from yolo_tf.metrics.coco import coco_numbers
-from yolo_tf.metrics.curves import best_numbers, detection_curves
+from yolo_tf.evaluation.coco import coco_numbers
+from yolo_tf.evaluation.curves import best_numbers, detection_curves
 from yolo_tf.structures import DetectionDataset, ImageRecord
 
 NOTHING = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))

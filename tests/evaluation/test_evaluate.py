@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from yolo_tf.errors import InputError
-from yolo_tf.evaluation import evaluate, evaluate_shared, format_table, measure
+from yolo_tf.evaluation.evaluate import evaluate, evaluate_shared, format_table, measure
 from yolo_tf.structures import DetectionDataset, ImageRecord
 from yolo_tf.system.atomic import write_json
 
