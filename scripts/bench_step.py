@@ -20,11 +20,11 @@ import tensorflow as tf
 
 from yolo_tf.config.reader import read_config
 from yolo_tf.data.pipeline import make_train_dataset
+from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.models.network import build_network, network_anchors
-from yolo_tf.optimizers import build_optimizer
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.structures import Targets
-from yolo_tf.trainer import DetectorTrainer
 
 NUM_CLASSES = 80
 

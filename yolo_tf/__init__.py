@@ -14,7 +14,7 @@ PUBLIC = {
     "Config": "config",
     "DataConfig": "config",
     "DetectConfig": "config",
-    "DetectorTrainer": "trainer",
+    "DetectorTrainer": "engine.trainer",
     "LossConfig": "config",
     "ModelConfig": "config",
     "TrainConfig": "config",

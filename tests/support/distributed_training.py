@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.config import TrainConfig
-from yolo_tf.devices import choose_strategy, distribute_batches
+from yolo_tf.engine.devices import choose_strategy, distribute_batches
+from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.heads.anchor.anchors import anchor_set
-from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
-from yolo_tf.trainer import DetectorTrainer
 
 STEPS, BATCH, HEIGHT, WIDTH, BOXES, CLASSES, ANCHORS = 20, 6, 64, 96, 7, 5, 2
 

@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import TrainConfig
+from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
-from yolo_tf.optimizers import build_optimizer
-from yolo_tf.trainer import DetectorTrainer
 from yolo_tf.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 
 BEST = {"fitness": 0.5, "epoch": 1}

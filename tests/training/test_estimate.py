@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig, TrainConfig
+from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.models.reports.start import activation_megabytes
-from yolo_tf.optimizers import build_optimizer
 from yolo_tf.training import estimate as estimate_module
 from yolo_tf.training.estimate import (
     STEP_MEGABYTES,

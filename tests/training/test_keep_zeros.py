@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from yolo_tf import cli
 from yolo_tf.config import ModelConfig, TrainConfig
+from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
 from yolo_tf.models.reports.sparsity import kernels_of, sparsity
-from yolo_tf.optimizers import build_optimizer
 from yolo_tf.pruning.magnitude import zero_smallest_weights
-from yolo_tf.trainer import DetectorTrainer
 from yolo_tf.training.callbacks import KeepCheckpoints, swapped_averages
 from yolo_tf.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 

@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from yolo_tf.config import Config, DataConfig, ModelConfig, TrainConfig
 from yolo_tf.config.reader import write_config
+from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
-from yolo_tf.optimizers import build_optimizer
 from yolo_tf.run_directory import RunDirectory, read_history
 from yolo_tf.structures import Targets
 from yolo_tf.system.interruption import Interrupted, stop_if_noted
-from yolo_tf.trainer import DetectorTrainer
 from yolo_tf.training.callbacks import EvaluateAveraged, KeepCheckpoints, RecordRun
 from yolo_tf.training.checkpoint import load_checkpoint
 from yolo_tf.training.resume import fit_from, resumed_config

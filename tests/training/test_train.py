@@ -106,7 +106,7 @@ def test_a_finished_run_goes_on_with_its_summary_only(project, monkeypatch):
     shutil.copytree(project / "run", copy.root)
     copy.metrics.unlink()
     copy.last.unlink()
-    monkeypatch.setattr("yolo_tf.trainer.DetectorTrainer.fit", None)
+    monkeypatch.setattr("yolo_tf.engine.trainer.DetectorTrainer.fit", None)
     assert cli.main(["train", "--resume", "--run", str(copy.root)]) == 0
     assert_same_run(project / "run", copy.root)
     assert json.loads(copy.metrics.read_text())["AP50"] == json.loads((project / "run" / "metrics.json").read_text())["AP50"]

@@ -3,7 +3,8 @@
 import contextlib
 
 from yolo_tf.config.reader import write_config
-from yolo_tf.devices import chief_only, choose_strategy, distribute_batches, worker_of
+from yolo_tf.engine.devices import chief_only, choose_strategy, distribute_batches, worker_of
+from yolo_tf.engine.trainer import ReportFirstStep
 from yolo_tf.evaluation.evaluate import evaluate_shared
 from yolo_tf.files.keras import save_network
 from yolo_tf.inference.detector import network_candidates
@@ -11,7 +12,6 @@ from yolo_tf.pictures.plots import plot_history, plot_labels
 from yolo_tf.run_directory import RunDirectory, new_run_directory, read_history, write_environment
 from yolo_tf.system.atomic import remove_leftovers, write_json
 from yolo_tf.system.interruption import Interrupted, note_signals, stop_if_noted
-from yolo_tf.trainer import ReportFirstStep
 from yolo_tf.training.callbacks import EvaluateAveraged, Freeze, KeepCheckpoints, RecordRun, StopOnNonFiniteLoss
 from yolo_tf.training.checkpoint import RunState, load_checkpoint
 from yolo_tf.training.data_sets import fingerprint

@@ -12,11 +12,11 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.models.reports.start import activation_megabytes
-from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
-from yolo_tf.trainer import DetectorTrainer
 
 # Measured on a CPU as the growth of the process over training steps (YOLOv5n and s, 320 and 640 px, batches of 4 to 16):
 # about 350 MB whatever the batch (graphs, oneDNN's own copies), plus 0.9 to 1 times the outputs of all layers.

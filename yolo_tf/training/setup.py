@@ -13,15 +13,15 @@ from yolo_tf.config.recipes import recipe_for
 from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter
 from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.devices import check_batch_size, use_xla
+from yolo_tf.engine.devices import check_batch_size, use_xla
+from yolo_tf.engine.optimizers import DetectorOptimizer, build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.files.spec import DetectorSpec, detector_spec
 from yolo_tf.models.parts import frozen_layers
 from yolo_tf.models.reports.cost import format_report, network_report
 from yolo_tf.models.reports.start import format_swap_report, swap_report
-from yolo_tf.optimizers import DetectorOptimizer, build_optimizer
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
-from yolo_tf.trainer import DetectorTrainer
 from yolo_tf.training.compression import check_quantize_aware, read_teacher, state_kept_zeros
 from yolo_tf.training.data_sets import read_splits
 from yolo_tf.training.estimate import available_memory, estimate_memory, format_memory

@@ -8,9 +8,9 @@ import tensorflow as tf
 from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig, DataConfig, TrainConfig
 from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter, resize_batch
 from yolo_tf.data.pipeline import make_train_dataset
+from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Targets
-from yolo_tf.trainer import DetectorTrainer
 
 NOTHING = AugmentConfig(**AUGMENT_LEVELS["none"])
 EVERYTHING = AugmentConfig(degrees=15.0, shear=5.0, perspective=0.0005, flipud=0.3, mixup=0.5)

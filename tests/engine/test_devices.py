@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf import cli, devices
-from yolo_tf.devices import Cluster, check_batch_size, choose_strategy, distribute_batches, meet_workers, read_cluster, use_xla
+from yolo_tf import cli
+from yolo_tf.engine import devices
+from yolo_tf.engine.devices import (
+    Cluster,
+    check_batch_size,
+    choose_strategy,
+    distribute_batches,
+    meet_workers,
+    read_cluster,
+    use_xla,
+)
 from yolo_tf.errors import InputError
 
 

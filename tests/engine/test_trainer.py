@@ -10,16 +10,16 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig, TrainConfig
+from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.engine.trainer import DetectorTrainer, ReportFirstStep
 from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.heads.anchor.distillation import distillation_loss
 from yolo_tf.heads.anchor.loss import count_matches, detection_loss
 from yolo_tf.layers.blocks import ACTIVATIONS
-from yolo_tf.optimizers import build_optimizer
 from yolo_tf.structures import Targets
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.surgery.fold import fold_batch_norm
 from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
-from yolo_tf.trainer import DetectorTrainer, ReportFirstStep
 
 
 def make_batches(random_targets, count=1):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import TrainConfig
-from yolo_tf.optimizers import DetectorAdamW, DetectorSGD, build_optimizer
+from yolo_tf.engine.optimizers import DetectorAdamW, DetectorSGD, build_optimizer
 
 
 def make_variables():

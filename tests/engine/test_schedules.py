@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolo_tf.schedules import EpochDecay, warmup_steps
+from yolo_tf.engine.schedules import EpochDecay, warmup_steps
 
 
 def rate(kind, step, *, final=0.1):
