@@ -36,7 +36,7 @@ from yolo_tf.errors import InputError  # noqa: E402
 from yolo_tf.evaluation.evaluate import evaluate  # noqa: E402
 from yolo_tf.files.keras import save_network  # noqa: E402
 from yolo_tf.inference.detector import network_candidates  # noqa: E402
-from yolo_tf.training.setup import set_up  # noqa: E402
+from yolo_tf.training.prepare import set_up  # noqa: E402
 
 PARTS = ("box", "objectness", "class")
 WRITTEN_FOR = {"train.optimizer": "sgd", "train.schedule": "linear", "train.precision": "float32", "loss.iou": "ciou"}

@@ -19,8 +19,8 @@ from yolo_tf.models.network import build_network
 from yolo_tf.models.parts import frozen_layers, learning_rate_factors
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.models.reports.start import format_swap_report, swap_report
-from yolo_tf.run_directory import RunDirectory
 from yolo_tf.sources import read_dataset, read_source
+from yolo_tf.training.run_directory import RunDirectory
 from yolo_tf.training.start import start_anchors, start_network, state_anchors
 
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"

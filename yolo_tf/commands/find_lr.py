@@ -20,6 +20,6 @@ def run(arguments):
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
-    from yolo_tf.learning_rate_finder import find_learning_rate
+    from yolo_tf.training.learning_rate_finder import find_learning_rate
 
     return find_learning_rate(config, arguments.out, updates=arguments.steps)

@@ -21,11 +21,11 @@ from yolo_tf.files.spec import attach_spec, directory_kind
 from yolo_tf.inference.detector import choose_image_size, network_candidates, open_detector
 from yolo_tf.lookup import look_up
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.run_directory import RunDirectory
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fold import float32_copy, fold_batch_norm
 from yolo_tf.surgery.reparameterize import deploy_form
 from yolo_tf.system.atomic import atomic_path
+from yolo_tf.training.run_directory import RunDirectory
 
 MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 

@@ -9,7 +9,6 @@ from yolo_tf.evaluation.evaluate import evaluate_shared
 from yolo_tf.files.keras import save_network
 from yolo_tf.inference.detector import network_candidates
 from yolo_tf.pictures.plots import plot_history, plot_labels
-from yolo_tf.run_directory import RunDirectory, new_run_directory, read_history, write_environment
 from yolo_tf.system.atomic import remove_leftovers, write_json
 from yolo_tf.system.interruption import Interrupted, note_signals, stop_if_noted
 from yolo_tf.training.callbacks import EvaluateAveraged, Freeze, KeepCheckpoints, RecordRun, StopOnNonFiniteLoss
@@ -17,10 +16,11 @@ from yolo_tf.training.checkpoint import RunState, load_checkpoint
 from yolo_tf.training.data_sets import fingerprint
 from yolo_tf.training.estimate import PromiseTime
 from yolo_tf.training.failures import explained
+from yolo_tf.training.prepare import set_up
 from yolo_tf.training.profiling import WhereTimeGoes
 from yolo_tf.training.report import picture_batches, summarize
 from yolo_tf.training.resume import fit_from, resumed_config
-from yolo_tf.training.setup import set_up
+from yolo_tf.training.run_directory import RunDirectory, new_run_directory, read_history, write_environment
 
 
 def train(config, root, *, resume=False, profile=False, callbacks=()):

@@ -7,7 +7,7 @@ import pytest
 
 from yolo_tf import cli
 from yolo_tf.errors import InputError
-from yolo_tf.learning_rate_finder import RisingRate, _raise_rate, suggest_rate
+from yolo_tf.training.learning_rate_finder import RisingRate, _raise_rate, suggest_rate
 
 
 def test_the_rate_rises_by_one_factor_an_update():
