@@ -26,7 +26,7 @@ PUBLIC = {
     "detector_spec": "files.spec",
     "evaluate": "evaluation.evaluate",
     "export_detector": "export",
-    "import_yolov5": "yolov5_import",
+    "import_yolov5": "yolov5",
     "load_weights": "files.keras",
     "make_eval_dataset": "data.pipeline",
     "make_train_dataset": "data.pipeline",

@@ -23,7 +23,7 @@ def run(arguments):
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
-    from yolo_tf.yolov5_import import format_import, import_yolov5
+    from yolo_tf.yolov5 import format_import, import_yolov5
 
     result = import_yolov5(
         arguments.weights,
