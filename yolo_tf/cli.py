@@ -5,8 +5,7 @@ import importlib
 import sys
 
 from yolo_tf import __version__
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean
+from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.system.interruption import Interrupted
 
 # verb -> (module of yolo_tf.commands, one line of help)

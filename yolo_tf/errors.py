@@ -1,4 +1,6 @@
-"""The one exception that means: the input cannot be used, and here is the line that says why."""
+"""What is said of input that cannot be used: one exception, and the only step from a name to an object, which raises it."""
+
+import difflib
 
 
 class InputError(ValueError):
@@ -8,3 +10,25 @@ class InputError(ValueError):
     <how to fix it>`. The command line prints it and exits with code 2; every other exception is a
     defect of this program and keeps its traceback.
     """
+
+
+def did_you_mean(name, known):
+    """Returns " Did you mean 'x'?" for the nearest of `known`, or an empty string."""
+    near = difflib.get_close_matches(str(name), [str(candidate) for candidate in known], n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def look_up(table, name, *, kind):
+    """Returns `table[name]`.
+
+    Args:
+        table: mapping from name to object.
+        name: the name to find.
+        kind: what the names stand for, singular, for the message ("backbone").
+
+    Raises:
+        InputError: `name` is not in `table`; the message gives the nearest name and all names.
+    """
+    if name in table:
+        return table[name]
+    raise InputError(f"unknown {kind} '{name}'.{did_you_mean(name, table)} Expected one of: {', '.join(sorted(table))}.")

@@ -234,8 +234,7 @@ def find_class_ids(words, class_names):
 
     Example: ["car,2", "traffic light"] of ("car", "traffic light", "bus") gives (0, 2, 1).
     """
-    from yolo_tf.errors import InputError
-    from yolo_tf.lookup import did_you_mean
+    from yolo_tf.errors import InputError, did_you_mean
 
     numbers = {str(number): number for number in range(len(class_names))}
     numbers |= {name: number for number, name in enumerate(class_names)}

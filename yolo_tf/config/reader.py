@@ -11,8 +11,7 @@ import yaml
 
 from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config, ModelConfig
 from yolo_tf.config.recipes import recipe_for
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean, look_up
+from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.yaml_file import read_yaml
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo_tf.config import DetectConfig
 from yolo_tf.data.letterbox import letterbox_image
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, look_up
 from yolo_tf.export.accuracy import check_accuracy
 from yolo_tf.export.onnx import write_onnx
 from yolo_tf.export.openvino import write_openvino
@@ -19,7 +19,6 @@ from yolo_tf.export.saved_model import write_saved_model
 from yolo_tf.export.tflite import PRECISIONS, write_tflite
 from yolo_tf.files.spec import attach_spec, directory_kind
 from yolo_tf.inference.detector import choose_image_size, network_candidates, open_detector
-from yolo_tf.lookup import look_up
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fold import float32_copy, fold_batch_norm

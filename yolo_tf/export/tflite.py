@@ -12,13 +12,12 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.data.letterbox import PAD_GREY
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, look_up
 from yolo_tf.export.int8 import convert_int8
 from yolo_tf.export.parity import EXACT, Tolerance
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.export.tflite_nms import CANDIDATES, FIXED, check_detect, split_signature, suppress_one_image
 from yolo_tf.heads.anchor.decode import decode_predictions
-from yolo_tf.lookup import look_up
 from yolo_tf.surgery.split_head import split_head
 
 FACTS_MEMBER = "tflite.json"  # in the ZIP behind the network, beside detector.json

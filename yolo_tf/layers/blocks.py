@@ -9,7 +9,7 @@ import math
 
 import keras
 
-from yolo_tf.lookup import look_up
+from yolo_tf.errors import look_up
 
 # SiLU: arXiv:1702.03118; Mish: arXiv:1908.08681; leaky ReLU with the slope of Darknet: arXiv:1506.02640, section 2.2;
 # ReLU6: arXiv:1704.04861; hard SiLU (hard swish), x relu6(x + 3) / 6: arXiv:1905.02244, section 5.2.

@@ -5,11 +5,10 @@ import re
 import keras
 import numpy as np
 
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, look_up
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.heads.anchor.layers import detection_head
 from yolo_tf.layers.blocks import batch_norm, pointwise_conv, scaled_channels
-from yolo_tf.lookup import look_up
 from yolo_tf.models.backbones import BACKBONES, STRIDES, build_backbone
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL, keras_model_backbone, read_keras_model
 from yolo_tf.models.necks import NECKS

@@ -2,8 +2,7 @@
 
 import keras
 
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean
+from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.models.reports.cost import PARTS, part_of
 
 STAGES = tuple(f"stage{number}" for number in range(1, 6))  # of the backbone: stage n has stride 2 ** n

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.keras import save_network
 from yolo_tf.inference.detector import open_detector
-from yolo_tf.lookup import look_up
 from yolo_tf.models.reports.cost import PARTS, count_macs, part_of
 from yolo_tf.models.reports.sparsity import sparsity
 from yolo_tf.pictures.generated_images import generated_images

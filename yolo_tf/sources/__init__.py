@@ -11,8 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean
+from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.sources import coco_json, pascal_voc, shapes, tfds, tfrecord, yolo_txt
 from yolo_tf.sources.dataset_yaml import DatasetSource, read_dataset_yaml
 from yolo_tf.sources.label_check import Problems

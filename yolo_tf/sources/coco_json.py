@@ -14,8 +14,7 @@ Format: https://cocodataset.org/#format-data
 import json
 from pathlib import PurePath
 
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean
+from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record, reject_label

@@ -7,8 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean, look_up
+from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.yaml_file import read_yaml
 
 SPLITS = ("train", "val", "test")

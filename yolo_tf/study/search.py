@@ -9,8 +9,7 @@ import yaml
 
 from yolo_tf.config import SECTIONS
 from yolo_tf.config.reader import config_to_dict, read_config
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import look_up
+from yolo_tf.errors import InputError, look_up
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.yaml_file import read_yaml
 from yolo_tf.terminal.tables import format_table

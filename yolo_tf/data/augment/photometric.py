@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import look_up
+from yolo_tf.errors import InputError, look_up
 
 _PIXELS = (0, 255)
 

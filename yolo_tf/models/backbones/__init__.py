@@ -6,10 +6,9 @@ from pathlib import Path
 
 import keras
 
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.weights import copy_weights_by_name
 from yolo_tf.layers.blocks import scaled_channels
-from yolo_tf.lookup import look_up
 from yolo_tf.models.backbones import application_rows, csp_darknet, ghostnet, inception_v4, repvgg, resnet18, yolov4_csp
 from yolo_tf.models.backbones.spec import STRIDES, BackboneSpec, FeatureTap
 

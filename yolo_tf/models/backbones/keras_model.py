@@ -7,8 +7,7 @@ from pathlib import Path
 
 import keras
 
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean
+from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, STRIDES, TF_PIXELS, UNIT_PIXELS
 
 KERAS_MODEL = "keras_model"  # the value of config.model.backbone that stands for a model of the user's own

@@ -12,9 +12,8 @@ import string
 import keras
 
 from yolo_tf.config import ModelConfig
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, look_up
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
-from yolo_tf.lookup import look_up
 from yolo_tf.models.backbones.applications import BUILD_SIZE, build_application
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL
 from yolo_tf.models.network import build_network

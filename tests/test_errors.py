@@ -2,8 +2,7 @@
 
 import pytest
 
-from yolo_tf.errors import InputError
-from yolo_tf.lookup import did_you_mean, look_up
+from yolo_tf.errors import InputError, did_you_mean, look_up
 
 
 def test_a_known_name_gives_its_object():
