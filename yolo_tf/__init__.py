@@ -5,7 +5,9 @@ The names below are loaded from their modules when they are first used: importin
 
 import importlib
 
-__version__ = "0.1.0"
+from yolo_tf.system.version import VERSION
+
+__version__ = VERSION
 
 # public name -> module
 PUBLIC = {

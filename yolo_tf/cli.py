@@ -4,9 +4,9 @@ import argparse
 import importlib
 import sys
 
-from yolo_tf import __version__
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.system.interruption import Interrupted
+from yolo_tf.system.version import VERSION
 
 # verb -> (module of yolo_tf.commands, one line of help)
 COMMANDS = {
@@ -38,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser(verb=None):
     """Builds the parser; only the module of `verb` is imported (all of them when None)."""
     parser = _Parser(prog="yolo-tf", description="YOLOv5-style object detection on any Keras backbone.")
-    parser.add_argument("--version", action="version", version=f"yolo_tf {__version__}")
+    parser.add_argument("--version", action="version", version=f"yolo_tf {VERSION}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
         child = verbs.add_parser(name, help=summary, description=summary)

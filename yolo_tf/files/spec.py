@@ -12,10 +12,10 @@ import json
 import zipfile
 from pathlib import Path
 
-from yolo_tf import __version__
 from yolo_tf.errors import InputError
 from yolo_tf.files.onnx_metadata import append_metadata, read_metadata
 from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
+from yolo_tf.system.version import VERSION
 
 MEMBER = "detector.json"
 OPENVINO_GRAPH = "detector.xml"  # its weights lie beside it, in detector.bin
@@ -52,7 +52,7 @@ def detector_spec(*, class_names, image_size, anchors, name="detector"):
 
 def spec_to_json(spec):
     """Returns the text of `detector.json`: the spec, and for whoever reads it the version that wrote it."""
-    return json.dumps({"format_version": 1, "yolo_tf": __version__, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
+    return json.dumps({"format_version": 1, "yolo_tf": VERSION, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
 
 
 def attach_spec(path, spec):

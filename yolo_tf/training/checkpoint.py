@@ -14,9 +14,9 @@ import zlib
 
 import numpy as np
 
-from yolo_tf import __version__
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import atomic_path
+from yolo_tf.system.version import VERSION
 
 FORMAT = 1  # of a checkpoint directory; other numbers are refused
 KEPT = 2  # checkpoints: should the newest be damaged, there is one before it
@@ -58,7 +58,7 @@ def save_checkpoint(folder, trainer, state):
                 f"epoch {state.epoch + bool(state.step)}: {variables[key].path} is not finite any more, so this step is not"
                 " kept. Expected numbers. Start a new run with a lower train.learning_rate or train.precision=float32."
             )
-    document = {"format": FORMAT, "yolo_tf": __version__, **dataclasses.asdict(state)}
+    document = {"format": FORMAT, "yolo_tf": VERSION, **dataclasses.asdict(state)}
     with atomic_path(place) as temporary:
         temporary.mkdir()
         _write_durably(temporary / "variables.npz", lambda file: np.savez(file, **arrays))
@@ -101,7 +101,7 @@ def load_checkpoint(folder, trainer, *, data):
     if number != FORMAT:
         raise InputError(
             f"{place}: was written by yolo_tf {version} in checkpoint format {number}. Expected format {FORMAT}, which"
-            f" yolo_tf {__version__} reads. Go on with that version, or start a new run."
+            f" yolo_tf {VERSION} reads. Go on with that version, or start a new run."
         )
     if state.data != data:
         raise InputError(

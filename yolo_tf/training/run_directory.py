@@ -10,9 +10,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from yolo_tf import __version__
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_json, write_text
+from yolo_tf.system.version import VERSION
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,7 @@ def write_environment(path):
     write_json(
         path,
         {
-            "yolo_tf": __version__,
+            "yolo_tf": VERSION,
             "python": platform.python_version(),
             "packages": {name: metadata.version(name) for name in packages},
             "platform": platform.platform(),
