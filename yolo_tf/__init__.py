@@ -29,7 +29,7 @@ PUBLIC = {
     "evaluate": "evaluation.evaluate",
     "export_detector": "export",
     "import_yolov5": "yolov5",
-    "load_weights": "files.keras",
+    "load_weights": "files.weights",
     "make_eval_dataset": "data.pipeline",
     "make_train_dataset": "data.pipeline",
     "open_detector": "inference.detector",

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from places import ROOT
 
-from yolo_tf.training.run_directory import read_history
+from yolo_tf.files.run_directory import read_history
 
 SCRIPT = ROOT / "tests" / "support" / "distributed_training.py"
 

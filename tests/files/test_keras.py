@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.keras import load_weights, save_network
+from yolo_tf.files.keras import save_network
 from yolo_tf.files.spec import detector_spec, read_spec
+from yolo_tf.files.weights import load_weights
 
 
 def spec_of(num_classes, anchors):

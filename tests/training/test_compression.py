@@ -12,11 +12,11 @@ from yolo_tf import cli
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import save_network
+from yolo_tf.files.run_directory import RunDirectory, read_history
 from yolo_tf.files.spec import detector_spec, read_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.training.compression import check_quantize_aware, read_teacher
 from yolo_tf.training.prepare import set_up
-from yolo_tf.training.run_directory import RunDirectory, read_history
 
 CLASSES = ("circle", "square", "triangle", "star", "cross")  # of the shapes
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"

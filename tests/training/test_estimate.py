@@ -16,7 +16,6 @@ from yolo_tf.training.estimate import (
     STEP_MEGABYTES,
     MemoryEstimate,
     PromiseTime,
-    available_memory,
     estimate_memory,
     fitting_batch_size,
     format_duration,
@@ -56,27 +55,6 @@ def test_activations_grow_with_the_batch_and_are_half_as_large_in_bfloat16(tiny_
     finally:
         keras.config.set_dtype_policy("float32")
     assert half.activations == pytest.approx(large.activations / 2) and half.state == pytest.approx(large.state)
-
-
-def test_the_available_memory_is_part_of_the_machine_s():
-    with open("/proc/meminfo", encoding="utf-8") as file:
-        whole = int(file.readline().split()[1]) * 1024 / 1e6
-    assert 0 < available_memory() <= whole
-
-
-def test_a_container_s_limit_counts_without_its_cached_files(monkeypatch):
-    files = {
-        "meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n",
-        "memory.max": "3000000000\n",
-        "memory.current": "2500000000\n",
-        "memory.stat": "anon 1\ninactive_file 400000000\n",
-    }
-    monkeypatch.setattr(estimate_module.Path, "read_text", lambda path, encoding: files[path.name])
-    assert available_memory() == pytest.approx(900)
-    files["memory.max"] = "max\n"
-    assert available_memory() == pytest.approx(8192)
-    files["meminfo"] = ""
-    assert available_memory() is None
 
 
 def test_the_memory_line_warns_when_it_may_not_fit():

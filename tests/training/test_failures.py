@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.training.failures import explained
-from yolo_tf.training.run_directory import RunDirectory
 
 
 @pytest.mark.parametrize(

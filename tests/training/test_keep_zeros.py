@@ -14,8 +14,9 @@ from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
-from yolo_tf.models.reports.sparsity import kernels_of, sparsity
-from yolo_tf.pruning.magnitude import zero_smallest_weights
+from yolo_tf.models.parts import kernels_of
+from yolo_tf.models.reports.sparsity import sparsity
+from yolo_tf.surgery.pruning.magnitude import zero_smallest_weights
 from yolo_tf.training.callbacks import KeepCheckpoints, swapped_averages
 from yolo_tf.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 
@@ -34,7 +35,7 @@ def project(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     (tmp_path / "shapes.yaml").write_text(SHAPES)
     network = build_network(ModelConfig(width=0.05), num_classes=5, anchors=COCO_ANCHORS)
-    zero_smallest_weights(network, 0.6)
+    zero_smallest_weights(kernels_of(network), 0.6)
     network.save(tmp_path / "sparse.keras")
     return tmp_path
 
@@ -65,7 +66,7 @@ def test_zeros_stay_through_epochs_a_checkpoint_and_more_epochs(tmp_path, tiny_n
 
     def trainer_of(amount, seed):
         network = tiny_network(seed=seed)
-        zero_smallest_weights(network, amount)
+        zero_smallest_weights(kernels_of(network), amount)
         trainer = DetectorTrainer(network, tiny_anchors)
         trainer.compile(optimizer=build_optimizer(train, network, steps_per_epoch=4))
         return trainer

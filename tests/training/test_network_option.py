@@ -13,6 +13,7 @@ from yolo_tf.config import Config, ModelConfig
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import read_detector_network, save_network
+from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec, read_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import build_network
@@ -20,7 +21,6 @@ from yolo_tf.models.parts import frozen_layers, learning_rate_factors
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.models.reports.start import format_swap_report, swap_report
 from yolo_tf.sources import read_dataset, read_source
-from yolo_tf.training.run_directory import RunDirectory
 from yolo_tf.training.start import start_anchors, start_network, state_anchors
 
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"

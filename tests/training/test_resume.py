@@ -12,12 +12,12 @@ from yolo_tf.config.reader import write_config
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
+from yolo_tf.files.run_directory import RunDirectory, read_history
 from yolo_tf.structures import Targets
 from yolo_tf.system.interruption import Interrupted, stop_if_noted
 from yolo_tf.training.callbacks import EvaluateAveraged, KeepCheckpoints, RecordRun
 from yolo_tf.training.checkpoint import load_checkpoint
 from yolo_tf.training.resume import fit_from, resumed_config
-from yolo_tf.training.run_directory import RunDirectory, read_history
 
 STEPS, EPOCHS = 3, 2
 TRAIN = TrainConfig(epochs=EPOCHS, batch_size=4, nominal_batch_size=8, warmup_epochs=0.0)

@@ -10,12 +10,12 @@ from yolo_tf import cli
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import save_network
+from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec, read_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
 from yolo_tf.models.network import network_anchors
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.training import start as training_start
-from yolo_tf.training.run_directory import RunDirectory
 from yolo_tf.training.start import start_anchors, state_anchors, state_batch_size
 
 

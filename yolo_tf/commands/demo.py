@@ -44,8 +44,8 @@ def run(arguments):
 
     from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
+    from yolo_tf.files.run_directory import next_free_directory
     from yolo_tf.system.atomic import write_json, write_text
-    from yolo_tf.training.run_directory import next_free_directory
 
     if arguments.images < 10:
         raise InputError(f"--images: got {arguments.images}. Expected 10 or more.")

@@ -41,8 +41,8 @@ def run(arguments):
     import dataclasses
 
     from yolo_tf.config import DetectConfig
+    from yolo_tf.files.run_directory import next_free_directory
     from yolo_tf.files.spec import read_spec
-    from yolo_tf.training.run_directory import next_free_directory
 
     in_bulk = _check_options(arguments)
     detect = DetectConfig(

@@ -24,7 +24,7 @@ def run(arguments):
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
-    from yolo_tf.pruning import prune_detector
+    from yolo_tf.export.prune import prune_detector
 
     report = prune_detector(arguments.model, arguments.out, arguments.method, arguments.amount)
     print(_format(report))

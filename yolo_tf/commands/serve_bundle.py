@@ -30,7 +30,7 @@ def run(arguments):
     from yolo_tf.errors import InputError
     from yolo_tf.export import Comparison
     from yolo_tf.export.parity import ParityError
-    from yolo_tf.serving import write_serving_bundle
+    from yolo_tf.export.serving import write_serving_bundle
     from yolo_tf.system.atomic import size_on_disk
 
     try:

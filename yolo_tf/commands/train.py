@@ -16,7 +16,7 @@ def run(arguments):
     """Trains; returns the metrics of the best network."""
     from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
-    from yolo_tf.training.run_directory import RunDirectory, next_free_directory
+    from yolo_tf.files.run_directory import RunDirectory, next_free_directory
 
     root, config_file, resume = arguments.run, arguments.config, arguments.resume
     if resume:

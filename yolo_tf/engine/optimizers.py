@@ -15,8 +15,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.engine.schedules import EpochDecay, warmup_steps
-from yolo_tf.models.parts import learning_rate_factors
-from yolo_tf.models.reports.sparsity import is_kernel
+from yolo_tf.models.parts import is_kernel, learning_rate_factors
 
 ADAM_BETA_2, ADAM_EPSILON = 0.999, 1e-8
 

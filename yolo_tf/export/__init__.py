@@ -17,6 +17,7 @@ from yolo_tf.export.openvino import write_openvino
 from yolo_tf.export.parity import EXACT, ParityError, check_parity
 from yolo_tf.export.saved_model import write_saved_model
 from yolo_tf.export.tflite import PRECISIONS, write_tflite
+from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import attach_spec, directory_kind
 from yolo_tf.inference.detector import choose_image_size, network_candidates, open_detector
 from yolo_tf.pictures.generated_images import generated_images
@@ -24,7 +25,6 @@ from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fold import float32_copy, fold_batch_norm
 from yolo_tf.surgery.reparameterize import deploy_form
 from yolo_tf.system.atomic import atomic_path
-from yolo_tf.training.run_directory import RunDirectory
 
 MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 

@@ -1,12 +1,74 @@
-"""Weights from one network file to a network that shares layer names with it."""
+"""Weights from a file to a network that shares layer names with it."""
+
+from __future__ import annotations
 
 import collections
+import dataclasses
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
 
 from yolo_tf.errors import InputError
+from yolo_tf.files.keras import read_network
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoadedWeights:
+    """What `load_weights` did, layer by layer."""
+
+    path: Path
+    loaded: tuple[str, ...]  # names of layers that now have the file's weights
+    other_shape: tuple[str, ...]  # in both, with other shapes: left as they were
+    missing: tuple[str, ...]  # in the network only: left as they were
+    unused: tuple[str, ...]  # in the file only
+
+    def __str__(self):
+        """One or two lines for a person."""
+        count = len(self.loaded) + len(self.other_shape) + len(self.missing)
+        kept = [f"{name} (other shape)" for name in self.other_shape] + [f"{name} (not in the file)" for name in self.missing]
+        lines = [f"weights: {len(self.loaded)} of {count} layers from {self.path}"]
+        if kept:
+            lines.append(f"left as initialised: {_list(kept)}")
+        if self.unused:
+            lines.append(f"in the file only: {_list(self.unused)}")
+        return "\n".join(lines)
+
+
+def load_weights(network, path):
+    """Copies into `network` the weights of every layer that a `.keras` file has under the same name and shapes.
+
+    So a detector of other classes gives all but its head, and a backbone its own layers.
+
+    Args:
+        network: keras.Model; changed in place.
+        path: `.keras` file: a detector, or a backbone alone.
+
+    Returns:
+        LoadedWeights.
+
+    Raises:
+        InputError: no such file, not a Keras network, or no layer fits.
+    """
+    path = Path(path)
+    theirs = {layer.name: layer for layer in read_network(path, option="config.model.weights").layers if layer.weights}
+    ours = {layer.name: layer for layer in network.layers if layer.weights}
+    fits = [name for name in ours if name in theirs and _shapes(ours[name]) == _shapes(theirs[name])]
+    if not fits:
+        raise InputError(
+            f"{path}: holds the weights of another network: {describe_fit(tensors_of(theirs.values()), network)}, no layer as a"
+            " whole. Expected a network of the same backbone. Check config.model.backbone, depth and width."
+        )
+    for name in fits:
+        ours[name].set_weights(theirs[name].get_weights())
+    return LoadedWeights(
+        path=path,
+        loaded=tuple(fits),
+        other_shape=tuple(name for name in ours if name in theirs and name not in fits),
+        missing=tuple(name for name in ours if name not in theirs),
+        unused=tuple(name for name in theirs if name not in ours),
+    )
 
 
 def copy_weights_by_name(path, network):
@@ -97,18 +159,11 @@ def describe_fit(stored, network, names=None):
     return f"{(wanted & stored).total()} of {wanted.total()} tensors fit {network.name} by {by}"
 
 
-def expect_no_weights(backbone, weights):
-    """Checks that a backbone without published weights is not asked for any.
-
-    Raises:
-        InputError: `weights` is not "none".
-    """
-    if weights != "none":
-        raise InputError(
-            f"config.model.backbone_weights: {backbone} has no weights '{weights}'. Expected none or a .keras"
-            " file of a detector with this backbone. Use none to start from random weights."
-        )
-
-
 def _shapes(layer):
     return [tuple(weight.shape) for weight in layer.weights]
+
+
+def _list(names, limit=6):
+    """Joins the first few names; says how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

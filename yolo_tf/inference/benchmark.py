@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import platform
 import re
 import signal
 import statistics
@@ -16,6 +15,7 @@ import numpy as np
 from yolo_tf.errors import InputError
 from yolo_tf.files.spec import read_spec
 from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.processor import processor_name
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
 WARM_UP = 5  # calls after the first that are not counted: the runtimes choose kernels and grow their buffers
@@ -66,7 +66,7 @@ def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
 def describe_machine():
     """Returns what the figures depend on beside the files: processor, cores, versions of the runtimes."""
     names = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino")
-    return {"processor": _processor_name(), "cores": os.cpu_count(), "versions": {name: _version(name) for name in names}}
+    return {"processor": processor_name(), "cores": os.cpu_count(), "versions": {name: _version(name) for name in names}}
 
 
 @contextlib.contextmanager
@@ -187,13 +187,6 @@ def _memory_bytes(name):
     """Returns a line of /proc/self/status: VmRSS = memory in use, VmHWM = its peak. getrusage's peak has the parent's in it."""
     kib = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)[1]
     return 1024 * int(kib)
-
-
-def _processor_name():
-    try:
-        return re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1]
-    except (OSError, TypeError):  # no such file or line: another system or processor
-        return platform.processor() or platform.machine()
 
 
 def _version(name):

@@ -1,12 +1,30 @@
-"""Which stage of a network each layer belongs to, and what follows from it: what is frozen, how fast each part learns."""
+"""What the name of a layer says: its part, its stage, its kernel; and what follows: what is frozen, how fast each part learns."""
 
 import keras
 
 from yolo_tf.errors import InputError, did_you_mean
-from yolo_tf.models.reports.cost import PARTS, part_of
+from yolo_tf.surgery.graph import KERNELS, maker_of
 
+PARTS = ("backbone", "adapters", "neck", "head")
+_PREFIXES = {"adapter": "adapters", "neck": "neck", "head": "head"}  # all other layers: backbone
 STAGES = tuple(f"stage{number}" for number in range(1, 6))  # of the backbone: stage n has stride 2 ** n
 PROBE_SIZE = 256  # px; any multiple of 32 at which the coarsest map is larger than one cell
+
+
+def part_of(layer):
+    """Returns the part that a layer belongs to, by its name."""
+    prefix, _, _ = layer.name.partition("_")
+    return _PREFIXES.get(prefix, "backbone")
+
+
+def is_kernel(variable):
+    """Returns whether a variable is the kernel of a convolution or dense layer, by its name."""
+    return variable.path.rsplit("/", 1)[-1] in KERNELS
+
+
+def kernels_of(network):
+    """Lists the kernel variables of a network, in the order of its layers."""
+    return [variable for layer in network.layers for variable in layer.trainable_variables if is_kernel(variable)]
 
 
 def backbone_stages(network):
@@ -26,7 +44,7 @@ def backbone_stages(network):
     shapes = outputs.compute_output_shape([(1, PROBE_SIZE, PROBE_SIZE, 3)])
     stages = {}
     for layer, shape in zip(layers, shapes, strict=True):
-        before = [stages.get(tensor._keras_history.operation.name, 1) for tensor in _inputs_of(layer)]
+        before = [stages.get(maker_of(tensor).name, 1) for tensor in _inputs_of(layer)]
         rows = shape[1] if len(shape) == 4 else 1
         stages[layer.name] = max(before) if rows <= 1 else max(round(PROBE_SIZE / rows).bit_length() - 1, 1)
     return stages

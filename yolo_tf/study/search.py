@@ -10,12 +10,12 @@ import yaml
 from yolo_tf.config import SECTIONS
 from yolo_tf.config.reader import config_to_dict, read_config
 from yolo_tf.errors import InputError, look_up
+from yolo_tf.files.run_directory import RunDirectory, write_history
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.yaml_file import read_yaml
 from yolo_tf.terminal.tables import format_table
 from yolo_tf.training import train
 from yolo_tf.training.callbacks import fitness
-from yolo_tf.training.run_directory import RunDirectory, write_history
 
 TUNERS = ("random", "bayesian", "hyperband")
 

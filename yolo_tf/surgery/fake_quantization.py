@@ -9,7 +9,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+from yolo_tf.surgery.graph import kernel_behind, kernel_names, maker_of, readers_of
+
 ROUNDED = (  # layers whose output is a tensor with a scale of its own in an int8 file; those not here pass theirs on
     keras.layers.Activation,
     keras.layers.Add,
@@ -48,7 +49,7 @@ def fake_quantized_view(network):
 
     Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 3.
     """
-    view = _with_rounded_layers(network, in_float={_convolution_behind(raw) for raw in network.outputs})
+    view = _with_rounded_layers(network, in_float={kernel_behind(raw).name for raw in network.outputs})
     outputs = [FakeQuantizedPredictions(name=f"rounded_{number}")(raw) for number, raw in enumerate(view.outputs)]
     return keras.Model(view.inputs, outputs, name=network.name)
 
@@ -60,7 +61,7 @@ def _with_rounded_layers(network, in_float):
     def clone(layer):
         if isinstance(layer, keras.Model):
             return _with_rounded_layers(layer, set())
-        kernels = _kernels(layer)
+        kernels = kernel_names(layer)
         if not kernels and not (isinstance(layer, ROUNDED) and not _is_linear(layer)):
             return layer
         return FakeQuantized(layer, kernels=kernels, round_output=layer.name not in in_float)
@@ -140,11 +141,6 @@ class FakeQuantizedPredictions(keras.layers.Layer):
         return input_shape
 
 
-def _kernels(operation):
-    """Returns the names of the kernels of a layer; none for an operation that is no layer."""
-    return [name for name in KERNELS if getattr(operation, name, None) is not None]
-
-
 def _is_linear(layer):
     return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
 
@@ -152,26 +148,12 @@ def _is_linear(layer):
 def _is_relu(operation):
     if isinstance(operation, keras.layers.ReLU):
         return not operation.negative_slope and not operation.threshold
-    return getattr(operation, "activation", None) in (keras.activations.relu, keras.activations.relu6) and not _kernels(operation)
-
-
-def _convolution_behind(raw):
-    """Returns the name of the layer with a kernel that a raw prediction is rearranged from; None where it is computed on."""
-    history = raw._keras_history
-    while not _kernels(history.operation):
-        tensors = history.operation._inbound_nodes[history.node_index].input_tensors  # of this graph: it may stand in others
-        if len({tensor._keras_history.operation for tensor in tensors}) != 1:
-            return None
-        history = tensors[0]._keras_history
-    return history.operation.name
+    return getattr(operation, "activation", None) in (keras.activations.relu, keras.activations.relu6) and not kernel_names(
+        operation
+    )
 
 
 def _names_before_relu(network):
     """Returns the names of the layers that a ReLU alone reads."""
-    readers = {}
-    for level in network._nodes_by_depth.values():
-        for node in level:
-            for tensor in node.input_tensors:
-                readers.setdefault(tensor._keras_history.operation.name, []).append(node.operation)
-    outputs = {tensor._keras_history.operation.name for tensor in network.outputs}
-    return {name for name, found in readers.items() if len(found) == 1 and _is_relu(found[0])} - outputs
+    outputs = {maker_of(tensor).name for tensor in network.outputs}
+    return {name for name, found in readers_of(network).items() if len(found) == 1 and _is_relu(found[0])} - outputs

@@ -5,6 +5,8 @@ import collections
 import keras
 import numpy as np
 
+from yolo_tf.surgery.graph import maker_of, nodes_of
+
 FOLDABLE_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
@@ -18,7 +20,7 @@ def copy_for(network, policy):
 
     As in a network that is built under the policy, pixels are scaled in float32 and what comes out is float32.
     """
-    outputs = {tensor._keras_history.operation.name for tensor in network.outputs}
+    outputs = {maker_of(tensor).name for tensor in network.outputs}
     return _rebuild(network, lambda network: {}, dtype=policy, float32_layers={"pixel_scaling", *outputs})
 
 
@@ -77,16 +79,15 @@ def _rebuild(network, find_folds, *, dtype="float32", float32_layers=()):
 
 def _find_folds(network):
     """Returns {name of a convolution: the batch norm that alone reads it}."""
-    # Only the nodes of this network: its layers may stand in other networks too, as taps of a larger one do.
-    nodes = [node for level in network._nodes_by_depth.values() for node in level]
+    nodes = nodes_of(network)
     uses = collections.Counter(node.operation.name for node in nodes)
-    readers = collections.Counter(tensor._keras_history.operation.name for node in nodes for tensor in node.input_tensors)
-    readers.update(tensor._keras_history.operation.name for tensor in network.outputs)
+    readers = collections.Counter(maker_of(tensor).name for node in nodes for tensor in node.input_tensors)
+    readers.update(maker_of(tensor).name for tensor in network.outputs)
     folds = {}
     for node in nodes:
         if type(node.operation) is not keras.layers.BatchNormalization or node.operation.axis not in (-1, 3):
             continue
-        source = node.input_tensors[0]._keras_history.operation
+        source = maker_of(node.input_tensors[0])
         if (
             type(source) in FOLDABLE_CONVOLUTIONS
             and source.activation is keras.activations.linear

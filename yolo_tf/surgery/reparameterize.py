@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from yolo_tf.surgery.fold import batch_norm_factor_and_shift
+from yolo_tf.surgery.graph import maker_of
 
 # Layer names, behind the name of their block: the batch norms that end the branches, and what else is left out.
 BRANCHES = ("_3x3_batch_norm", "_1x1_batch_norm", "_identity_batch_norm")
@@ -57,7 +58,7 @@ def _find_blocks(network):
     for layer in network.layers:
         block = layer.name.removesuffix("_add")
         if isinstance(layer, keras.layers.Add) and block.startswith("repvgg_"):
-            summed = [tensor._keras_history.operation.name for tensor in layer.input]
+            summed = [maker_of(tensor).name for tensor in layer.input]
             expected = [f"{block}{branch}" for branch in BRANCHES]
             if summed in (expected, expected[:2]):
                 blocks.append(block)
@@ -66,7 +67,7 @@ def _find_blocks(network):
 
 def _merged_weights(network, block):
     """Returns [kernel [3, 3, c / groups, filters], bias [filters]] of a block; float64 inside, where it costs nothing."""
-    batch_norms = [tensor._keras_history.operation for tensor in network.get_layer(f"{block}_add").input]
+    batch_norms = [maker_of(tensor) for tensor in network.get_layer(f"{block}_add").input]
     factors, shifts = zip(*[batch_norm_factor_and_shift(batch_norm) for batch_norm in batch_norms], strict=True)
     kernel = np.asarray(network.get_layer(f"{block}_3x3_conv").kernel, np.float64) * factors[0]
     kernel[1, 1] += np.asarray(network.get_layer(f"{block}_1x1_conv").kernel, np.float64)[0, 0] * factors[1]

@@ -3,6 +3,7 @@
 import keras
 
 from yolo_tf.errors import InputError
+from yolo_tf.surgery.graph import kernel_behind, maker_of
 
 BOX_CHANNELS = 4  # tx, ty, tw, th; objectness and classes follow
 
@@ -41,15 +42,10 @@ def split_head(network):
 
 def _head_convolution(raw, filters):
     """Returns the convolution that computes `raw`, a tensor of a functional network."""
-    operation = raw._keras_history.operation
-    while type(operation) is not keras.layers.Conv2D:
-        inputs = {id(tensor): tensor for tensor in operation._inbound_nodes[-1].input_tensors}
-        if len({tensor._keras_history.operation.name for tensor in inputs.values()}) != 1:
-            break
-        operation = next(iter(inputs.values()))._keras_history.operation
+    operation = kernel_behind(raw)
     if type(operation) is not keras.layers.Conv2D or operation.filters != filters:
         raise InputError(
-            f"--precision int8: the output of '{raw._keras_history.operation.name}' comes from '{operation.name}'. Expected a"
+            f"--precision int8: the output of '{maker_of(raw).name}' comes from '{operation.name}'. Expected a"
             f" convolution of {filters} filters, whose boxes and scores int8 must keep apart. Use another precision."
         )
     return operation

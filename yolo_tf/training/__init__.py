@@ -7,6 +7,7 @@ from yolo_tf.engine.devices import chief_only, choose_strategy, distribute_batch
 from yolo_tf.engine.trainer import ReportFirstStep
 from yolo_tf.evaluation.evaluate import evaluate_shared
 from yolo_tf.files.keras import save_network
+from yolo_tf.files.run_directory import RunDirectory, new_run_directory, read_history, write_environment
 from yolo_tf.inference.detector import network_candidates
 from yolo_tf.pictures.plots import plot_history, plot_labels
 from yolo_tf.system.atomic import remove_leftovers, write_json
@@ -20,7 +21,6 @@ from yolo_tf.training.prepare import set_up
 from yolo_tf.training.profiling import WhereTimeGoes
 from yolo_tf.training.report import picture_batches, summarize
 from yolo_tf.training.resume import fit_from, resumed_config
-from yolo_tf.training.run_directory import RunDirectory, new_run_directory, read_history, write_environment
 
 
 def train(config, root, *, resume=False, profile=False, callbacks=()):

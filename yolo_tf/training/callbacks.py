@@ -8,9 +8,9 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.files.run_directory import write_history
 from yolo_tf.system.interruption import stop_if_noted
 from yolo_tf.training.checkpoint import RunState, save_checkpoint
-from yolo_tf.training.run_directory import write_history
 
 SHOWN_METRICS = ("AP", "AP50", "precision", "recall")
 

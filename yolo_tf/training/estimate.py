@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import statistics
 import time
-from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -65,23 +63,6 @@ def estimate_memory(network, *, image_size, train, batch_size):
         input=math.prod(image_size) * batch_size * AUGMENTATION_BYTES * BATCHES_IN_FLIGHT / 1e6,
         program=STEP_MEGABYTES,
     )
-
-
-def available_memory():
-    """Returns the megabytes that this process may still take; None where the system does not say (not Linux)."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="utf-8")
-        free = [int(re.search(r"MemAvailable:\s+(\d+)", text)[1]) * 1024]
-    except (OSError, TypeError):
-        return None
-    try:  # a container's limit, where there is one; cached files give way
-        group = Path("/sys/fs/cgroup")
-        limit, used = (int((group / f"memory.{name}").read_text(encoding="utf-8")) for name in ("max", "current"))
-        cached = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(encoding="utf-8"), re.MULTILINE)
-        free.append(limit - used + int(cached[1]))
-    except (OSError, ValueError, TypeError):
-        pass
-    return min(free) / 1e6
 
 
 def format_memory(estimate, available, batch_size):

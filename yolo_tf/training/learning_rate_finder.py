@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.files.run_directory import write_history
 from yolo_tf.pictures.plots import plot_learning_rates
 from yolo_tf.training.prepare import set_up
-from yolo_tf.training.run_directory import write_history
 
 LOWEST_RATE, HIGHEST_RATE = 1e-6, 1.0
 SMOOTHING = 0.9  # share of the past in the smoothed loss

@@ -22,9 +22,10 @@ from yolo_tf.models.reports.cost import format_report, network_report
 from yolo_tf.models.reports.start import format_swap_report, swap_report
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
+from yolo_tf.system.processor import available_memory
 from yolo_tf.training.compression import check_quantize_aware, read_teacher, state_kept_zeros
 from yolo_tf.training.data_sets import read_splits
-from yolo_tf.training.estimate import available_memory, estimate_memory, format_memory
+from yolo_tf.training.estimate import estimate_memory, format_memory
 from yolo_tf.training.start import start_anchors, start_name, start_network, state_anchors, state_batch_size
 
 

@@ -7,13 +7,15 @@ import tensorflow as tf
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
-from yolo_tf.files.keras import load_weights, read_detector_network
+from yolo_tf.files.keras import read_detector_network
 from yolo_tf.files.spec import carries_spec, read_spec
+from yolo_tf.files.weights import load_weights
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fit_anchors, fitted_box_sizes
 from yolo_tf.heads.anchor.layers import scale_new_head
 from yolo_tf.models.network import build_network, network_anchors, set_batch_norm_momentum
+from yolo_tf.system.processor import available_memory
 from yolo_tf.training.compression import quantizable
-from yolo_tf.training.estimate import available_memory, fitting_batch_size, largest_batch, step_probe
+from yolo_tf.training.estimate import fitting_batch_size, largest_batch, step_probe
 
 
 def start_anchors(model):

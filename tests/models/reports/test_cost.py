@@ -4,7 +4,8 @@ import pytest
 from yolo_tf.config import ModelConfig
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
-from yolo_tf.models.reports.cost import PARTS, count_macs, format_report, network_report
+from yolo_tf.models.parts import PARTS
+from yolo_tf.models.reports.cost import count_macs, format_report, network_report
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from yolo_tf.config import ModelConfig
-from yolo_tf.files.keras import LoadedWeights
+from yolo_tf.files.weights import LoadedWeights
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.network import build_network
 from yolo_tf.models.parts import frozen_layers

@@ -23,6 +23,7 @@ import keras
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.weights import describe_fit, stored_tensors
+from yolo_tf.surgery.graph import maker_of
 
 # Every multiple of 32 gives the same graph, while NASNet leaves out layers when it is built for an open size.
 # Names in keras.activations of what `activation` may stand for: alike near 0 and above, so that weights keep their sense.
@@ -217,11 +218,11 @@ def _scaled_sum(first, branch, *, scale):
 
 def _operation_before(operation):
     """Returns what computes the one input of `operation`: the sum `x + 3`, no layer, in the hard sigmoid of MobileNetV3."""
-    return operation.input._keras_history.operation
+    return maker_of(operation.input)
 
 
 def _layer_before(x):
-    return x._keras_history.operation.name
+    return maker_of(x).name
 
 
 def _first_line(error):

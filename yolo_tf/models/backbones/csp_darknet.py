@@ -2,9 +2,8 @@
 
 import functools
 
-from yolo_tf.files.weights import expect_no_weights
 from yolo_tf.layers.blocks import conv_block, csp_block, scaled_channels, scaled_repeats, spatial_pyramid_pool
-from yolo_tf.models.backbones.spec import UNIT_PIXELS, BackboneSpec, taps_at
+from yolo_tf.models.backbones.spec import UNIT_PIXELS, BackboneSpec, expect_no_weights, taps_at
 
 # (output channels, bottlenecks) of stages 1..4 at width and depth 1; stage i ends at stride 2 ** (i + 1).
 STAGES = ((128, 3), (256, 6), (512, 9), (1024, 3))

@@ -5,9 +5,8 @@ import math
 
 import keras
 
-from yolo_tf.files.weights import expect_no_weights
 from yolo_tf.layers.conv_batch_norm import conv_batch_norm, depthwise_batch_norm
-from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
+from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, expect_no_weights, taps_at
 
 # (kernel, expanded channels, output channels, squeeze and excitation, stride) of each bottleneck at width 1
 BLOCKS = (

@@ -7,8 +7,7 @@ A strided 3 x 3 window then starts on the same pixel as without padding, so inne
 
 import keras
 
-from yolo_tf.files.weights import expect_no_weights
-from yolo_tf.models.backbones.spec import TF_PIXELS, BackboneSpec, taps_at
+from yolo_tf.models.backbones.spec import TF_PIXELS, BackboneSpec, expect_no_weights, taps_at
 
 # Each module is a list of branches side by side, each branch a chain of convolutions (height, width, channels)
 # behind a pooling where its first entry names one; "fork" ends a branch in the two convolutions of FORK.

@@ -9,6 +9,7 @@ import keras
 
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, STRIDES, TF_PIXELS, UNIT_PIXELS
+from yolo_tf.surgery.graph import maker_of, operations_behind
 
 KERAS_MODEL = "keras_model"  # the value of config.model.backbone that stands for a model of the user's own
 # config.model.pixels -> (scale, offset) of pixels 0..255 in front of the model; own = it scales them itself
@@ -92,7 +93,7 @@ def find_taps(model, layers=None):
     pyramid = getattr(model, "pyramid_outputs", None)  # KerasHub backbones say it themselves
     if pyramid:
         # by stride, not by key: P3 of its CSPNet has stride 4 where the stem has 1, as that of CSPDarknet53
-        ends = [tensor._keras_history.operation.name for tensor in pyramid.values()]
+        ends = [maker_of(tensor).name for tensor in pyramid.values()]
         taps = {strides.get(name): name for name in ends}
         missing = [stride for stride in STRIDES if stride not in taps]
         if missing:
@@ -213,7 +214,7 @@ def build_keras_model(pixels, *, model, taps):
 def _end_of_block(layer, strides):
     """Follows a merge through the normalisation and activation that nothing else shares its output with."""
     while True:
-        consumers = [node.operation for node in layer._outbound_nodes]
+        consumers = operations_behind(layer)
         if len(consumers) != 1 or not isinstance(consumers[0], _AFTER_MERGE):
             return layer
         if strides.get(consumers[0].name) != strides[layer.name]:

@@ -7,9 +7,8 @@ import functools
 
 import keras
 
-from yolo_tf.files.weights import expect_no_weights
 from yolo_tf.layers.conv_batch_norm import batch_norm, conv_batch_norm
-from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
+from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, expect_no_weights, taps_at
 
 WIDTHS = (64, 128, 256, 512)  # of stages 1..4 at multiples 1; the stem has the width of stage 1, at most 64
 BLOCKS_A, BLOCKS_B = (2, 4, 14, 1), (4, 6, 16, 1)  # of stages 1..4

@@ -2,9 +2,8 @@
 
 import keras
 
-from yolo_tf.files.weights import expect_no_weights
 from yolo_tf.layers.conv_batch_norm import conv_batch_norm
-from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
+from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, expect_no_weights, taps_at
 
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # (channels, stride) of the first of two blocks each
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from yolo_tf.errors import InputError
+
 STRIDES = (8, 16, 32)
 
 # (scale, offset): what the network sees of an RGB pixel value p in 0..255 is p * scale + offset.
@@ -52,3 +54,16 @@ def taps_at(layers, channels):
         FeatureTap(layer=layer, stride=stride, channels=count)
         for layer, stride, count in zip(layers, STRIDES, channels, strict=True)
     )
+
+
+def expect_no_weights(backbone, weights):
+    """Checks that a backbone without published weights is not asked for any.
+
+    Raises:
+        InputError: `weights` is not "none".
+    """
+    if weights != "none":
+        raise InputError(
+            f"config.model.backbone_weights: {backbone} has no weights '{weights}'. Expected none or a .keras"
+            " file of a detector with this backbone. Use none to start from random weights."
+        )

@@ -1,9 +1,8 @@
 """The CSPDarknet53 of YOLOv4-CSP."""
 
-from yolo_tf.files.weights import expect_no_weights
 from yolo_tf.layers.blocks import bottleneck, conv_block, scaled_channels, scaled_repeats
 from yolo_tf.layers.yolov4_csp import bottleneck_csp
-from yolo_tf.models.backbones.spec import UNIT_PIXELS, BackboneSpec, taps_at
+from yolo_tf.models.backbones.spec import UNIT_PIXELS, BackboneSpec, expect_no_weights, taps_at
 
 # (output channels, bottlenecks) of stages 2..5 at width and depth 1; stage i has stride 2 ** i.
 STAGES = ((128, 2), (256, 8), (512, 8), (1024, 4))

@@ -3,6 +3,8 @@
 import math
 import re
 
+from yolo_tf.surgery.graph import maker_of, nodes_of
+
 # The first that fits the name of a layer gives its block. All layers of one stage of a published backbone are one row.
 _BLOCKS = (
     re.compile(r"(backbone|neck)_[a-z]+\d+(_topdown)?_[a-z]+"),  # neck_p3_csp, backbone_stage1_down
@@ -38,10 +40,9 @@ def block_rows(network):
         row = rows[numbers[block]]
         row["params"] += sum(math.prod(variable.shape) for variable in layer.trainable_variables)
         row["channels"] = layer.output.shape[-1]
-    # Of the nodes of this network: its layers may stand in other networks too.
-    for node in (node for level in network._nodes_by_depth.values() for node in level):
+    for node in nodes_of(network):
         block = block_of(node.operation.name)
-        sources = {block_of(tensor._keras_history.operation.name) for tensor in node.input_tensors} - {block}
+        sources = {block_of(maker_of(tensor).name) for tensor in node.input_tensors} - {block}
         if block in numbers:
             rows[numbers[block]]["from"] |= {numbers[source] for source in sources if source in numbers}
     return [{**row, "from": sorted(row["from"])} for row in rows]

@@ -7,9 +7,7 @@ import tensorflow as tf
 
 from yolo_tf.models.backbones import BACKBONES, STRIDES
 from yolo_tf.models.backbones.keras_model import find_taps
-
-PARTS = ("backbone", "adapters", "neck", "head")
-_PREFIXES = {"adapter": "adapters", "neck": "neck", "head": "head"}  # all other layers: backbone
+from yolo_tf.models.parts import PARTS, part_of
 
 
 def network_report(network, *, model, num_classes, image_size):
@@ -113,12 +111,6 @@ _MACS = {
     keras.layers.SeparableConv2D: _separable_macs,
     keras.layers.EinsumDense: _einsum_macs,
 }
-
-
-def part_of(layer):
-    """Returns the part that a layer belongs to, by its name."""
-    prefix, _, _ = layer.name.partition("_")
-    return _PREFIXES.get(prefix, "backbone")
 
 
 def format_report(report):

@@ -2,19 +2,7 @@
 
 import numpy as np
 
-from yolo_tf.models.reports.cost import PARTS, part_of
-
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # names of the variables of convolutions and dense layers
-
-
-def is_kernel(variable):
-    """Returns whether a variable is the kernel of a convolution or dense layer, by its name."""
-    return variable.path.rsplit("/", 1)[-1] in KERNELS
-
-
-def kernels_of(network):
-    """Lists the kernel variables of a network, in the order of its layers."""
-    return [variable for layer in network.layers for variable in layer.trainable_variables if is_kernel(variable)]
+from yolo_tf.models.parts import PARTS, is_kernel, part_of
 
 
 def sparsity(network):

@@ -8,7 +8,7 @@ import math
 
 import keras
 
-from yolo_tf.models.reports.cost import PARTS, part_of
+from yolo_tf.models.parts import PARTS, part_of
 
 BYTES_PER_VALUE = 4  # float32
 SETTLED = 5  # a moving average has forgotten its start to e^-5 after this many times 1 / (1 - momentum) steps

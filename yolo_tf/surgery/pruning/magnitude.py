@@ -2,24 +2,20 @@
 
 import numpy as np
 
-from yolo_tf.models.reports.sparsity import kernels_of
 
+def zero_smallest_weights(kernels, amount):
+    """Sets the smallest share of all weights of some kernels to zero, whichever kernel they are in.
 
-def zero_smallest_weights(network, amount):
-    """Sets the smallest share of all kernel weights of a network to zero, whatever layer they are in.
-
-    Kernels of convolutions and dense layers count, those of the head too; biases and batch norms do not. Weights that
-    are zero already are the smallest, so a second call with the same amount changes nothing.
+    Weights that are zero already are the smallest, so a second call with the same amount changes nothing.
 
     Args:
-        network: keras.Model; changed in place.
-        amount: share of the kernel weights, 0..1. Exactly floor(amount * weights) are zero afterwards, or more where
+        kernels: variables; changed in place. Of a network as a rule all, see `models.parts.kernels_of`.
+        amount: share of their weights, 0..1. Exactly floor(amount * weights) are zero afterwards, or more where
             more were before.
 
     Source: Han et al., Learning both Weights and Connections for Efficient Neural Networks, arXiv:1506.02626, section 3,
     with one threshold for all layers.
     """
-    kernels = kernels_of(network)
     values = [kernel.numpy() for kernel in kernels]
     flat = np.concatenate([value.ravel() for value in values])
     count = int(amount * flat.size)

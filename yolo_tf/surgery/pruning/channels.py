@@ -6,7 +6,8 @@ import contextlib
 import keras
 import numpy as np
 
-from yolo_tf.pruning.channel_rules import Cut
+from yolo_tf.surgery.graph import readers_of
+from yolo_tf.surgery.pruning.channel_rules import Cut
 
 MULTIPLE = 8  # channels are kept in multiples of it, as vector units and `scaled_channels` have it; it is the least, too
 
@@ -131,13 +132,9 @@ def _importance(network, flow):
 
 def _following_batch_norms(network):
     """Returns {layer name: the batch norm, with a gamma, that alone reads its output}."""
-    readers = collections.defaultdict(list)
-    for node in (node for level in network._nodes_by_depth.values() for node in level):
-        for tensor in node.input_tensors:
-            readers[tensor._keras_history.operation.name].append(node.operation)
     return {
         name: some[0]
-        for name, some in readers.items()
+        for name, some in readers_of(network).items()
         if len(some) == 1 and type(some[0]) is keras.layers.BatchNormalization and some[0].scale
     }
 

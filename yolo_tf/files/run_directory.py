@@ -12,6 +12,7 @@ from pathlib import Path
 
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_json, write_text
+from yolo_tf.system.processor import processor_name
 from yolo_tf.system.version import VERSION
 
 
@@ -109,16 +110,8 @@ def write_environment(path):
             "python": platform.python_version(),
             "packages": {name: metadata.version(name) for name in packages},
             "platform": platform.platform(),
-            "processor": _processor(),
+            "processor": processor_name(),
             "cores": os.cpu_count(),
             "command": sys.argv,
         },
     )
-
-
-def _processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()

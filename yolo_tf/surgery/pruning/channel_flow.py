@@ -8,8 +8,9 @@ import dataclasses
 import keras
 import numpy as np
 
-from yolo_tf.pruning.channel_ids import ChannelIds
-from yolo_tf.pruning.channel_rules import apply_rule
+from yolo_tf.surgery.graph import nodes_of
+from yolo_tf.surgery.pruning.channel_ids import ChannelIds
+from yolo_tf.surgery.pruning.channel_rules import apply_rule
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +48,7 @@ def follow_channels(network):
     Source: dependency graph of Fang et al., DepGraph: Towards Any Structural Pruning, arXiv:2301.12900, section 3.2.
     """
     ids, cuts, channels = ChannelIds(), {}, {}
-    nodes = [node for depth in sorted(network._nodes_by_depth, reverse=True) for node in network._nodes_by_depth[depth]]
+    nodes = nodes_of(network)
     calls = collections.Counter(node.operation.name for node in nodes)
     for node in nodes:
         operation = node.operation

@@ -7,14 +7,15 @@ import detector_files
 import pytest
 from google.protobuf import text_format
 
-from yolo_tf import export, serving
+from yolo_tf import export
 from yolo_tf.errors import InputError
+from yolo_tf.export import serving
 from yolo_tf.export.parity import ParityError
+from yolo_tf.export.serving import write_serving_bundle
+from yolo_tf.export.serving.files import serving_files
+from yolo_tf.export.serving.model_versions import choose_labels, list_versions, read_labels, write_models_config
+from yolo_tf.export.serving.warmup import WARMUP_FILE
 from yolo_tf.inference.detector import open_detector
-from yolo_tf.serving import write_serving_bundle
-from yolo_tf.serving.files import serving_files
-from yolo_tf.serving.model_versions import choose_labels, list_versions, read_labels, write_models_config
-from yolo_tf.serving.warmup import WARMUP_FILE
 
 pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[serving]'")
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from yolo_tf.pruning.channel_flow import follow_channels
-from yolo_tf.pruning.channels import unread_channels, without_channels
+from yolo_tf.surgery.pruning.channel_flow import follow_channels
+from yolo_tf.surgery.pruning.channels import unread_channels, without_channels
 
 layers = keras.layers
 

@@ -24,7 +24,7 @@ pytest.importorskip("tensorflow_serving", reason="needs pip install 'yolo_tf[ser
 from tensorflow_serving.apis import predict_pb2  # noqa: E402
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub  # noqa: E402
 
-from yolo_tf.serving.files import serving_files  # noqa: E402
+from yolo_tf.export.serving.files import serving_files  # noqa: E402
 
 SCRIPTS = ROOT / "scripts"
 SPOILED = ("empty", "html", "huge png", "half a jpeg")  # one of each status, after which the answers are those of whole files

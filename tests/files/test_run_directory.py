@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.training.run_directory import new_run_directory, next_free_directory, read_history, write_environment, write_history
+from yolo_tf.files.run_directory import new_run_directory, next_free_directory, read_history, write_environment, write_history
 
 
 def test_a_run_is_never_overwritten(tmp_path):

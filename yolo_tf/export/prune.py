@@ -10,12 +10,13 @@ import numpy as np
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.keras import save_network
 from yolo_tf.inference.detector import open_detector
-from yolo_tf.models.reports.cost import PARTS, count_macs, part_of
+from yolo_tf.models.parts import PARTS, kernels_of, part_of
+from yolo_tf.models.reports.cost import count_macs
 from yolo_tf.models.reports.sparsity import sparsity
 from yolo_tf.pictures.generated_images import generated_images
-from yolo_tf.pruning.channel_flow import follow_channels
-from yolo_tf.pruning.channels import removed_channels, unread_channels, without_channels
-from yolo_tf.pruning.magnitude import zero_smallest_weights
+from yolo_tf.surgery.pruning.channel_flow import follow_channels
+from yolo_tf.surgery.pruning.channels import removed_channels, unread_channels, without_channels
+from yolo_tf.surgery.pruning.magnitude import zero_smallest_weights
 from yolo_tf.system.atomic import size_on_disk
 
 TOLERANCE = 1e-3  # largest difference of a raw prediction, over the largest prediction, that the order of sums explains
@@ -97,7 +98,7 @@ def _prune_channels(network, amount, image_size, path):
 
 def _prune_weights(network, amount, image_size, path):
     """Returns (the network itself with zeros, nothing to add)."""
-    zero_smallest_weights(network, amount)
+    zero_smallest_weights(kernels_of(network), amount)
     return network, {}
 
 

@@ -12,8 +12,8 @@ import tensorflow_alone
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.tools import saved_model_cli
 
-from yolo_tf.serving.files import BATCH_SIZES
-from yolo_tf.serving.warmup import WARMUP_FILE
+from yolo_tf.export.serving.files import BATCH_SIZES
+from yolo_tf.export.serving.warmup import WARMUP_FILE
 
 pytestmark = pytest.mark.slow
 SIGNATURES = ("candidates", "image_bytes", "serving_default")

@@ -10,8 +10,8 @@ from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones.repvgg import build_repvgg
 from yolo_tf.models.network import build_network
 from yolo_tf.models.reports.cost import count_macs
-from yolo_tf.pruning.channel_flow import follow_channels
-from yolo_tf.pruning.channels import kept_count, removed_channels, without_channels
+from yolo_tf.surgery.pruning.channel_flow import follow_channels
+from yolo_tf.surgery.pruning.channels import kept_count, removed_channels, without_channels
 from yolo_tf.surgery.reparameterize import deploy_form
 
 AMOUNT = 0.4

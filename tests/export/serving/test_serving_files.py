@@ -12,7 +12,7 @@ from config_protos import BatchingParameters, MonitoringConfig
 from google.protobuf import text_format
 from places import ROOT
 
-from yolo_tf.serving.files import BATCH_SIZES, FLAGS, SERVER_VERSION, serving_files
+from yolo_tf.export.serving.files import BATCH_SIZES, FLAGS, SERVER_VERSION, serving_files
 
 # of tensorflow_model_server --help, those that a bundle uses
 KNOWN_FLAGS = {
