@@ -201,7 +201,7 @@ def settings_of(arguments):
         "train.learning_rate=0.0005",
         "train.momentum=0.9",
         "train.warmup_epochs=0.0",
-        "train.tensorboard=false",
+        "run.tensorboard=false",
     ]
 
 

@@ -59,9 +59,8 @@ def make_trainer(config, way):
     keras.config.set_dtype_policy(way.precision)
     network = build_network(config.model, num_classes=NUM_CLASSES, anchors=anchors)
     keras.config.set_dtype_policy("float32")
-    train = dataclasses.replace(config.train, precision=way.precision)
     trainer = DetectorTrainer(network, anchors, fused_batch_norm=way.fused)
-    optimizer = build_optimizer(train, network, steps_per_epoch=10)
+    optimizer = build_optimizer(config.train, network, steps_per_epoch=10)
     trainer.compile(optimizer=optimizer, jit_compile=way.xla, run_eagerly=way.eager)
     return trainer
 

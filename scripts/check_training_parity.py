@@ -39,10 +39,10 @@ from yolo_tf.inference.detector import network_candidates  # noqa: E402
 from yolo_tf.training.prepare import set_up  # noqa: E402
 
 PARTS = ("box", "objectness", "class")
-WRITTEN_FOR = {"train.optimizer": "sgd", "train.schedule": "linear", "train.precision": "float32", "loss.iou": "ciou"}
+WRITTEN_FOR = {"train.optimizer": "sgd", "train.schedule": "linear", "hardware.precision": "float32", "loss.iou": "ciou"}
 WRITTEN_FOR |= {"loss.shared_anchor": "last", "loss.label_smoothing": 0.0, "loss.focal_gamma": 0.0, "augment.multi_scale": ()}
 WRITTEN_FOR |= {"loss.objectness_positive_weight": 1.0, "loss.class_positive_weight": 1.0, "loss.classification_per_class": True}
-WRITTEN_FOR |= {"train.freeze": (), "train.layer_decay": 1.0, "train.backbone_learning_rate_multiplier": 1.0}
+WRITTEN_FOR |= {"transfer.freeze": (), "transfer.layer_decay": 1.0, "transfer.backbone_learning_rate_multiplier": 1.0}
 
 
 class TorchNetwork(torch.nn.Module):

@@ -34,7 +34,8 @@ import numpy as np
 DATA = "format: shapes\npath: shapes\ntrain: 23\nval: 5\ntest: 2\nimage_size: 96\nmax_objects: 3\n"
 CONFIG = """data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
 model: {name: tiny, backbone: csp_darknet, depth: 0.33, width: 0.125}
-train: {epochs: 3, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0, checkpoint_every_steps: 2}
+train: {epochs: 3, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0}
+run: {checkpoint_every_steps: 2}
 augment: {close_mosaic: 1, mixup: 0.5}
 """
 MEASURED = {"seconds", "seconds_per_epoch", "images_per_second", "run"}  # what no two runs share

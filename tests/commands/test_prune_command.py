@@ -59,7 +59,7 @@ def test_magnitude_keeps_the_structure(model, tmp_path, capsys):
         left, right = one.numpy(), other.numpy()
         np.testing.assert_array_equal(right[right != 0], left[right != 0])
     assert read_spec(out) == read_spec(model)
-    assert "train.keep_zeros=true" in said and "do not skip" in said
+    assert "compress.keep_zeros=true" in said and "do not skip" in said
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 import pytest
 from places import ROOT
 
-from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config
+from yolo_tf.config import AUGMENT_LEVELS, MOVED, SECTIONS, Config
 from yolo_tf.config.reader import HYP_NAMES, options_table, read_config, write_config
 from yolo_tf.config.recipes import RECIPES, recipe_for
 from yolo_tf.errors import InputError
@@ -23,11 +23,11 @@ def test_no_file_gives_the_defaults():
 
 def test_file_then_overrides(tmp_path):
     path = write(tmp_path / "a.yaml", "train: {epochs: 7, learning_rate: 1}\ndata: {image_size: [96, 160], classes: [a, b]}\n")
-    config = read_config(path, ["train.epochs=3", "augment.photometric={Grayscale: 0.5}", "train.xla=true"])
+    config = read_config(path, ["train.epochs=3", "augment.photometric={Grayscale: 0.5}", "hardware.xla=true"])
     assert config.train.epochs == 3
     assert config.train.learning_rate == 1.0 and isinstance(config.train.learning_rate, float)
     assert config.data.image_size == (96, 160) and config.data.classes == ("a", "b")
-    assert config.augment.photometric == {"Grayscale": 0.5} and config.train.xla == "true"
+    assert config.augment.photometric == {"Grayscale": 0.5} and config.hardware.xla == "true"
     assert read_config(None, ["data.image_size=64"]).data.image_size == (64, 64)
     assert read_config(None, ["detect.class_ids=[5, 0]"]).detect.class_ids == (5, 0)
 
@@ -81,7 +81,7 @@ def test_every_hyp_name_points_to_an_option():
         ("train.epochs=2.5", "config.train.epochs: expected int, got 2.5 (float)"),
         ("train.epochs=true", "config.train.epochs: expected int, got True (bool)"),
         ("train.epochs=0", "config.train.epochs: expected a whole number above 0, got 0"),
-        ("train.xla=tru", "config.train.xla: got 'tru'. Did you mean 'true'?"),
+        ("hardware.xla=tru", "config.hardware.xla: got 'tru'. Did you mean 'true'?"),
         ("train.optimizer=adam", "Did you mean 'adamw'?"),
         ("train.momentum=1.5", "expected 0 <= momentum < 1, got 1.5"),
         ("train.learning_rate=0.0", "expected a number above 0"),
@@ -172,18 +172,18 @@ def test_the_recipes_are_the_levels(tmp_path, level):
 
 
 def test_one_name_needs_no_brackets():
-    assert read_config(None, ["train.freeze=backbone"]).train.freeze == ("backbone",)
-    assert read_config(None, ["train.freeze=[stage1, stage2]"]).train.freeze == ("stage1", "stage2")
-    assert read_config(None, ["train.freeze=none"]).train.freeze == ()
+    assert read_config(None, ["transfer.freeze=backbone"]).transfer.freeze == ("backbone",)
+    assert read_config(None, ["transfer.freeze=[stage1, stage2]"]).transfer.freeze == ("stage1", "stage2")
+    assert read_config(None, ["transfer.freeze=none"]).transfer.freeze == ()
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.freeze_epochs=3", "got 3, but train.freeze names no part. Set both or neither"),
-        ("train.freeze_epochs=-1", "expected 0 or more, got -1"),
-        ("train.layer_decay=1.5", "expected 0 < layer_decay <= 1, got 1.5"),
-        ("train.backbone_learning_rate_multiplier=0.0", "expected a number above 0, got 0.0"),
+        ("transfer.freeze_epochs=3", "got 3, but transfer.freeze names no part. Set both or neither"),
+        ("transfer.freeze_epochs=-1", "expected 0 or more, got -1"),
+        ("transfer.layer_decay=1.5", "expected 0 < layer_decay <= 1, got 1.5"),
+        ("transfer.backbone_learning_rate_multiplier=0.0", "expected a number above 0, got 0.0"),
     ],
 )
 def test_unusable_transfer_controls(override, message):
@@ -220,3 +220,13 @@ def test_a_number_or_a_word():
     assert read_config(None, ["train.batch_size=24"]).train.batch_size == 24
     with pytest.raises(InputError, match="config.train.batch_size: expected int, got 'automatic'"):
         read_config(None, ["train.batch_size=automatic"])
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_an_option_that_has_moved_is_answered_with_its_new_place(tmp_path, old, new):
+    section, key = new.split(".")
+    assert old == f"train.{key}" and key in {field.name for field in dataclasses.fields(SECTIONS[section])}
+    (tmp_path / "old.yaml").write_text(f"train: {{{key}: 1}}")
+    for given in ({"path": tmp_path / "old.yaml"}, {"overrides": [f"{old}=1"]}):
+        with pytest.raises(InputError, match=f"config.{old}: has moved to {new}. .* --migrate FILE"):
+            read_config(**given)

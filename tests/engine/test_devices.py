@@ -95,7 +95,7 @@ def test_workers_meet_whoever_comes_first():
 def test_a_worker_that_never_comes_is_named():
     here, there = free_ports(2)
     cluster = Cluster(addresses=(f"127.0.0.1:{here}", f"127.0.0.1:{there}"), index=0)
-    with pytest.raises(InputError, match=rf"no answer from 127.0.0.1:{there} within 0.5 s.*raise train.worker_timeout"):
+    with pytest.raises(InputError, match=rf"no answer from 127.0.0.1:{there} within 0.5 s.*raise hardware.worker_timeout"):
         meet_workers(cluster, 0.5)
 
 
@@ -150,8 +150,8 @@ def test_xla_is_for_gpus_unless_told_and_never_with_synchronized_batch_norm(monk
     assert [use_xla(choice) for choice in ("auto", "true", "false")] == [True, True, False]
     assert not capsys.readouterr().out
     assert use_xla("auto", sync_batch_norm=True) is False
-    assert "XLA is off: train.sync_batch_norm" in capsys.readouterr().out
-    with pytest.raises(InputError, match="config.train.xla: true cannot go with train.sync_batch_norm.*Set train.xla=auto"):
+    assert "XLA is off: hardware.sync_batch_norm" in capsys.readouterr().out
+    with pytest.raises(InputError, match="hardware.xla: true cannot go with hardware.sync_batch_norm.*Set hardware.xla=auto"):
         use_xla("true", sync_batch_norm=True)
 
 

@@ -125,7 +125,8 @@ def test_xla_on_each_of_two_devices_equals_no_xla(tmp_path, workers):
 
 CONFIG = """data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
 model: {name: small, width: 0.05, depth: 0.33}
-train: {epochs: 2, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0, sync_batch_norm: true, learning_rate: 0.001}
+train: {epochs: 2, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0, learning_rate: 0.001}
+hardware: {sync_batch_norm: true}
 """
 SHAPES = "format: shapes\npath: shapes\ntrain: 10\nval: 5\ntest: 2\nimage_size: 96\nmax_objects: 3\n"
 

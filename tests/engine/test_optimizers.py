@@ -198,7 +198,7 @@ def test_zeros_of_kernels_are_kept_and_have_no_part_in_the_norm(optimizer_class,
         next(variable for variable in variables if variable.path.endswith("bias")).assign([0.0, 0.1, 0.2])
         index = [variable is kernel for variable in variables].index(True)
         masked = [[*step[:index], step[index] * (keep_zeros | ~hole), *step[index + 1 :]] for step in gradients]
-        optimizer = optimizer_class(0.01, train=TrainConfig(keep_zeros=keep_zeros, **options))
+        optimizer = optimizer_class(0.01, train=TrainConfig(**options), keep_zeros=keep_zeros)
         optimizer.build(variables)
         run(optimizer, variables, masked)
         for _ in range(2):  # weights, then averages

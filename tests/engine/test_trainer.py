@@ -143,7 +143,7 @@ def test_half_precision_trains_to_finite_float32_losses(tiny_network, tiny_ancho
         network = tiny_network()
     finally:
         keras.config.set_dtype_policy("float32")
-    trainer = make_trainer(network, tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=8, precision=policy))
+    trainer = make_trainer(network, tiny_anchors, TrainConfig(batch_size=4, nominal_batch_size=8))
     history = trainer.fit(make_batches(random_targets, 6), shuffle=False, verbose=0).history
     assert np.isfinite(history["loss"][0])
     assert all(output.dtype == tf.float32 for output in trainer(tf.zeros([1, 64, 96, 3])))

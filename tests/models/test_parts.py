@@ -51,7 +51,7 @@ def test_nothing_is_frozen_by_default(network):
 
 
 def test_unusable_freezing(network):
-    with pytest.raises(InputError, match="config.train.freeze: unknown part 'backbon'. Did you mean 'backbone'"):
+    with pytest.raises(InputError, match="config.transfer.freeze: unknown part 'backbon'. Did you mean 'backbone'"):
         frozen_layers(network, ("backbon",))
     with pytest.raises(InputError, match="leaves nothing to train. Expected fewer parts"):
         frozen_layers(network, ("backbone", "neck", "head"))

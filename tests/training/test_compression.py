@@ -21,7 +21,8 @@ from yolo_tf.training.prepare import set_up
 CLASSES = ("circle", "square", "triangle", "star", "cross")  # of the shapes
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"
 CONFIG = """data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
-train: {epochs: 2, batch_size: 4, nominal_batch_size: 4, warmup_epochs: 0.0, learning_rate: 0.01, tensorboard: false}
+train: {epochs: 2, batch_size: 4, nominal_batch_size: 4, warmup_epochs: 0.0, learning_rate: 0.01}
+run: {tensorboard: false}
 augment: {close_mosaic: 0}
 """
 
@@ -41,7 +42,7 @@ def project(tiny_network, tmp_path_factory):
 
 def train_arguments(root, run):
     argv = ["train", "--config", str(root / "config.yaml"), "--run", str(root / run), f"model.network={root / 'own.keras'}"]
-    return [*argv, "train.quantize_aware=true", f"train.teacher={root / 'teacher.keras'}", "train.distillation=0.5"]
+    return [*argv, "compress.quantize_aware=true", f"compress.teacher={root / 'teacher.keras'}", "compress.distillation=0.5"]
 
 
 def open_network(path):
@@ -92,24 +93,23 @@ def test_a_run_begins_with_the_answers_of_the_file_and_evaluates_them_rounded(pr
 
 def test_a_teacher_gives_its_answers_with_its_batch_norms_folded(project):
     config = read_config(project / "run" / "config.yaml")
-    teacher = read_teacher(config.train, read_spec(project / "own.keras"))
+    teacher = read_teacher(config.compress, read_spec(project / "own.keras"), precision="float32")
     images = tf.random.stateless_uniform([1, 96, 64, 3], (1, 2), 0, 255)
     for ours, theirs in zip(teacher(images, training=False), open_network(project / "teacher.keras")(images), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
     assert not teacher.trainable_variables
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in teacher.layers)
-    train = dataclasses.replace(config.train, precision="mixed_bfloat16", quantize_aware=False)
-    half = read_teacher(train, read_spec(project / "own.keras"))
+    half = read_teacher(config.compress, read_spec(project / "own.keras"), precision="mixed_bfloat16")
     assert half.get_layer("head_p4").compute_dtype == "bfloat16"
 
 
 def test_a_teacher_of_other_anchors_is_refused_with_the_anchors_to_take(project):
-    train = read_config(project / "run" / "config.yaml").train
+    compress = read_config(project / "run" / "config.yaml").compress
     spec = dataclasses.replace(
         read_spec(project / "own.keras"), anchor_sizes=anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) + 6).sizes.tolist()
     )
     with pytest.raises(InputError, match=r"has other anchors .* Set 'model.anchors=\[\[\[10.0,13.0\],\[16.0,30.0\],") as caught:
-        read_teacher(train, spec)
+        read_teacher(compress, spec, precision="float32")
     override = str(caught.value).split("'")[1]
     assert read_config(None, [override]).model.anchors[0][0] == (10.0, 13.0), "the line can be copied"
 
@@ -117,12 +117,12 @@ def test_a_teacher_of_other_anchors_is_refused_with_the_anchors_to_take(project)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train.teacher=nowhere.keras"], "nowhere.keras: no such file. Expected a .keras file. Check config.train.teacher"),
-        (["train.teacher={root}/teacher.keras", "data.classes=[star]"], "teacher.keras: finds the classes ['circle', 'square'"),
-        (["train.distillation=0.5"], "config.train.distillation: got 0.5, but train.teacher names no file. Set both or neither"),
-        (["train.teacher={root}/teacher.keras", "train.distillation=-1"], "config.train.distillation: expected 0 or more"),
-        (["train.quantize_aware=true"], "there is no trained network to fine-tune. Expected one. Add model.network=best.keras"),
-        (["train.quantize_aware=true", "train.precision=mixed_bfloat16"], "does not go with train.precision=mixed_bfloat16"),
+        (["compress.teacher=nowhere.keras"], "nowhere.keras: no such file. Expected a .keras file. Check config.compress"),
+        (["compress.teacher={root}/teacher.keras", "data.classes=[star]"], "teacher.keras: finds the classes ['circle'"),
+        (["compress.distillation=0.5"], "distillation: got 0.5, but compress.teacher names no file. Set both or neither"),
+        (["compress.teacher={root}/teacher.keras", "compress.distillation=-1"], "distillation: expected 0 or more"),
+        (["compress.quantize_aware=true"], "is no trained network to fine-tune. Expected one. Add model.network=best.keras"),
+        (["compress.quantize_aware=true", "hardware.precision=mixed_bfloat16"], "go with hardware.precision=mixed_bfloat16"),
     ],
 )
 def test_what_cannot_work_is_one_line(project, capsys, arguments, message):
@@ -136,5 +136,5 @@ def test_what_cannot_work_is_one_line(project, capsys, arguments, message):
 def test_rounding_on_several_devices_is_refused(project):
     config = read_config(project / "run" / "config.yaml")
     check_quantize_aware(config, 1)
-    with pytest.raises(InputError, match="config.train.quantize_aware: got 2 devices, .* Use train.devices=one"):
+    with pytest.raises(InputError, match="config.compress.quantize_aware: got 2 devices, .* Use hardware.devices=one"):
         check_quantize_aware(config, 2)

@@ -1,4 +1,4 @@
-"""`train.keep_zeros`: what was pruned stays pruned through steps, averages, files and a resumed run."""
+"""`compress.keep_zeros`: what was pruned stays pruned through steps, averages, files and a resumed run."""
 
 import os
 import signal
@@ -23,7 +23,8 @@ from yolo_tf.training.checkpoint import RunState, load_checkpoint, save_checkpoi
 CONFIG = """# a test
 data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
 model: {name: small, width: 0.05, depth: 0.33}
-train: {epochs: 2, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0, seed: 3, tensorboard: false}
+train: {epochs: 2, batch_size: 4, nominal_batch_size: 8, warmup_epochs: 0.0, seed: 3}
+run: {tensorboard: false}
 augment: {close_mosaic: 0}
 """
 SHAPES = "format: shapes\npath: shapes\ntrain: 10\nval: 5\ntest: 2\nimage_size: 96\nmax_objects: 3\n"
@@ -59,7 +60,7 @@ def places_of(network):
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_zeros_stay_through_epochs_a_checkpoint_and_more_epochs(tmp_path, tiny_network, tiny_anchors, random_targets, optimizer):
     """One epoch, a checkpoint, another process's network of other weights and zeros, a second epoch: weights and averages."""
-    train = TrainConfig(batch_size=4, nominal_batch_size=8, warmup_epochs=0.0, optimizer=optimizer, keep_zeros=True)
+    train = TrainConfig(batch_size=4, nominal_batch_size=8, warmup_epochs=0.0, optimizer=optimizer)
     images = tf.random.stateless_uniform([4, 64, 96, 3], [1, 2], 0, 255)
     targets = random_targets([2, 3, 1, 4], image_size=(64, 96), num_classes=6)
     batches = tf.data.Dataset.from_tensors((images, targets)).repeat()
@@ -68,7 +69,7 @@ def test_zeros_stay_through_epochs_a_checkpoint_and_more_epochs(tmp_path, tiny_n
         network = tiny_network(seed=seed)
         zero_smallest_weights(kernels_of(network), amount)
         trainer = DetectorTrainer(network, tiny_anchors)
-        trainer.compile(optimizer=build_optimizer(train, network, steps_per_epoch=4))
+        trainer.compile(optimizer=build_optimizer(train, network, steps_per_epoch=4, keep_zeros=True))
         return trainer
 
     first, second = trainer_of(0.6, 0), trainer_of(0.3, 1)
@@ -96,11 +97,11 @@ def test_sparsity_after_two_epochs_and_after_a_resumed_run(project, monkeypatch,
         if (self.epoch, batch) == (1, 1):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    assert train_sparse(project, "whole", "train.keep_zeros=true") == 0
+    assert train_sparse(project, "whole", "compress.keep_zeros=true") == 0
     assert "keep_zeros: 60.00% of the kernel weights are zero and stay so" in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.setattr(KeepCheckpoints, "on_train_batch_begin", stop)
-        assert train_sparse(project, "parts", "train.keep_zeros=true") == 143
+        assert train_sparse(project, "parts", "compress.keep_zeros=true") == 143
     assert cli.main(["train", "--resume", "--run", str(project / "parts")]) == 0
     before = keras.models.load_model(project / "sparse.keras", compile=False)
     for run in ("whole", "parts"):
@@ -121,8 +122,8 @@ def test_without_it_the_zeros_are_gone(project):
 
 
 def test_nothing_to_keep_is_one_line(project, capsys):
-    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(project / "new"), "train.keep_zeros=true"]
+    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(project / "new"), "compress.keep_zeros=true"]
     assert cli.main(argv) == 2
     err = capsys.readouterr().err
-    assert "config.train.keep_zeros: true, but no kernel weight of the network is zero" in err and err.count("\n") == 1
+    assert "config.compress.keep_zeros: true, but no kernel weight of the network is zero" in err and err.count("\n") == 1
     assert not (project / "new").exists()

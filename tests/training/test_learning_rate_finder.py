@@ -81,7 +81,7 @@ def test_the_command_writes_a_curve_and_a_suggestion(tmp_path, capsys):
     (tmp_path / "shapes.yaml").write_text("format: shapes\npath: shapes\ntrain: 12\nval: 3\nimage_size: 96\nmax_objects: 3\n")
     (tmp_path / "config.yaml").write_text(
         "data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}\nmodel: {width: 0.125}\n"
-        "train: {batch_size: 4, nominal_batch_size: 8, precision: float32}\n"
+        "train: {batch_size: 4, nominal_batch_size: 8}\n"
     )
     argv = ["find-lr", "--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "lr"), "--steps", "30"]
     assert cli.main([*argv, "--json", str(tmp_path / "r.json")]) == 0

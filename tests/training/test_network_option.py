@@ -25,7 +25,8 @@ from yolo_tf.training.start import start_anchors, start_network, state_anchors
 
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"
 CONFIG = """data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
-train: {epochs: 2, batch_size: 4, nominal_batch_size: 4, warmup_epochs: 0.0, learning_rate: 0.02, tensorboard: false}
+train: {epochs: 2, batch_size: 4, nominal_batch_size: 4, warmup_epochs: 0.0, learning_rate: 0.02}
+run: {tensorboard: false}
 augment: {close_mosaic: 0}
 """
 CLASSES = ("circle", "square", "triangle", "star", "cross")  # of the shapes
@@ -109,7 +110,7 @@ def test_half_precision_computes_on_the_same_weights(project):
             ["model.network={root}/own.keras", "model.width=0.5", "model.neck=fpn", "model.weights=a.keras"],
             "config.model.network: the file says what the network is, but model.neck, model.width, model.weights say something",
         ),
-        (["model.network={root}/own.keras", "train.freeze=adapters"], "no layer of the network belongs to 'adapters'"),
+        (["model.network={root}/own.keras", "transfer.freeze=adapters"], "no layer of the network belongs to 'adapters'"),
         (["model.network={root}/one_size.keras"], "one_size.keras: takes [(None, 64, 64, 3)] and gives"),
         (["model.network={root}/no_detector.keras"], "no_detector.keras: carries no readable detector.json"),
     ],
@@ -138,7 +139,7 @@ def test_layers_without_names_by_part_train_but_have_no_stages(tiny_network, tmp
     swap = swap_report(network, report)
     assert swap["pixel_scaling"] is None and "pixels: scaled as the network's own layers do" in format_swap_report(swap)
 
-    with pytest.raises(InputError, match="config.train.freeze: the layers of tiny do not say which are the backbone. Expected"):
+    with pytest.raises(InputError, match="transfer.freeze: the layers of tiny do not say which are the backbone. Expected"):
         frozen_layers(network, ("stage2",))
     with pytest.raises(InputError, match="backbone_learning_rate_multiplier and layer_decay: .* Leave the option out"):
         learning_rate_factors(network, backbone=0.1, layer_decay=1.0)

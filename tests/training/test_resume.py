@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import Config, DataConfig, ModelConfig, TrainConfig
+from yolo_tf.config import Config, DataConfig, ModelConfig, RunConfig, TrainConfig
 from yolo_tf.config.reader import write_config
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
@@ -35,8 +35,9 @@ def began(tmp_path):
 
 def test_what_a_run_chose_at_its_start_stays_and_places_may_change(began):
     run, anchors = began
-    train = TrainConfig(epochs=7, batch_size="auto", tensorboard=False, patience=3)
-    config = resumed_config(run, Config(train=train, data=DataConfig(path="/b", workers=3)))
+    train = TrainConfig(epochs=7, batch_size="auto")
+    keeping = RunConfig(tensorboard=False, patience=3)
+    config = resumed_config(run, Config(train=train, run=keeping, data=DataConfig(path="/b", workers=3)))
     assert config.train == dataclasses.replace(train, batch_size=6)
     assert config.model.anchors == anchors and config.data.path == "/b" and config.data.workers == 3
 
@@ -89,7 +90,7 @@ def make_run(tiny_network, tiny_anchors, tmp_path):
             run.root.mkdir(exist_ok=True)
             np.save(path.with_suffix(".npy"), np.concatenate([weight.numpy().ravel() for weight in network.weights]))
 
-        evaluation = EvaluateAveraged(optimizer, evaluate=evaluate, train=TRAIN, best=state.best)
+        evaluation = EvaluateAveraged(optimizer, evaluate=evaluate, epochs=TRAIN.epochs, options=RunConfig(), best=state.best)
         rows = read_history(run.history, before_epoch=state.epoch + 1)
         recording = RecordRun(run, optimizer, rows=rows, plot=len, tensorboard=False, seconds=state.seconds)
         checkpoints = KeepCheckpoints(

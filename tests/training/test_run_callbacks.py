@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolo_tf.config import TrainConfig
+from yolo_tf.config import RunConfig
 from yolo_tf.errors import InputError
 from yolo_tf.training.callbacks import EvaluateAveraged, StopOnNonFiniteLoss, fitness
 from yolo_tf.training.checkpoint import RunState
@@ -21,7 +21,7 @@ class Model:
     stop_training = False
 
 
-def make_evaluation(scores, **options):
+def make_evaluation(scores, epochs=9, **options):
     """Returns an EvaluateAveraged whose evaluations give these figures, one after the other."""
     scores, optimizer = iter(scores), Optimizer()
 
@@ -30,7 +30,7 @@ def make_evaluation(scores, **options):
         return dict.fromkeys(("AP", "AP50", "precision", "recall"), next(scores))
 
     best = {"fitness": -1.0, "epoch": 0}
-    callback = EvaluateAveraged(optimizer, evaluate=evaluate, train=TrainConfig(**options), best=best)
+    callback = EvaluateAveraged(optimizer, evaluate=evaluate, epochs=epochs, options=RunConfig(**options), best=best)
     callback.set_model(Model())
     return callback
 

@@ -177,9 +177,9 @@ def test_a_frozen_backbone_rests_and_then_learns(project, capsys):
     """Two epochs with the backbone frozen in the first: its weights and statistics change in the second only."""
     start = RunDirectory(project / "run").best
     argv = ["train", "--config", str(project / "config.yaml"), f"model.weights={start}", "train.learning_rate=0.05"]
-    argv += ["train.freeze=backbone", "train.ema_decay=0.0"]
+    argv += ["transfer.freeze=backbone", "train.ema_decay=0.0"]
     weights = {}
-    for name, more in (("frozen", ["train.epochs=1"]), ("freed", ["train.freeze_epochs=1"])):
+    for name, more in (("frozen", ["train.epochs=1"]), ("freed", ["transfer.freeze_epochs=1"])):
         assert cli.main([*argv, "--run", str(project / name), *more]) == 0
         weights[name] = open_detector(RunDirectory(project / name).last).network
     before = open_detector(start).network
@@ -242,7 +242,7 @@ def test_a_truncated_image_stops_the_run_before_its_first_epoch(project, capsys)
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_run_with_a_picture_of_its_batch(project, capsys):
     run = RunDirectory(project / "diverging")
-    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(run.root), "train.checkpoint_every_steps=1"]
+    argv = ["train", "--config", str(project / "config.yaml"), "--run", str(run.root), "run.checkpoint_every_steps=1"]
     assert cli.main([*argv, "train.learning_rate=1.0e+18", "train.clip_norm=0.0"]) == 2
     err = capsys.readouterr().err
     assert "epoch 1, step 3: the loss is not finite" in err, "the first update is after the second batch of 4: nominal 8"

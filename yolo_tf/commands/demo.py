@@ -15,7 +15,7 @@ OVERRIDES = (
     "train.schedule=one_cycle",
     "train.warmup_epochs=0.0",
     "train.ema_ramp=200.0",
-    "train.evaluate_every=4",
+    "run.evaluate_every=4",
     "augment.mosaic=0.25",
     "augment.scale=0.3",
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 # what docs/compression.md was measured with: after the loss of whole channels a network has to learn again, at the full rate
 FINE_TUNING = {
     "channels": "train.epochs=20",
-    "magnitude": "train.keep_zeros=true train.epochs=10 train.learning_rate=0.005",
+    "magnitude": "compress.keep_zeros=true train.epochs=10 train.learning_rate=0.005",
 }
 
 

@@ -1,8 +1,7 @@
 """Every option, its default and its meaning. Two levels: `section.key`.
 
-The reader, `show config` and the table in docs/config.md are generated from these dataclasses. The
-names are YOLOv5's where YOLOv5 has one that says what it is; `config_reader.HYP_NAMES` translates the
-rest.
+The reader, `show config` and the table in docs/config.md are generated from these dataclasses. The names are YOLOv5's
+where YOLOv5 has one that says what it is; `config.hyp` translates the rest.
 """
 
 from __future__ import annotations
@@ -11,11 +10,14 @@ import dataclasses
 
 from yolo_tf.config.data import AUGMENT_LEVELS, AugmentConfig, DataConfig
 from yolo_tf.config.detect import EVALUATION_DETECT, DetectConfig
+from yolo_tf.config.fields import require
+from yolo_tf.config.hardware import HardwareConfig, RunConfig
+from yolo_tf.config.loss import LossConfig
 from yolo_tf.config.model import ModelConfig
-from yolo_tf.config.train import LossConfig, TrainConfig
+from yolo_tf.config.train import CompressConfig, TrainConfig, TransferConfig
 
-__all__ = ["AUGMENT_LEVELS", "EVALUATION_DETECT", "SECTIONS", "AugmentConfig", "Config", "DataConfig", "DetectConfig"]
-__all__ += ["LossConfig", "ModelConfig", "TrainConfig"]
+__all__ = ["AUGMENT_LEVELS", "EVALUATION_DETECT", "MOVED", "SECTIONS", "AugmentConfig", "CompressConfig", "Config", "DataConfig"]
+__all__ += ["DetectConfig", "HardwareConfig", "LossConfig", "ModelConfig", "RunConfig", "TrainConfig", "TransferConfig"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,12 +29,26 @@ class Config:
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
+    transfer: TransferConfig = TransferConfig()
+    compress: CompressConfig = CompressConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    run: RunConfig = RunConfig()
     detect: DetectConfig = DetectConfig()
 
+    def __post_init__(self):
+        precision = self.hardware.precision
+        require(
+            not self.compress.quantize_aware or precision == "float32",
+            f"config.compress.quantize_aware: does not go with hardware.precision={precision}: int8 is rounded in float32."
+            " Expected float32. Leave the precision out.",
+        )
 
-SECTIONS = {
-    field.name: cls
-    for field, cls in zip(
-        dataclasses.fields(Config), (DataConfig, AugmentConfig, ModelConfig, LossConfig, TrainConfig, DetectConfig), strict=True
-    )
+
+# options that stood in the section `train` of version 0.1.0 -> where they stand
+MOVED = {
+    f"train.{field.name}": f"{section}.{field.name}"
+    for section in ("transfer", "compress", "hardware", "run")
+    for field in dataclasses.fields(getattr(Config, section))
 }
+# name of a section -> its dataclass
+SECTIONS = {field.name: type(getattr(Config(), field.name)) for field in dataclasses.fields(Config)}

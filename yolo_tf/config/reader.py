@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from yolo_tf.config import AUGMENT_LEVELS, SECTIONS, Config, ModelConfig
+from yolo_tf.config import AUGMENT_LEVELS, MOVED, SECTIONS, Config, ModelConfig
 from yolo_tf.config.recipes import recipe_for
 from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.atomic import write_text
@@ -42,7 +42,7 @@ HYP_NAMES = {
 # iou_t is read but used nowhere in YOLOv5 v6/v7, so any value is neutral.
 HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0}
 PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.network", "model.backbone_file"}
-PATH_KEYS |= {"model.backbone_weights", "train.teacher"}
+PATH_KEYS |= {"model.backbone_weights", "compress.teacher"}
 NO_PATHS = {"", "none", "imagenet"}  # values of those keys that are words
 
 
@@ -151,6 +151,11 @@ def _build(values):
         section, key = dotted.split(".")
         look_up(SECTIONS, section, kind="config section")
         kinds = typing.get_type_hints(SECTIONS[section])
+        if dotted in MOVED:
+            raise InputError(
+                f"config.{dotted}: has moved to {MOVED[dotted]}. Expected it there. Rename it, or rewrite the whole file with"
+                " `yolo-tf show config --migrate FILE`."
+            )
         if key not in kinds:
             raise InputError(
                 f"config.{section}: unknown key '{key}'.{did_you_mean(key, kinds)} Known keys: {', '.join(sorted(kinds))}."

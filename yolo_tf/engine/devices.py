@@ -95,7 +95,7 @@ def meet_workers(cluster, timeout):
             if missing and time.monotonic() > deadline:
                 raise InputError(
                     f"TF_CONFIG: no answer from {', '.join(missing)} within {timeout:g} s. Expected every worker of the"
-                    " cluster to be started. Start it, check address and firewall, or raise train.worker_timeout."
+                    " cluster to be started. Start it, check address and firewall, or raise hardware.worker_timeout."
                 )
             if missing:
                 time.sleep(POLL_SECONDS)
@@ -161,12 +161,12 @@ def use_xla(choice, *, sync_batch_norm=False):
     """
     if choice == "true" and sync_batch_norm:
         raise InputError(
-            "config.train.xla: true cannot go with train.sync_batch_norm on several devices, whose forward pass asks the"
-            " others. Expected one of the two. Set train.xla=auto or train.sync_batch_norm=false."
+            "config.hardware.xla: true cannot go with hardware.sync_batch_norm on several devices, whose forward pass asks the"
+            " others. Expected one of the two. Set hardware.xla=auto or hardware.sync_batch_norm=false."
         )
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if choice == "auto" and on_gpu and sync_batch_norm:
-        print("XLA is off: train.sync_batch_norm asks the other devices in the forward pass, which XLA cannot compile")
+        print("XLA is off: hardware.sync_batch_norm asks the other devices in the forward pass, which XLA cannot compile")
     return choice == "true" or (choice == "auto" and on_gpu and not sync_batch_norm)
 
 

@@ -14,19 +14,22 @@ import math
 import keras
 import tensorflow as tf
 
+from yolo_tf.config import TransferConfig
 from yolo_tf.engine.schedules import EpochDecay, warmup_steps
 from yolo_tf.models.parts import is_kernel, learning_rate_factors
 
 ADAM_BETA_2, ADAM_EPSILON = 0.999, 1e-8
 
 
-def build_optimizer(train, network, *, steps_per_epoch):
+def build_optimizer(train, network, *, steps_per_epoch, transfer=TransferConfig(), keep_zeros=False):
     """Builds the optimizer of a run, with state for every variable of `network`.
 
     Args:
         train: TrainConfig.
         network: built keras.Model, nothing frozen yet; the average covers its weights and its batch norm statistics.
         steps_per_epoch: batches in one epoch.
+        transfer: TransferConfig; uses the factors on learning rates.
+        keep_zeros: kernel weights that are zero stay zero.
 
     Returns:
         DetectorOptimizer.
@@ -39,10 +42,11 @@ def build_optimizer(train, network, *, steps_per_epoch):
         steps_per_epoch=steps_per_epoch,
     )
     optimizer_class = {"sgd": DetectorSGD, "adamw": DetectorAdamW}[train.optimizer]
-    optimizer = optimizer_class(schedule, train=train, warmup_steps=warmup_steps(train.warmup_epochs, steps_per_epoch))
+    steps = warmup_steps(train.warmup_epochs, steps_per_epoch)
+    optimizer = optimizer_class(schedule, train=train, warmup_steps=steps, keep_zeros=keep_zeros)
     optimizer.averaged = [v for v in network.non_trainable_variables if v.dtype == "float32" and "moving_" in v.path]
     optimizer.rate_factors = learning_rate_factors(
-        network, backbone=train.backbone_learning_rate_multiplier, layer_decay=train.layer_decay
+        network, backbone=transfer.backbone_learning_rate_multiplier, layer_decay=transfer.layer_decay
     )
     optimizer.build(network.trainable_variables)
     return optimizer
@@ -57,14 +61,16 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: float or schedule of the step, counted in batches.
-        train: TrainConfig; uses its batch sizes, momentum, decay, warm-up, clipping, EMA and keep_zeros.
+        train: TrainConfig; uses its batch sizes, momentum, decay, warm-up, clipping and EMA.
         warmup_steps: batches of warm-up; 0 = none.
+        keep_zeros: kernel weights that are zero stay zero.
     """
 
-    def __init__(self, learning_rate, *, train, warmup_steps=0, name="detector_optimizer"):
+    def __init__(self, learning_rate, *, train, warmup_steps=0, keep_zeros=False, name="detector_optimizer"):
         super().__init__(learning_rate=learning_rate, name=name)
         self.train = train
         self.warmup_steps = warmup_steps
+        self.keep_zeros = keep_zeros
         self.accumulation = max(round(train.nominal_batch_size / train.batch_size), 1)
         self.decay = train.weight_decay * train.batch_size * self.accumulation / train.nominal_batch_size
         self.rate_factors = {}  # variable path -> factor on its learning rate; 1 where absent
@@ -124,7 +130,7 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         self.pending.assign(0)
 
     def _update(self, gradients, variables, warmth):
-        if self.train.keep_zeros:
+        if self.keep_zeros:
             gradients = [
                 _zero_where_zero(gradient, variable) if is_kernel(variable) else gradient
                 for gradient, variable in zip(gradients, variables, strict=True)

@@ -67,14 +67,14 @@ def frozen_layers(network, freeze):
     for name in freeze:
         if name not in known:
             hint = did_you_mean(name, known)
-            raise InputError(f"config.train.freeze: unknown part '{name}'.{hint} Expected: {', '.join(known)}.")
+            raise InputError(f"config.transfer.freeze: unknown part '{name}'.{hint} Expected: {', '.join(known)}.")
         if name in PARTS and not any(layer.weights for layer in network.layers if part_of(layer) == name):
             raise InputError(
-                f"config.train.freeze: no layer of the network belongs to '{name}'. Expected a part that it has, by the names of"
-                f" its layers (neck_..., head_...; all others are the backbone). Leave {name} out."
+                f"config.transfer.freeze: no layer of the network belongs to '{name}'. Expected a part that it has, by the"
+                f" names of its layers (neck_..., head_...; all others are the backbone). Leave {name} out."
             )
     if set(freeze) & {"backbone", *STAGES}:
-        _check_named_by_part(network, "train.freeze")
+        _check_named_by_part(network, "transfer.freeze")
     stages = backbone_stages(network) if set(freeze) & set(STAGES) else {}
     frozen = [
         layer
@@ -82,7 +82,7 @@ def frozen_layers(network, freeze):
         if layer.weights and (part_of(layer) in freeze or f"stage{stages.get(layer.name)}" in freeze)
     ]
     if freeze and sum(len(layer.weights) for layer in frozen) == len(network.weights):
-        raise InputError(f"config.train.freeze: {list(freeze)} leaves nothing to train. Expected fewer parts. Remove one.")
+        raise InputError(f"config.transfer.freeze: {list(freeze)} leaves nothing to train. Expected fewer parts. Remove one.")
     return frozen
 
 
@@ -105,7 +105,7 @@ def learning_rate_factors(network, *, backbone, layer_decay):
     """
     if backbone == 1 and layer_decay == 1:
         return {}
-    _check_named_by_part(network, "train.backbone_learning_rate_multiplier and layer_decay")
+    _check_named_by_part(network, "transfer.backbone_learning_rate_multiplier and layer_decay")
     stages = backbone_stages(network)
     return {
         variable.path: backbone * layer_decay ** (len(STAGES) + 1 - stages[layer.name])

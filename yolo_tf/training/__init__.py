@@ -45,7 +45,7 @@ def train(config, root, *, resume=False, profile=False, callbacks=()):
             that is no number, too little memory or a full disk.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last step is written.
     """
-    strategy = choose_strategy(config.train.devices, worker_timeout=config.train.worker_timeout)
+    strategy = choose_strategy(config.hardware.devices, worker_timeout=config.hardware.worker_timeout)
     with chief_only(root, strategy) as own_root:
         run = RunDirectory(own_root.resolve()) if resume else new_run_directory(own_root)
         before = RunDirectory(root.resolve()) if resume else None
@@ -73,7 +73,8 @@ def _train(config, run, before, *, strategy, profile, callbacks):
     evaluation = EvaluateAveraged(
         setup.optimizer,
         evaluate=clock.timed("evaluation", _evaluator(setup, strategy, noted)),
-        train=train,
+        epochs=train.epochs,
+        options=config.run,
         best=state.best,
     )
     recording = RecordRun(
@@ -81,7 +82,7 @@ def _train(config, run, before, *, strategy, profile, callbacks):
         setup.optimizer,
         rows=rows,
         plot=lambda rows: plot_history(rows, run.plots / "history.png"),
-        tensorboard=train.tensorboard,
+        tensorboard=config.run.tensorboard,
         seconds=state.seconds,
     )
     write_network = clock.timed("network files", lambda path: save_network(setup.trainer.network, setup.spec, path))
@@ -91,7 +92,7 @@ def _train(config, run, before, *, strategy, profile, callbacks):
         recording,
         write_network=write_network,
         state=state,
-        every_steps=train.checkpoint_every_steps,
+        every_steps=config.run.checkpoint_every_steps,
         noted=noted,
     )
     if state.epoch and not state.step:
@@ -99,7 +100,7 @@ def _train(config, run, before, *, strategy, profile, callbacks):
     callbacks = [
         *callbacks,
         ReportFirstStep(),
-        Freeze(setup.frozen, epochs=train.freeze_epochs),
+        Freeze(setup.frozen, epochs=config.transfer.freeze_epochs),
         StopOnNonFiniteLoss(state, draw_batch=_batch_drawer(run, setup)),
         evaluation,
         recording,

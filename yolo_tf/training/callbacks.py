@@ -53,15 +53,17 @@ class EvaluateAveraged(keras.callbacks.Callback):
     Args:
         optimizer: DetectorOptimizer, whose averages are swapped in for the evaluation.
         evaluate: () -> dict of COCO numbers of the network as it is.
-        train: TrainConfig; uses `epochs`, `evaluate_every`, `patience`.
+        epochs: of the whole run.
+        options: RunConfig; uses `evaluate_every` and `patience`.
         best: {"fitness", "epoch"} so far, of a RunState.
     """
 
-    def __init__(self, optimizer, *, evaluate, train, best):
+    def __init__(self, optimizer, *, evaluate, epochs, options, best):
         super().__init__()
         self.optimizer = optimizer
         self.evaluate = evaluate
-        self.train = train
+        self.epochs = epochs
+        self.options = options
         self.best = best
 
     def on_epoch_end(self, epoch, logs=None):
@@ -74,17 +76,17 @@ class EvaluateAveraged(keras.callbacks.Callback):
         logs.update({name: metrics[name] or 0.0 for name in SHOWN_METRICS})
         if fitness(metrics) > self.best["fitness"]:
             self.best = {"fitness": fitness(metrics), "epoch": number}
-        if self.finished(number) and number < self.train.epochs:
-            print(f"\nNo better fitness since epoch {self.best['epoch']}: stopping (train.patience = {self.train.patience}).")
+        if self.finished(number) and number < self.epochs:
+            print(f"\nNo better fitness since epoch {self.best['epoch']}: stopping (run.patience = {self.options.patience}).")
             self.model.stop_training = True
 
     def finished(self, epoch):
         """Returns whether the run ends after so many epochs: all of them, or no better one within the patience."""
-        impatient = bool(self.train.patience) and epoch - self.best["epoch"] >= self.train.patience
-        return epoch >= self.train.epochs or (epoch > 0 and self._due(epoch) and impatient)
+        impatient = bool(self.options.patience) and epoch - self.best["epoch"] >= self.options.patience
+        return epoch >= self.epochs or (epoch > 0 and self._due(epoch) and impatient)
 
     def _due(self, epoch):
-        return epoch % self.train.evaluate_every == 0 or epoch == self.train.epochs
+        return epoch % self.options.evaluate_every == 0 or epoch == self.epochs
 
 
 @contextlib.contextmanager
@@ -255,5 +257,5 @@ class StopOnNonFiniteLoss(StepCallback):
         raise InputError(
             f"epoch {self.epoch + 1}, step {step + 1}: the loss is not finite ({parts}). Expected a number."
             f" Look at the images of this batch in {self.draw_batch(self.epoch, step)}; if they are right, start a new run with"
-            " a lower train.learning_rate or train.precision=float32. The last checkpoint is kept."
+            " a lower train.learning_rate or hardware.precision=float32. The last checkpoint is kept."
         )

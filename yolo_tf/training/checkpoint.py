@@ -56,7 +56,7 @@ def save_checkpoint(folder, trainer, state):
         if not np.isfinite(array).all():
             raise InputError(
                 f"epoch {state.epoch + bool(state.step)}: {variables[key].path} is not finite any more, so this step is not"
-                " kept. Expected numbers. Start a new run with a lower train.learning_rate or train.precision=float32."
+                " kept. Expected numbers. Start a new run with a lower train.learning_rate or hardware.precision=float32."
             )
     document = {"format": FORMAT, "yolo_tf": VERSION, **dataclasses.asdict(state)}
     with atomic_path(place) as temporary:

@@ -7,14 +7,15 @@ from yolo_tf.surgery.fold import copy_for, fold_batch_norm
 from yolo_tf.surgery.reparameterize import deploy_form
 
 
-def read_teacher(train, spec):
+def read_teacher(compress, spec, *, precision):
     """Reads the network whose answers a run learns; prints what it is.
 
     Batch norms are folded and branches merged: the same answers, sooner.
 
     Args:
-        train: TrainConfig.
+        compress: CompressConfig, with a teacher.
         spec: DetectorSpec of the network that learns.
+        precision: dtype policy of the run.
 
     Returns:
         keras.Model in the run's precision, with nothing that learns.
@@ -22,18 +23,21 @@ def read_teacher(train, spec):
     Raises:
         InputError: no such file, or a detector of other classes or anchors.
     """
-    teacher, theirs = read_detector_network(train.teacher, option="config.train.teacher", class_names=spec.class_names)
+    teacher, theirs = read_detector_network(compress.teacher, option="config.compress.teacher", class_names=spec.class_names)
     if (theirs.strides, _rounded(theirs)) != (spec.strides, _rounded(spec)):
         stated = str([[list(size) for size in level] for level in theirs.anchor_sizes]).replace(" ", "")
         raise InputError(
-            f"{train.teacher}: has other anchors than the network that is to learn from it. Expected the same, for what it says"
-            f" is in their terms. Set 'model.anchors={stated}'."
+            f"{compress.teacher}: has other anchors than the network that is to learn from it. Expected the same, for what it"
+            f" says is in their terms. Set 'model.anchors={stated}'."
         )
     teacher = fold_batch_norm(deploy_form(teacher))
-    if train.precision != "float32":
-        teacher = copy_for(teacher, train.precision)
+    if precision != "float32":
+        teacher = copy_for(teacher, precision)
     teacher.trainable = False
-    print(f"teacher: {theirs.name} in {train.teacher}, {teacher.count_params():,} weights; distillation {train.distillation:g}")
+    print(
+        f"teacher: {theirs.name} in {compress.teacher}, {teacher.count_params():,} weights;"
+        f" distillation {compress.distillation:g}"
+    )
     return teacher
 
 
@@ -47,17 +51,18 @@ def quantizable(network):
 
 
 def check_quantize_aware(config, replicas):
-    """Raises InputError where `train.quantize_aware` has nothing to start from, or several devices."""
-    if not config.train.quantize_aware:
+    """Raises InputError where `compress.quantize_aware` has nothing to start from, or several devices."""
+    if not config.compress.quantize_aware:
         return
     if not config.model.network:
         raise InputError(
-            "config.train.quantize_aware: there is no trained network to fine-tune. Expected one. Add model.network=best.keras."
+            "config.compress.quantize_aware: there is no trained network to fine-tune. Expected one. Add"
+            " model.network=best.keras."
         )
     if replicas > 1:
         raise InputError(
-            f"config.train.quantize_aware: got {replicas} devices, each of which would round by the range of its own share."
-            " Expected one. Use train.devices=one, without TF_CONFIG."
+            f"config.compress.quantize_aware: got {replicas} devices, each of which would round by the range of its own share."
+            " Expected one. Use hardware.devices=one, without TF_CONFIG."
         )
 
 
@@ -66,7 +71,7 @@ def state_kept_zeros(network):
     share = sparsity(network)["total"]
     if not share:
         raise InputError(
-            "config.train.keep_zeros: true, but no kernel weight of the network is zero. Expected a network that was pruned by"
+            "config.compress.keep_zeros: true, but no kernel weight of the network is zero. Expected a network that was pruned by"
             " magnitude. Name its file in the config, or leave keep_zeros out."
         )
     print(f"keep_zeros: {share:.2%} of the kernel weights are zero and stay so")

@@ -14,7 +14,6 @@ from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.models.reports.start import activation_megabytes
 from yolo_tf.structures import Targets
-from yolo_tf.surgery.fake_quantization import fake_quantized_view
 
 # Measured on a CPU as the growth of the process over training steps (YOLOv5n and s, 320 and 640 px, batches of 4 to 16):
 # about 350 MB whatever the batch (graphs, oneDNN's own copies), plus 0.9 to 1 times the outputs of all layers.
@@ -106,7 +105,7 @@ def largest_batch(fits, *, most):
     return batch_size // 2
 
 
-def step_probe(network, anchors, *, image_size, train, loss, compiled):
+def step_probe(network, anchors, *, image_size, train, loss, compiled, view=None):
     """Returns a function batch_size -> whether a training step on so many images, and an eighth more, fits the device.
 
     The steps train a copy of the network.
@@ -118,11 +117,12 @@ def step_probe(network, anchors, *, image_size, train, loss, compiled):
         train: TrainConfig; batch_size does not count.
         loss: LossConfig.
         compiled: run the step under XLA, as the run will.
+        view: network -> the model it is trained through; None = itself.
     """
     copy = keras.models.clone_model(network)
     trainer = DetectorTrainer(copy, anchors, loss=loss, fused_batch_norm=not compiled)
-    if train.quantize_aware:
-        trainer.train_through(fake_quantized_view(copy))
+    if view:
+        trainer.train_through(view(copy))
     options = dataclasses.replace(train, batch_size=1)  # so that gradients are summed, which needs memory too
     trainer.compile(optimizer=build_optimizer(options, copy, steps_per_epoch=1), jit_compile=compiled)
 

@@ -75,8 +75,8 @@ def set_up(config, strategy):
     train_set, val_set = read_splits(config.data, seed=config.train.seed)
     keras.utils.set_random_seed(config.train.seed)
     replicas = strategy.num_replicas_in_sync
-    synchronized = config.train.sync_batch_norm and replicas > 1
-    compiled = use_xla(config.train.xla, sync_batch_norm=synchronized)
+    synchronized = config.hardware.sync_batch_norm and replicas > 1
+    compiled = use_xla(config.hardware.xla, sync_batch_norm=synchronized)
 
     config = state_anchors(config, train_set)
     anchors = start_anchors(config.model)
@@ -85,13 +85,13 @@ def set_up(config, strategy):
     )
     with strategy.scope():
         network, loaded = start_network(config, spec)
-        teacher = read_teacher(config.train, spec) if config.train.teacher else None
-    if config.train.keep_zeros:
+        teacher = read_teacher(config.compress, spec, precision=config.hardware.precision) if config.compress.teacher else None
+    if config.compress.keep_zeros:
         state_kept_zeros(network)
     config = state_batch_size(config, network, len(train_set.records), compiled=compiled, replicas=replicas)
     check_batch_size(config.train.batch_size, strategy)
     steps = steps_per_epoch(train_set, config.train.batch_size)
-    frozen = frozen_layers(network, config.train.freeze)
+    frozen = frozen_layers(network, config.transfer.freeze)
     named = dataclasses.replace(config.model, name=spec.name)
     report = network_report(network, model=named, num_classes=len(spec.class_names), image_size=spec.image_size)
     report |= swap_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
@@ -100,7 +100,9 @@ def set_up(config, strategy):
     augment_on = augments_on(config.augment.device, replicas)
     augment = batch_augmenter(max_boxes=config.data.max_boxes) if augment_on == "accelerator" else None
     with strategy.scope():
-        optimizer = build_optimizer(config.train, network, steps_per_epoch=steps)
+        optimizer = build_optimizer(
+            config.train, network, steps_per_epoch=steps, transfer=config.transfer, keep_zeros=config.compress.keep_zeros
+        )
         trainer = DetectorTrainer(
             network,
             anchors,
@@ -109,10 +111,10 @@ def set_up(config, strategy):
             sync_batch_norm=synchronized,
             augment=augment,
         )
-        if config.train.quantize_aware:
+        if config.compress.quantize_aware:
             trainer.train_through(fake_quantized_view(network))
         if teacher:
-            trainer.distill_from(teacher, weight=config.train.distillation)
+            trainer.distill_from(teacher, weight=config.compress.distillation)
         trainer.compile(optimizer=optimizer, jit_compile=compiled)
     return Setup(
         config=config,

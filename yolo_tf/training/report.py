@@ -44,6 +44,6 @@ def summarize(run, val_set, config, rows, *, best_epoch):
     write_json(run.metrics, metrics)
     print(f"\nbest network: {run.best} (epoch {best_epoch})")
     print(format_table(result))
-    if config.train.quantize_aware:
+    if config.compress.quantize_aware:
         print("these figures are of the network in float; those after each epoch were of the network rounded as int8 rounds it")
     return metrics

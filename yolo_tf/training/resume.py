@@ -11,8 +11,8 @@ from yolo_tf.errors import InputError
 # Options that may change when a run goes on: where it runs and reads, how long it may last, what it keeps. All others
 # would make it another run from here on. The data set is held to its fingerprint instead.
 MAY_CHANGE = {"data.dataset", "data.path", "data.cache", "data.cache_gib", "data.workers", "data.service", "augment.device"}
-MAY_CHANGE |= {"train.devices", "train.worker_timeout", "train.xla", "train.tensorboard"}
-MAY_CHANGE |= {"train.checkpoint_every_steps", "train.patience"}
+MAY_CHANGE |= {"hardware.devices", "hardware.worker_timeout", "hardware.xla", "run.tensorboard"}
+MAY_CHANGE |= {"run.checkpoint_every_steps", "run.patience"}
 # Values that leave the choice to the start of a run; its config.yaml holds what was chosen.
 CHOSEN_AT_START = {"train.batch_size": "auto", "model.anchors": ()}
 HINTS = {

@@ -13,6 +13,7 @@ from yolo_tf.files.weights import load_weights
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fit_anchors, fitted_box_sizes
 from yolo_tf.heads.anchor.layers import scale_new_head
 from yolo_tf.models.network import build_network, network_anchors, set_batch_norm_momentum
+from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.system.processor import available_memory
 from yolo_tf.training.compression import quantizable
 from yolo_tf.training.estimate import fitting_batch_size, largest_batch, step_probe
@@ -95,7 +96,7 @@ def start_network(config, spec):
     if config.model.network:
         return _network_from_file(config, spec), None
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config.train.precision)
+    keras.config.set_dtype_policy(config.hardware.precision)
     try:
         network = build_network(config.model, num_classes=len(spec.class_names), anchors=spec.anchors)
     finally:
@@ -118,9 +119,9 @@ def _network_from_file(config, spec):
         config.model.network,
         option="config.model.network",
         class_names=spec.class_names,
-        precision=config.train.precision,
+        precision=config.hardware.precision,
     )
-    if config.train.quantize_aware:
+    if config.compress.quantize_aware:
         network = quantizable(network)
     if config.model.batch_norm_momentum:
         set_batch_norm_momentum(network, config.model.batch_norm_momentum)
@@ -148,7 +149,8 @@ def state_batch_size(config, network, num_images, *, compiled, replicas=1):
         return config
     size, most = config.data.image_size, min(config.train.nominal_batch_size, num_images)
     if tf.config.list_physical_devices("GPU"):
-        options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled)
+        view = fake_quantized_view if config.compress.quantize_aware else None
+        options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled, view=view)
         probe = step_probe(network, start_anchors(config.model), **options)
         batch_size, how = replicas * largest_batch(probe, most=most // replicas), "by running steps"
     else:
