@@ -38,6 +38,12 @@ class DetectorSpec:
         """The anchors as arrays."""
         return anchor_set(self.strides, self.anchor_sizes)
 
+    def decode(self, predictions):
+        """Turns L raw predictions into boxes float32 [B, D, 4] xyxy input px and scores float32 [B, D, C], 0..1."""
+        from yolo_tf.heads.anchor.decode import decode_predictions  # a spec is read where TensorFlow is not needed
+
+        return decode_predictions(predictions, self.anchors)
+
 
 def detector_spec(*, class_names, image_size, anchors, name="detector"):
     """Builds a DetectorSpec from an AnchorSet."""
@@ -53,6 +59,27 @@ def detector_spec(*, class_names, image_size, anchors, name="detector"):
 def spec_to_json(spec):
     """Returns the text of `detector.json`: the spec, and for whoever reads it the version that wrote it."""
     return json.dumps({"format_version": 1, "yolo_tf": VERSION, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
+
+
+def spec_from_json(text, *, where):
+    """Reads the text of `detector.json`; `where` is the path that messages name.
+
+    Raises:
+        InputError: another version wrote it.
+        KeyError, ValueError: it is no such text.
+    """
+    fields = json.loads(text)
+    version = fields.pop("format_version")
+    if version != 1:
+        raise InputError(f"{where}: {MEMBER} has format version {version!r}. Expected 1. Use the yolo_tf that wrote it.")
+    return DetectorSpec(
+        class_names=tuple(fields["class_names"]),
+        image_size=tuple(fields["image_size"]),
+        strides=tuple(fields["strides"]),
+        anchor_sizes=tuple(tuple(tuple(size) for size in level) for level in fields["anchor_sizes"]),
+        name=fields["name"],
+        run=fields.get("run", ""),  # earlier versions wrote none
+    )
 
 
 def attach_spec(path, spec):
@@ -107,18 +134,7 @@ def read_spec(path):
         else:
             with zipfile.ZipFile(path) as archive:
                 text = archive.read(MEMBER).decode("utf-8")
-        fields = json.loads(text)
-        version = fields.pop("format_version")
-        if version != 1:
-            raise InputError(f"{path}: {MEMBER} has format version {version!r}. Expected 1. Use the yolo_tf that wrote it.")
-        return DetectorSpec(
-            class_names=tuple(fields["class_names"]),
-            image_size=tuple(fields["image_size"]),
-            strides=tuple(fields["strides"]),
-            anchor_sizes=tuple(tuple(tuple(size) for size in level) for level in fields["anchor_sizes"]),
-            name=fields["name"],
-            run=fields.get("run", ""),  # earlier versions wrote none
-        )
+        return spec_from_json(text, where=path)
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
