@@ -1,7 +1,7 @@
 """Kills a training with SIGKILL at random moments, resumes it each time, and compares the result bit by bit.
 
     python scripts/kill_and_resume.py                      # 10 kills of a tiny training: some minutes on two cores
-    python scripts/kill_and_resume.py --kills 3 --config configs/yolov5n_shapes.yaml train.epochs=2
+    python scripts/kill_and_resume.py --kills 3 --config configs/bccd_yolov5n.yaml data.path=BCCD train.epochs=2
 
 One run is left alone, and its duration measured from the start of the process. Then the same command line, with
 `--resume`, is started again and again, and its whole process group killed at a moment that is drawn uniformly: every other

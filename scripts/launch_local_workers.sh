@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains with N worker processes on this machine, as N machines would: for trying a cluster out.
 #
-#     scripts/launch_local_workers.sh 2 configs/demo.yaml --run runs/two train.epochs=3
+#     scripts/launch_local_workers.sh 2 configs/bccd_yolov5n.yaml --run runs/two data.path=BCCD train.epochs=3
 #
 # What follows the config goes to `yolo-tf train` as it is. Each worker says in front of its lines which it is. When one
 # fails, the others are ended and its exit code is returned. PYTHON names another interpreter.

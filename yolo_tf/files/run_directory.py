@@ -1,5 +1,5 @@
 """The files of one training run: config.yaml (resolved), last.keras, best.keras, history.csv, metrics.json,
-environment.json, plots/, events/ and checkpoints/ (see training_checkpoint.py)."""
+environment.json, plots/, events/ and checkpoints/ (see training/checkpoint.py)."""
 
 import csv
 import dataclasses

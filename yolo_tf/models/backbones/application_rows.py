@@ -9,8 +9,8 @@ import functools
 from yolo_tf.models.backbones.applications import build_application
 from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, BackboneSpec, taps_at
 
-# What Keras ported its ImageNet weights from, and the licence of that. Sources: the documents of Keras 2
-# (docs/templates/applications.md), which end before MobileNetV3; the docstrings of keras.applications; the repositories named.
+# What Keras ported its ImageNet weights from, and the licence of that. Sources: the documents of Keras 2 (the page
+# "applications" of its templates), which end before MobileNetV3; the docstrings of keras.applications; the repositories named.
 WEIGHTS_LICENCES = {
     "ConvNeXt": "MIT (facebookresearch/ConvNeXt)",
     "DenseNet": "BSD-3-Clause (liuzhuang13/DenseNet)",
