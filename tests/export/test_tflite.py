@@ -11,15 +11,6 @@ from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.pictures.generated_images import generated_images
 
 
-def convert(function, size=(1, 32, 32, 3), **options):
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [tf.function(function, input_signature=[tf.TensorSpec(size)]).get_concrete_function()]
-    )
-    for name, value in options.items():
-        setattr(converter, name, value)
-    return converter.convert()
-
-
 def test_signature_and_operations():
     content = detector_files.tflite_file().read_bytes()
     interpreter = tf.lite.Interpreter(model_content=content)
@@ -35,13 +26,13 @@ def test_signature_and_operations():
 
 
 def test_flex_operations_are_found_and_refused():
-    content = convert(lambda x: tf.linalg.det(x[:, :, :, 0]) + tf.reduce_sum(x), allow_custom_ops=True)
+    content = detector_files.converted(lambda x: tf.linalg.det(x[:, :, :, 0]) + tf.reduce_sum(x), allow_custom_ops=True)
     with pytest.raises(InputError, match="the file needs CUSTOM:.*Expected built-in operations only"):
         check_tflite(content, num_parameters=0)
 
 
 def test_missing_weights_are_refused():
-    content = convert(lambda x: x + 1)
+    content = detector_files.converted(lambda x: x + 1)
     check_tflite(content, num_parameters=100)
     with pytest.raises(InputError, match="bytes. Expected about 4000000 for 1000000 parameters"):
         check_tflite(content, num_parameters=1_000_000)

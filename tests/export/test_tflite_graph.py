@@ -25,8 +25,6 @@ def test_operations_in_the_order_in_which_they_run():
 
 
 def test_custom_operations_have_their_own_name():
-    from test_tflite import convert
-
-    content = convert(lambda x: tf.linalg.det(x[:, :, :, 0]) + tf.reduce_sum(x), allow_custom_ops=True)
+    content = detector_files.converted(lambda x: tf.linalg.det(x[:, :, :, 0]) + tf.reduce_sum(x), allow_custom_ops=True)
     assert any(operation.name.startswith("CUSTOM:") for operation in read_operations(content))
     assert len(read_operations(detector_files.tflite_file().read_bytes())) > 20

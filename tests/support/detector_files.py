@@ -148,3 +148,15 @@ def serving_bundle(path):
 def images():
     """uint8 [3, 96, 160, 3]."""
     return generated_images(IMAGE_SIZE, count=3, seed=5)
+
+
+def converted(function, size=(1, 32, 32, 3), **options):
+    """Returns the bytes of a TFLite file of a function of one tensor; `options` are attributes of the converter."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [tf.function(function, input_signature=[tf.TensorSpec(size)]).get_concrete_function()]
+    )
+    for name, value in options.items():
+        setattr(converter, name, value)
+    return converter.convert()

@@ -77,11 +77,11 @@ def test_a_client_gets_what_the_network_finds(client, run_client, photos, tmp_pa
     assert [row["status"] for row in rows] == ["served", *WORDS, *["served"] * 5]
     assert not any(row["detections"] for row in rows[1:5])
     for name, row in zip(reference.WHOLE, rows[:1] + rows[5:], strict=True):
-        expected = reference.of_file(name)
-        assert len(row["detections"]) == expected["num_detections"]
-        for key, column in (("class_id", "class_ids"), ("score", "scores"), ("box", "boxes")):
-            found = [one[key] for one in row["detections"]]
-            np.testing.assert_allclose(found, expected[column][: len(found)], rtol=0, atol=reference.TOLERANCES[column])
+        expected, count = reference.of_file(name), len(row["detections"])
+        assert count == expected["num_detections"]
+        columns = {"class_ids": "class_id", "scores": "score", "boxes": "box"}
+        found = {column: [one[key] for one in row["detections"]] for column, key in columns.items()}
+        reference.assert_same(found, {column: expected[column][:count] for column in columns})
     first = rows[0]["detections"][0]
     label = detector_files.CLASS_NAMES[first["class_id"]]
     assert f"{photos[0]}: served, " in finished.stdout and f"  {label} {first['score']:.3f}  " in finished.stdout
