@@ -9,6 +9,7 @@ import pytest
 from places import ROOT
 
 from yolo_tf.cli import COMMANDS
+from yolo_tf.files import FORMATS
 
 PACKAGE = ROOT / "yolo_tf"
 # A room may import rooms on earlier rows only; rooms on one row never import each other.
@@ -72,6 +73,23 @@ def test_file_keeps_the_house_rules(path):
             assert package not in {"keras_cv", "tensorflow_datasets", "keras_tuner"}, f"{package} is imported where it is used"
         if package == "yolo_tf" and rest and rest[0] != part and part != "__init__":  # the door knows the version
             assert RANK[rest[0]] < RANK[part], f"{part} may not import {rest[0]}"
+
+
+def test_formats_of_files_are_known_in_one_place():
+    """Suffixes of network files and how they open: files/; suffixes of images: system/image_formats.py."""
+    network_files = {row.suffix or row.graph for row in FORMATS.values()}
+    for path in FILES:
+        name, nodes = path.relative_to(PACKAGE).as_posix(), list(ast.walk(ast.parse(path.read_text())))
+        literals = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        called = {ast.unparse(node.func).rpartition(".")[2] for node in nodes if isinstance(node, ast.Call)}
+        compared = [ast.unparse(node) for node in nodes if isinstance(node, ast.Compare) and ".kind" in ast.unparse(node.left)]
+        if not name.startswith("files/"):
+            assert not literals & network_files, f"{name}: ask the row of FORMATS"
+            assert "load_model" not in called, f"{name}: files.keras reads it"
+            assert not [line for line in compared if any(repr(kind) in line for kind in FORMATS)], (
+                f"{name}: ask the row of FORMATS"
+            )
+        assert name == "system/image_formats.py" or ".webp" not in literals, f"{name}: image_formats lists them"
 
 
 def test_every_part_has_a_row():
