@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolo_tf.errors import InputError, did_you_mean, look_up
+from yolo_tf.errors import InputError, any_of, did_you_mean, look_up
 
 
 def test_a_known_name_gives_its_object():
@@ -17,3 +17,7 @@ def test_an_unknown_name_gives_the_nearest_and_all():
 
 def test_nothing_near_gives_no_hint():
     assert did_you_mean("zzz", ["resnet50"]) == ""
+
+
+def test_words_that_are_alternatives():
+    assert [any_of(words) for words in (["a"], ("a", "b"), {"a": 1, "b": 2, "c": 3})] == ["a", "a or b", "a, b or c"]

@@ -9,6 +9,7 @@ import pytest
 from places import ROOT
 
 from yolo_tf.cli import COMMANDS
+from yolo_tf.files import FORMATS
 
 PACKAGE = ROOT / "yolo_tf"
 # A room may import rooms on earlier rows only; rooms on one row never import each other.
@@ -88,6 +89,23 @@ def test_the_house_has_few_rooms_and_few_corridors():
     assert sum(entry.is_file() for entry in entries) <= 8 and sum(entry.is_dir() for entry in entries) <= 24
     corridors = {(part_of(path), room) for path in FILES for room in rooms_read_by(path)}
     assert len(corridors) <= 103, sorted(corridors)
+
+
+def test_formats_of_files_are_known_in_one_place():
+    """Suffixes of network files and how they open: files/; suffixes of images: system/image_formats.py."""
+    network_files = {row.suffix or row.graph for row in FORMATS.values()}
+    for path in FILES:
+        name, nodes = path.relative_to(PACKAGE).as_posix(), list(ast.walk(ast.parse(path.read_text())))
+        literals = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        called = {ast.unparse(node.func).rpartition(".")[2] for node in nodes if isinstance(node, ast.Call)}
+        compared = [ast.unparse(node) for node in nodes if isinstance(node, ast.Compare) and ".kind" in ast.unparse(node.left)]
+        if not name.startswith("files/"):
+            assert not literals & network_files, f"{name}: ask the row of FORMATS"
+            assert "load_model" not in called, f"{name}: files.keras reads it"
+            assert not [line for line in compared if any(repr(kind) in line for kind in FORMATS)], (
+                f"{name}: ask the row of FORMATS"
+            )
+        assert name == "system/image_formats.py" or ".webp" not in literals, f"{name}: image_formats lists them"
 
 
 def test_every_part_has_a_row():

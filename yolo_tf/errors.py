@@ -18,6 +18,12 @@ def did_you_mean(name, known):
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
+def any_of(words):
+    """Returns "a, b or c"."""
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def look_up(table, name, *, kind):
     """Returns `table[name]`.
 

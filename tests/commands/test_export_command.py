@@ -8,7 +8,7 @@ from PIL import Image
 from yolo_tf import export
 from yolo_tf.cli import main
 from yolo_tf.export.parity import ParityError
-from yolo_tf.files.spec import read_spec
+from yolo_tf.files import read_spec
 from yolo_tf.inference.detector import open_detector
 
 

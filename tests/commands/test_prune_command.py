@@ -9,7 +9,7 @@ import pytest
 
 from yolo_tf import cli
 from yolo_tf.export import prune as pruning
-from yolo_tf.files.spec import read_spec
+from yolo_tf.files import read_spec
 from yolo_tf.models.reports.sparsity import sparsity
 
 

@@ -9,7 +9,7 @@ from yolo_tf import export
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, Comparison, export_detector
 from yolo_tf.export.parity import ParityError
-from yolo_tf.files.spec import GRAPHS, read_spec
+from yolo_tf.files import FORMATS, read_spec
 from yolo_tf.inference.detector import open_detector
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.structures import DetectionDataset
@@ -69,9 +69,8 @@ def test_a_file_that_differs_does_not_appear(format, tmp_path, monkeypatch):
 
     monkeypatch.setattr(export, "fold_batch_norm", lose_batch_norms)
     out = tmp_path / OUT[format]
-    if format in GRAPHS:
-        out.mkdir()
-    earlier = out / GRAPHS[format] if format in GRAPHS else out
+    earlier = out / FORMATS[format].graph
+    earlier.parent.mkdir(exist_ok=True)
     earlier.write_text("earlier")
     with pytest.raises(ParityError, match=r"out.*: not written, for it differs from .*tiny.keras: image 1 of 4: .* px") as raised:
         export_detector(detector_files.keras_file(), format, out, detect=detector_files.DETECT)
@@ -98,10 +97,11 @@ def test_a_directory_of_one_format_gives_way_to_another(tmp_path):
     "format, out, message",
     [
         ("saved", "out", "unknown export format 'saved'. Did you mean 'saved_model'?"),
-        ("tflite", "out.lite", "does not fit --format tflite. Expected a path ending in .tflite"),
-        ("saved_model", "out.tflite", "does not fit --format saved_model. Expected a directory"),
-        ("saved_model", "out.onnx", "does not fit --format saved_model. Expected a directory"),
-        ("openvino", "out.xml", "does not fit --format openvino. Expected a directory"),
+        ("tflite", "out.lite", "does not fit the `format` tflite. Expected a path ending in .tflite. Change `out`"),
+        ("saved_model", "out.tflite", "does not fit the `format` saved_model. Expected a directory. Change `out`"),
+        ("saved_model", "out.onnx", "does not fit the `format` saved_model. Expected a directory"),
+        ("saved_model", "saved_model.pb", "does not fit the `format` saved_model. Expected a directory"),
+        ("openvino", "out.xml", "does not fit the `format` openvino. Expected a directory"),
         ("openvino", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("saved_model", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("tflite", "dir.tflite", "dir.tflite: is a directory with other things in it"),

@@ -9,7 +9,7 @@ import pytest
 
 from yolo_tf.errors import InputError
 from yolo_tf.export.onnx import OPSET, write_onnx
-from yolo_tf.files.spec import attach_spec, read_spec
+from yolo_tf.files import attach_spec, read_spec
 from yolo_tf.inference.detector import network_candidates, open_detector
 
 REASON = "needs pip install 'yolo_tf[onnx]'"

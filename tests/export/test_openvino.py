@@ -10,7 +10,7 @@ import pytest
 
 from yolo_tf.errors import InputError
 from yolo_tf.export.openvino import write_openvino
-from yolo_tf.files.spec import attach_spec, read_spec
+from yolo_tf.files import attach_spec, read_spec
 from yolo_tf.inference.detector import network_candidates, open_detector
 
 

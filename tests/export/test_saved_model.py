@@ -14,7 +14,7 @@ from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
 from yolo_tf.export.encoded_images import OK, TOO_LARGE, UNKNOWN_FORMAT, UNREADABLE
-from yolo_tf.files.spec import read_spec
+from yolo_tf.files import read_spec
 from yolo_tf.inference.detector import choose_image_size, detect_images, open_detector
 from yolo_tf.inference.prediction import predict_image
 from yolo_tf.pictures.generated_images import generated_images

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
-from yolo_tf.files.spec import detector_spec, read_spec
+from yolo_tf.files.spec import detector_spec
 from yolo_tf.files.weights import load_weights
 
 

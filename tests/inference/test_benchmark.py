@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.spec import attach_spec, read_spec
+from yolo_tf.files import attach_spec, read_spec
 from yolo_tf.inference import benchmark as module
 from yolo_tf.inference import detector as runtime
 from yolo_tf.inference.benchmark import benchmark, describe_machine

@@ -8,7 +8,7 @@ from PIL import Image
 
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
-from yolo_tf.files.spec import read_spec
+from yolo_tf.files import read_spec
 from yolo_tf.inference.detector import Detector
 from yolo_tf.inference.prediction import (
     Prediction,
@@ -20,6 +20,8 @@ from yolo_tf.inference.prediction import (
     prediction_to_yolo_txt,
 )
 from yolo_tf.pictures.drawing import write_picture
+from yolo_tf.sources import image_files
+from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 PREDICTION = Prediction(
     path=Path("street/1.png"),
@@ -54,6 +56,22 @@ def test_files_directories_and_globs(folder):
     assert names("**") == ["[x]/d.bmp", "a.PNG", "b.jpg", "deep/c.jpeg"]
     assert names("*.jpg", "notes.md") == ["b.jpg", "notes.md"]  # what is named is tried
     assert names("[x]", "[x]/d.bmp") == ["[x]/d.bmp"]  # no pattern where such a path exists
+
+
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+def test_a_directory_gives_every_format_that_readers_take(suffix, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.full([32, 48, 3], 90, np.uint8)).save(path)
+    assert list_images([tmp_path]) == image_files.list_images(tmp_path) == [path]
+    assert image_files.read_image_size(path) == (32, 48)
+
+    def candidates(images):
+        assert abs(float(images[0, 16, 16, 0]) - 90) <= 2  # grey all over, but for what a lossy format makes of it
+        return tf.constant([[[0.0, 0, 16, 8]]]), tf.constant([[[0.5, 0, 0]]])
+
+    detector = Detector(path=Path("x"), kind="keras", spec=read_spec(detector_files.keras_file()), candidates=candidates)
+    found = predict_image(detector, path, image_size=(32, 64), detect=DetectConfig())
+    assert found.image.shape == (32, 48, 3) and found.scores.tolist() == [0.5]
 
 
 def test_a_list_names_images_from_where_it_lies_or_from_here(folder, monkeypatch):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.weights import copy_weights_by_name
+from yolo_tf.files.weights import load_weights
 from yolo_tf.models.backbones import BACKBONES, build_backbone, feature_channels
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -148,12 +148,12 @@ def test_detector_file_of_another_width_or_depth(tmp_path):
     wide, deep = (build_backbone("csp_darknet", depth=depth, width=width) for depth, width in ((0.33, 0.25), (0.67, 0.125)))
     found = r"of layer 'backbone_stem_conv' it has \[\(6, 6, 3, 8\)\], not \[\(6, 6, 3, 16\)\]. Expected a detector with the same"
     with pytest.raises(InputError, match=f"narrow.keras: holds the weights of another network: 0 of 155 tensors .*; {found}"):
-        copy_weights_by_name(path, wide)
+        load_weights(wide, path, whole=True)
     before = deep.get_weights()
     fit = f"{len(wide.weights)} of {len(before)} tensors fit csp_darknet by layer name and shape"
     found = "of layer 'backbone_stage1_csp_bottleneck1_1x1_conv' it has none, not .* Check config.model.backbone, depth and width"
     with pytest.raises(InputError, match=f"{fit}; {found}"):
-        copy_weights_by_name(path, deep)
+        load_weights(deep, path, whole=True)
     for weights, unchanged in zip(deep.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, unchanged)
 

@@ -14,6 +14,7 @@ from yolo_tf.models.backbones.keras_model import (
     find_taps,
     keras_model_backbone,
     layer_strides,
+    read_keras_model,
 )
 from yolo_tf.models.network import build_network
 
@@ -136,6 +137,22 @@ def test_unusable_taps(taps, message):
 def test_a_model_without_a_coarse_map():
     with pytest.raises(InputError, match=r"mine: has no feature of stride 32; its maps have strides \[4, 8, 16\]. Expected 8"):
         find_taps(own_model(last_stride=1))
+
+
+def test_the_file_of_a_model(tmp_path):
+    for suffix in (".keras", ".h5"):
+        own_model().save(tmp_path / f"own{suffix}")
+        assert read_keras_model(str(tmp_path / f"own{suffix}")).name == "mine"
+    (tmp_path / "broken.keras").write_bytes(b"no zip")
+    messages = {
+        "broken.keras": r"broken.keras: cannot be read as a Keras network \(.*Expected a whole .keras file. Check config.model",
+        "absent.keras": "config.model.backbone_file: no file '.*absent.keras'. Expected the .keras file of a functional model",
+    }
+    for name, message in messages.items():
+        with pytest.raises(InputError, match=message):
+            read_keras_model(str(tmp_path / name))
+    with pytest.raises(InputError, match="config.model.backbone_file: no file ''"):
+        read_keras_model("")
 
 
 def nested():

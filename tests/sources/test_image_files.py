@@ -8,11 +8,12 @@ from PIL import Image
 
 from yolo_tf.errors import InputError
 from yolo_tf.sources.image_files import image_ids, list_images, read_image_size
+from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 170, 3), np.uint8)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".gif", ".webp"])
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_size_is_height_then_width(tmp_path, suffix):
     Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}")
     assert read_image_size(tmp_path / f"a{suffix}") == (120, 170)
@@ -33,7 +34,7 @@ def test_bytes_after_the_end_are_tolerated(tmp_path, suffix):
     assert read_image_size(path) == (120, 170)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".gif", ".webp"])
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 @pytest.mark.parametrize("kept", [0.5, 0.99])
 def test_a_file_cut_short_is_named(tmp_path, suffix, kept):
     path = tmp_path / f"a{suffix}"

@@ -13,7 +13,8 @@ import pytest
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.export import EXPORTERS, export_detector
-from yolo_tf.files.spec import attach_spec, detector_spec
+from yolo_tf.files import attach_spec
+from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.system.openvino_start import load_openvino
@@ -129,6 +130,16 @@ def need_openvino():
 def openvino_directory(path):
     need_openvino()
     export_detector(keras_file(), "openvino", path, detect=DETECT)
+
+
+# row of FORMATS -> what makes a detector of it
+FILES = {
+    "keras": keras_file,
+    "saved_model": saved_model,
+    "tflite": tflite_file,
+    "onnx": onnx_file,
+    "openvino": openvino_directory,
+}
 
 
 @made_once("bundle")

@@ -11,9 +11,10 @@ import tensorflow as tf
 from yolo_tf import cli
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
+from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import RunDirectory, read_history
-from yolo_tf.files.spec import detector_spec, read_spec
+from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.training.compression import check_quantize_aware, read_teacher
 from yolo_tf.training.prepare import set_up

@@ -12,9 +12,10 @@ from yolo_tf import cli
 from yolo_tf.config import Config, ModelConfig
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
+from yolo_tf.files import read_spec
 from yolo_tf.files.keras import read_detector_network, save_network
 from yolo_tf.files.run_directory import RunDirectory
-from yolo_tf.files.spec import detector_spec, read_spec
+from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import build_network
 from yolo_tf.models.parts import frozen_layers, learning_rate_factors

@@ -9,9 +9,10 @@ from PIL import Image
 from yolo_tf import cli
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
+from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import RunDirectory
-from yolo_tf.files.spec import detector_spec, read_spec
+from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
 from yolo_tf.models.network import network_anchors
 from yolo_tf.sources import read_dataset, read_source

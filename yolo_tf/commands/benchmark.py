@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from yolo_tf.files import known_formats
+
 LEGEND = (
     "median, p95: images in memory -> candidates (network and decode); ratio: of medians, to the first row, turn by turn;\n"
     "CPU: of all threads, per call; cores: CPU time per time; peak: memory over that of a process that has imported TensorFlow;\n"
@@ -12,13 +14,7 @@ BUSY_CORES = 0.9  # a call that computes on the CPU alone uses one core at least
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument(
-        "models",
-        nargs="+",
-        type=Path,
-        metavar="MODEL",
-        help="a .keras, .tflite or .onnx file or a SavedModel or OpenVINO directory",
-    )
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=known_formats())
     add_measuring_arguments(parser)
 
 

@@ -18,7 +18,7 @@ def add_arguments(parser):
 def run(arguments):
     """Compares; prints the table, writes the files and returns the rows."""
     from yolo_tf.errors import InputError
-    from yolo_tf.files.spec import read_spec
+    from yolo_tf.files import read_spec
     from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.system.atomic import write_json, write_text
     from yolo_tf.system.tensorflow_start import load_tensorflow

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from yolo_tf.files import known_formats
+
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="a .keras, .tflite or .onnx file or a SavedModel or OpenVINO directory"
-    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help=known_formats())
     parser.add_argument("--data", type=Path, required=True, metavar="DATASET.yaml", help="data set YAML")
     parser.add_argument("--path", default="", metavar="DIR", help="root of the data, instead of the YAML's path")
     parser.add_argument("--split", default="val", help="split to evaluate on (default val)")

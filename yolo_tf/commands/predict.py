@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from yolo_tf.files import known_formats
+
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="a .keras, .tflite or .onnx file or a SavedModel or OpenVINO directory"
-    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help=known_formats())
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="image files, directories, globs, .txt lists of paths")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: runs/predict, -2, -3 ...")
     parser.add_argument("--save-json", action="store_true", help="write DIR/detections.json")
@@ -41,8 +41,8 @@ def run(arguments):
     import dataclasses
 
     from yolo_tf.config import DetectConfig
+    from yolo_tf.files import read_spec
     from yolo_tf.files.run_directory import next_free_directory
-    from yolo_tf.files.spec import read_spec
 
     in_bulk = _check_options(arguments)
     detect = DetectConfig(
@@ -89,6 +89,7 @@ def _predict_one_by_one(detector, paths, pictures, out, arguments, *, image_size
     from yolo_tf.errors import InputError
     from yolo_tf.inference.prediction import predict_image, prediction_to_json
     from yolo_tf.system.atomic import write_json
+    from yolo_tf.system.image_formats import IMAGE_WORDS
 
     class_names = detector.spec.class_names
     rows, milliseconds, unreadable = [], [], []
@@ -114,7 +115,7 @@ def _predict_one_by_one(detector, paths, pictures, out, arguments, *, image_size
     if unreadable:
         raise InputError(
             f"{', '.join(str(path) for path, _ in unreadable)}: {len(unreadable)} of {len(paths)} images do not decode."
-            " Expected JPEG, PNG, BMP or GIF. Replace or remove them; the others were written."
+            f" Expected {IMAGE_WORDS}. Replace or remove them; the others were written."
         )
     return {
         "out": str(out),

@@ -58,8 +58,8 @@ def _show_model(arguments):
         raise InputError(f"--num-classes: got {arguments.num_classes}. Expected 1 or more. Leave it out for 80.")
     config = read_config(arguments.config, arguments.overrides)
 
+    from yolo_tf.files import read_spec
     from yolo_tf.files.keras import read_network
-    from yolo_tf.files.spec import read_spec
     from yolo_tf.models.network import build_network, network_anchors
     from yolo_tf.models.reports.cost import format_report, network_report
 
@@ -97,15 +97,15 @@ def _show_scaling(arguments):
     import json
 
     from yolo_tf.errors import InputError
+    from yolo_tf.files.keras import FORMAT, save_network
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
-    if arguments.write and (arguments.backbone != "efficientnet" or not arguments.write.endswith(".keras")):
+    if arguments.write and (arguments.backbone != "efficientnet" or not arguments.write.endswith(FORMAT.suffix)):
         raise InputError(
             f"--write: got {arguments.write} for {arguments.backbone}. Expected a .keras file, of efficientnet. csp_darknet needs"
             " none: model.depth and model.width say it all."
         )
     load_tensorflow()
-    from yolo_tf.files.keras import save_network
     from yolo_tf.models.reports.scaling import CompoundScaling, format_scaling, scaled_efficientnet, scaling_table
 
     scaling = CompoundScaling(alpha=arguments.alpha, beta=arguments.beta, gamma=arguments.gamma)

@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from yolo_tf.data.image_bytes import byte_reader, describe_place
 from yolo_tf.errors import InputError
-
-FORMATS = "JPEG, PNG, BMP, GIF or WebP"
+from yolo_tf.system.image_formats import IMAGE_WORDS
 
 
 def decode_image(contents):
@@ -137,6 +136,6 @@ def broken_images(dataset, progress=None):
 def _why_unreadable(path, place):
     """Returns the message for an image at `place`, in the file `path`, that could not be read or decoded."""
     if not os.path.isfile(path):
-        return f"{place}: no such image file. Expected {FORMATS}. Restore it or remove it from the data set."
+        return f"{place}: no such image file. Expected {IMAGE_WORDS}. Restore it or remove it from the data set."
     why = "the image does not decode (corrupt, truncated or another format)"
-    return f"{place}: {why}. Expected {FORMATS}. Replace or remove it."
+    return f"{place}: {why}. Expected {IMAGE_WORDS}. Replace or remove it."

@@ -17,8 +17,8 @@ from yolo_tf.export.openvino import write_openvino
 from yolo_tf.export.parity import EXACT, ParityError, check_parity
 from yolo_tf.export.saved_model import write_saved_model
 from yolo_tf.export.tflite import PRECISIONS, write_tflite
+from yolo_tf.files import FORMATS, attach_spec, format_of
 from yolo_tf.files.run_directory import RunDirectory
-from yolo_tf.files.spec import attach_spec, directory_kind
 from yolo_tf.inference.detector import choose_image_size, network_candidates, open_detector
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.structures import DetectionDataset
@@ -33,15 +33,14 @@ class ExportFormat(NamedTuple):
     """One row of EXPORTERS."""
 
     write: Callable  # (network, path, *, anchors, detect, image_size); network in float32, branches merged, batch norms folded
-    suffix: str  # of the path; "" = a directory
     quantizes: bool = False  # `write` takes a Quantization
 
 
 EXPORTERS = {
-    "saved_model": ExportFormat(write_saved_model, ""),
-    "tflite": ExportFormat(write_tflite, ".tflite", quantizes=True),
-    "onnx": ExportFormat(write_onnx, ".onnx"),
-    "openvino": ExportFormat(write_openvino, ""),
+    "saved_model": ExportFormat(write_saved_model),
+    "tflite": ExportFormat(write_tflite, quantizes=True),
+    "onnx": ExportFormat(write_onnx),
+    "openvino": ExportFormat(write_openvino),
 }
 
 
@@ -87,7 +86,7 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
     """
     exporter = look_up(EXPORTERS, format, kind="export format")
     out = Path(out)
-    _check_out(out, exporter.suffix, format)
+    _check_out(out, format)
     if quantization is not None and not exporter.quantizes:
         option = "--nms" if quantization.nms else "--precision"
         raise InputError(f"{option}: does not fit --format {format}. Expected --format tflite. Leave {option} out.")
@@ -134,17 +133,19 @@ def _run_name(path):
     return directory.name if RunDirectory(directory).config.is_file() else ""
 
 
-def _check_out(out, suffix, format):
+def _check_out(out, format):
     """Raises InputError where `out` has the wrong suffix or holds what an export must not replace."""
-    if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in (".keras", ".tflite", ".onnx", ".xml")):
+    suffix = FORMATS[format].suffix
+    of_files = {row.suffix or Path(row.graph).suffix for row in FORMATS.values()}
+    if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in of_files):
         expected = f"a path ending in {suffix}" if suffix else "a directory"
-        raise InputError(f"{out}: does not fit --format {format}. Expected {expected}. Change --out.")
-    if out.is_dir() and (suffix or (any(out.iterdir()) and directory_kind(out) is None)):
+        raise InputError(f"{out}: does not fit the `format` {format}. Expected {expected}. Change `out`.")
+    if out.is_dir() and (suffix or (any(out.iterdir()) and format_of(out) is None)):
         raise InputError(
-            f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change --out."
+            f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change `out`."
         )
     if not suffix and out.is_file():
-        raise InputError(f"{out}: is a file. Expected a directory, or a path where none is yet. Change --out.")
+        raise InputError(f"{out}: is a file. Expected a directory, or a path where none is yet. Change `out`.")
 
 
 def _letterboxed(images, image_size):

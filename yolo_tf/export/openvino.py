@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.spec import OPENVINO_GRAPH
+from yolo_tf.files.openvino import GRAPH
 from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.system.openvino_start import load_openvino
 
@@ -42,4 +42,4 @@ def write_openvino(network, path, *, anchors, detect, image_size):
             " only. Use --format onnx or another."
         ) from error
     path.mkdir()
-    openvino.save_model(model, path / OPENVINO_GRAPH, compress_to_fp16=False)  # half weights do not pass the gate
+    openvino.save_model(model, path / GRAPH, compress_to_fp16=False)  # half weights do not pass the gate

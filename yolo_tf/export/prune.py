@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo_tf.errors import InputError, look_up
-from yolo_tf.files.keras import save_network
+from yolo_tf.files.keras import check_out, save_network
 from yolo_tf.inference.detector import open_detector
 from yolo_tf.models.parts import PARTS, kernels_of, part_of
 from yolo_tf.models.reports.cost import count_macs
@@ -44,8 +44,7 @@ def prune_detector(path, out, method, amount):
     if not 0 < amount < 1:
         raise InputError(f"--amount: got {amount}. Expected 0 < amount < 1, as 0.3 to remove three tenths. Change it.")
     path, out = Path(path), Path(out)
-    if out.suffix != ".keras":
-        raise InputError(f"{out}: is no name of a Keras file. Expected one that ends with .keras. Change --out.")
+    check_out(out)
     if out.is_dir():
         raise InputError(f"{out}: is a directory. Expected a new path, or a file to replace. Change --out.")
     if out.resolve() == path.resolve():

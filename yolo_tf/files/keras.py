@@ -1,16 +1,29 @@
-"""Networks in training <-> `.keras` files that open with Keras alone."""
+"""`.keras` files: networks in training <-> ZIP archives that open with Keras alone, `detector.json` a member of them.
 
-from __future__ import annotations
+Keras is imported inside the functions: a spec is read where TensorFlow is not needed.
+"""
 
 import zipfile
 from pathlib import Path
 
-import keras
-
 from yolo_tf.errors import InputError
-from yolo_tf.files.spec import attach_spec, read_spec
-from yolo_tf.surgery.fold import copy_for, float32_copy
+from yolo_tf.files.format import FileFormat
 from yolo_tf.system.atomic import atomic_path
+
+
+def open_keras(path, threads):
+    """Opens a `.keras` file."""
+    network = load_network(path)
+    return {"network": network, "image_size": network.input_shape[1:3]}
+
+
+FORMAT = FileFormat(suffix=".keras", open=open_keras, tensorflow=True)
+
+
+def check_out(path):
+    """Raises InputError unless a network can be written to `path`, the argument `out`."""
+    if Path(path).suffix != FORMAT.suffix:
+        raise InputError(f"{path}: is no name of a Keras file. Expected one that ends with {FORMAT.suffix}. Change `out`.")
 
 
 def save_network(network, spec, path):
@@ -24,6 +37,9 @@ def save_network(network, spec, path):
         spec: DetectorSpec; None = a network that is no detector, written without detector.json.
         path: `.keras` file, replaced when whole.
     """
+    from yolo_tf.files.spec import spec_to_json
+    from yolo_tf.surgery.fold import float32_copy
+
     frozen = [layer for layer in network.layers if not layer.trainable]
     if any(layer.compute_dtype != "float32" for layer in network.layers):
         network = float32_copy(network)
@@ -33,31 +49,40 @@ def save_network(network, spec, path):
         with atomic_path(path) as temporary:
             network.save(temporary)
             if spec is not None:
-                attach_spec(temporary, spec)
+                FORMAT.write_text(temporary, FORMAT.spec_name, spec_to_json(spec))
     finally:
         for layer in frozen:
             layer.trainable = False
 
 
-def read_network(path, *, option):
+def load_network(path):
+    """Reads a file that holds a network as Keras writes it; a damaged one raises anything, mostly what `read_network` names."""
+    import keras
+
+    return keras.models.load_model(path, compile=False)
+
+
+def read_network(path, *, option, also=()):
     """Reads the network of a `.keras` file.
 
     Args:
         path: the file.
         option: its place in the config, for the error message.
+        also: other suffixes that it may have.
 
     Raises:
         InputError: no such file, or not a Keras network.
     """
     path = Path(path)
-    if not path.is_file() or path.suffix != ".keras":
-        what = "is no .keras file" if path.exists() else "no such file"
-        raise InputError(f"{path}: {what}. Expected a .keras file. Check {option}.")
+    if not path.is_file() or path.suffix not in (FORMAT.suffix, *also):
+        what = f"is no {FORMAT.words}" if path.exists() else "no such file"
+        raise InputError(f"{path}: {what}. Expected a {FORMAT.words}. Check {option}.")
     try:
-        return keras.models.load_model(path, compile=False)
+        return load_network(path)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole .keras file. Check {option}."
+            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole {FORMAT.words}."
+            f" Check {option}."
         ) from error
 
 
@@ -76,6 +101,9 @@ def read_detector_network(path, *, option, class_names, precision="float32"):
     Raises:
         InputError: no such file, no detector, a detector of other classes, or one for a single size.
     """
+    from yolo_tf.files import read_spec
+    from yolo_tf.surgery.fold import copy_for
+
     network, spec = read_network(path, option=option), read_spec(path)
     if spec.class_names != tuple(class_names):
         raise InputError(

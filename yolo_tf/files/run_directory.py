@@ -16,46 +16,23 @@ from yolo_tf.system.processor import processor_name
 from yolo_tf.system.version import VERSION
 
 
+def _inside(name, doc):
+    """Returns the property that is the path of a file or directory in a run directory."""
+    return property(lambda run: run.root / name, doc=doc)
+
+
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
     """Paths inside a run directory."""
 
     root: Path
-
-    @property
-    def config(self):
-        """The resolved configuration."""
-        return self.root / "config.yaml"
-
-    @property
-    def last(self):
-        """The network after the last epoch, averaged weights."""
-        return self.root / "last.keras"
-
-    @property
-    def best(self):
-        """The network of the best epoch, averaged weights."""
-        return self.root / "best.keras"
-
-    @property
-    def history(self):
-        """One row an epoch."""
-        return self.root / "history.csv"
-
-    @property
-    def metrics(self):
-        """The evaluation of the best network."""
-        return self.root / "metrics.json"
-
-    @property
-    def plots(self):
-        """Pictures and curves."""
-        return self.root / "plots"
-
-    @property
-    def checkpoints(self):
-        """States to go on from."""
-        return self.root / "checkpoints"
+    config = _inside("config.yaml", "The resolved configuration.")
+    last = _inside("last.keras", "The network after the last epoch, averaged weights.")
+    best = _inside("best.keras", "The network of the best epoch, averaged weights.")
+    history = _inside("history.csv", "One row an epoch.")
+    metrics = _inside("metrics.json", "The evaluation of the best network.")
+    plots = _inside("plots", "Pictures and curves.")
+    checkpoints = _inside("checkpoints", "States to go on from.")
 
 
 def new_run_directory(root):

@@ -1,25 +1,17 @@
-"""`detector.json`: what a network file must carry to be used alone.
+"""`detector.json`: what a network file must carry to be used alone; where it lies is for each format to say.
 
-A `.keras` file and a `.tflite` file hold it as a ZIP member (both formats allow further members), an `.onnx` file as
-an entry of its metadata, a SavedModel directory under `assets.extra/`, an OpenVINO directory as a file. So class names,
-anchors and image size travel with the weights, and no config is needed to predict.
+So class names, anchors and image size travel with the weights, and no config is needed to predict.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import zipfile
-from pathlib import Path
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.onnx_metadata import append_metadata, read_metadata
+from yolo_tf.files.format import MEMBER
 from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
 from yolo_tf.system.version import VERSION
-
-MEMBER = "detector.json"
-OPENVINO_GRAPH = "detector.xml"  # its weights lie beside it, in detector.bin
-GRAPHS = {"saved_model": "saved_model.pb", "openvino": OPENVINO_GRAPH}  # kind of directory -> the file that tells it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,70 +72,3 @@ def spec_from_json(text, *, where):
         name=fields["name"],
         run=fields.get("run", ""),  # earlier versions wrote none
     )
-
-
-def attach_spec(path, spec):
-    """Writes `spec` into an artefact that was just written.
-
-    Args:
-        path: a `.keras`, `.tflite` or `.onnx` file, or a SavedModel or OpenVINO directory.
-        spec: DetectorSpec.
-    """
-    path = Path(path)
-    if path.is_dir():
-        place = _place_in_directory(path)
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(spec_to_json(spec), encoding="utf-8")
-    elif path.suffix.lower() == ".onnx":
-        append_metadata(path, MEMBER, spec_to_json(spec))
-    else:
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(MEMBER, spec_to_json(spec))
-
-
-def directory_kind(path):
-    """Returns which kind of export a directory holds, a key of GRAPHS; None where it holds none."""
-    return next((kind for kind, graph in GRAPHS.items() if (Path(path) / graph).is_file()), None)
-
-
-def carries_spec(path):
-    """Returns whether a `.keras` or `.tflite` file has a `detector.json`; False for what is no such file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return MEMBER in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def read_spec(path):
-    """Reads the DetectorSpec of an artefact.
-
-    Raises:
-        InputError: nothing is there, or it carries no `detector.json`.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file or directory. Expected a .keras, .tflite or .onnx file, or a SavedModel or OpenVINO directory."
-        )
-    try:
-        if path.is_dir():
-            text = _place_in_directory(path).read_text(encoding="utf-8")
-        elif path.suffix.lower() == ".onnx":
-            text = read_metadata(path)[MEMBER]
-        else:
-            with zipfile.ZipFile(path) as archive:
-                text = archive.read(MEMBER).decode("utf-8")
-        return spec_from_json(text, where=path)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path}: carries no readable {MEMBER} ({type(error).__name__}). Expected a file written by"
-            " `yolo-tf train` or `yolo-tf export`."
-        ) from error
-
-
-def _place_in_directory(path):
-    """Returns where an export that is a directory keeps its `detector.json`."""
-    return path / MEMBER if directory_kind(path) == "openvino" else path / "assets.extra" / MEMBER

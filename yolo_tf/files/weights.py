@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import zipfile
 from pathlib import Path
 
 import h5py
-import keras
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import read_network
@@ -36,29 +34,37 @@ class LoadedWeights:
         return "\n".join(lines)
 
 
-def load_weights(network, path):
+def load_weights(network, path, *, whole=False, option="config.model.weights"):
     """Copies into `network` the weights of every layer that a `.keras` file has under the same name and shapes.
 
     So a detector of other classes gives all but its head, and a backbone its own layers.
 
     Args:
-        network: keras.Model; changed in place.
+        network: keras.Model; changed in place, and not at all where an error is raised.
         path: `.keras` file: a detector, or a backbone alone.
+        whole: every layer of `network` must be in the file.
+        option: the file's place in the config, for error messages.
 
     Returns:
         LoadedWeights.
 
     Raises:
-        InputError: no such file, not a Keras network, or no layer fits.
+        InputError: no such file, not a Keras network, or no layer fits; with `whole`, one that does not.
     """
     path = Path(path)
-    theirs = {layer.name: layer for layer in read_network(path, option="config.model.weights").layers if layer.weights}
+    theirs = {layer.name: layer for layer in read_network(path, option=option).layers if layer.weights}
     ours = {layer.name: layer for layer in network.layers if layer.weights}
     fits = [name for name in ours if name in theirs and _shapes(ours[name]) == _shapes(theirs[name])]
-    if not fits:
+    unfit = next((name for name in ours if name not in fits), None)
+    if not fits or (whole and unfit):
+        what, expected = ", no layer as a whole", "network of the same backbone"
+        if whole:
+            found = _shapes(theirs[unfit]) if unfit in theirs else "none"
+            what = f"; of layer '{unfit}' it has {found}, not {_shapes(ours[unfit])}"
+            expected = f"detector with the same {network.name}"
         raise InputError(
-            f"{path}: holds the weights of another network: {describe_fit(tensors_of(theirs.values()), network)}, no layer as a"
-            " whole. Expected a network of the same backbone. Check config.model.backbone, depth and width."
+            f"{path}: holds the weights of another network: {describe_fit(tensors_of(theirs.values()), network)}{what}. Expected"
+            f" a {expected}. Check config.model.backbone, depth and width."
         )
     for name in fits:
         ours[name].set_weights(theirs[name].get_weights())
@@ -69,38 +75,6 @@ def load_weights(network, path):
         missing=tuple(name for name in ours if name not in theirs),
         unused=tuple(name for name in theirs if name not in ours),
     )
-
-
-def copy_weights_by_name(path, network):
-    """Copies the weights of every layer of `network` from the layer of the same name in a .keras file.
-
-    Args:
-        path: .keras file that holds at least the layers of `network`.
-        network: keras.Model; changed in place, and not at all when something does not fit.
-
-    Raises:
-        InputError: the file cannot be read, lacks a layer, or holds one of another shape.
-    """
-    try:
-        source = keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a .keras file. Check"
-            " config.model.backbone_weights."
-        ) from error
-    source_layers = {layer.name: layer for layer in source.layers}
-    layers = [layer for layer in network.layers if layer.weights]
-    for layer in layers:
-        shapes = _shapes(layer)
-        found = _shapes(source_layers[layer.name]) if layer.name in source_layers else "none"
-        if found != shapes:
-            raise InputError(
-                f"{path}: holds the weights of another network: {describe_fit(tensors_of(source.layers), network)}; of layer"
-                f" '{layer.name}' it has {found}, not {shapes}. Expected a detector with the same {network.name}. Check"
-                " config.model.backbone, depth and width."
-            )
-    for layer in layers:
-        layer.set_weights(source_layers[layer.name].get_weights())
 
 
 def tensors_of(layers, names=None):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.spec import read_spec
+from yolo_tf.files import FORMATS, read_spec
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.processor import processor_name
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -134,7 +134,7 @@ def _serve(connection, path, image_size, batch, threads):
     first_call = call()
     for _ in range(WARM_UP):
         call()
-    on_gpu = detector.kind in ("keras", "saved_model") and tf.config.list_physical_devices("GPU")
+    on_gpu = FORMATS[detector.kind].tensorflow and tf.config.list_physical_devices("GPU")
     connection.send(
         {
             "path": path,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.spec import OPENVINO_GRAPH, DetectorSpec, directory_kind, read_spec
+from yolo_tf.files import FORMATS, format_of, read_spec
+from yolo_tf.files.format import wrong_size
+from yolo_tf.files.spec import DetectorSpec
 from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
-from yolo_tf.system.openvino_start import load_openvino
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,7 +25,7 @@ class Detector:
     """A network file that was opened for use."""
 
     path: Path
-    kind: str  # "keras" | "saved_model" | "tflite" | "onnx" | "openvino"
+    kind: str  # a row of FORMATS
     spec: DetectorSpec
     candidates: Callable  # images uint8 or float32 [B, H, W, 3] -> (boxes float32 [B, D, 4] px, scores float32 [B, D, C])
     fixed_image_size: tuple[int, int] | None = None  # (height, width) px that the file takes; None = multiples of the stride
@@ -34,7 +34,7 @@ class Detector:
 
 
 def open_detector(path, *, threads=None):
-    """Opens a `.keras`, `.tflite` or `.onnx` file, or a SavedModel or OpenVINO directory.
+    """Opens a network file of any of FORMATS.
 
     Args:
         path: what `yolo-tf train` or `yolo-tf export` wrote.
@@ -46,30 +46,36 @@ def open_detector(path, *, threads=None):
         int8 file of uint8 pixels, takes whole numbers: float images are rounded for it.
 
     Raises:
-        InputError: nothing is there, the suffix is none of these, the file is damaged, it carries no
+        InputError: nothing is there, it is of none of these formats, the file is damaged, it carries no
             detector.json, or a package that runs it is not installed.
     """
-    path = Path(path)
-    kind = path.suffix.removeprefix(".").lower()
-    if path.is_dir():
-        kind = directory_kind(path) or "saved_model"
-    if path.exists() and kind not in OPENERS:
-        raise InputError(
-            f"{path}: '{path.suffix}' is no format of a detector."
-            " Expected a .keras, .tflite or .onnx file, or a SavedModel or OpenVINO directory."
-        )
-    spec = read_spec(path)
+    path, spec, kind = Path(path), read_spec(path), format_of(path)
     try:
-        parts = OPENERS[kind](path, spec, threads or os.cpu_count())
+        opened = FORMATS[kind].open(path, threads or os.cpu_count())
     except InputError:
         raise
     except Exception as error:  # a damaged file makes the loaders raise anything, from KeyError to internal errors
         reason = " ".join(str(error).split())[:200] or "no reason given"
         raise InputError(
             f"{path}: cannot be opened ({type(error).__name__}: {reason})."
-            f" Expected a whole {KIND_NAMES[kind]}. Train or export it again."
+            f" Expected a whole {FORMATS[kind].words}. Train or export it again."
         ) from error
-    return Detector(path=path, kind=kind, spec=spec, **parts)
+    network, serve, sides = opened.get("network"), opened.get("serve"), tuple(opened["image_size"])
+
+    def call(function):
+        if FORMATS[kind].tensorflow:
+            return function
+        return lambda images: tuple(tf.convert_to_tensor(array) for array in function(np.asarray(images)))
+
+    return Detector(
+        path=path,
+        kind=kind,
+        spec=spec,
+        candidates=call(opened["candidates"]) if network is None else network_candidates(network, spec.anchors),
+        fixed_image_size=sides if all(isinstance(side, int) for side in sides) else None,
+        network=network,
+        serve=serve and (lambda images: Detections(*call(serve)(images))),
+    )
 
 
 def detect_images(detector, images, detect):
@@ -107,7 +113,7 @@ def choose_image_size(detector, image_size=None):
                 f" Use {max(stride, round(side / stride) * stride)}."
             )
     if detector.fixed_image_size not in (None, image_size):
-        raise _wrong_size(detector.path, image_size, detector.fixed_image_size)
+        raise wrong_size(detector.path, image_size, detector.fixed_image_size)
     return image_size
 
 
@@ -138,140 +144,3 @@ def network_candidates(network, anchors):
         return decode_predictions(network(images, training=False), anchors)
 
     return lambda images: candidates(tf.cast(images, tf.float32))
-
-
-def _open_keras(path, spec, threads):
-    network = keras.models.load_model(path, compile=False)
-    height, width = network.input_shape[1:3]
-    fixed = None if height is None or width is None else (height, width)
-    return {"candidates": network_candidates(network, spec.anchors), "fixed_image_size": fixed, "network": network}
-
-
-def _open_saved_model(path, spec, threads):
-    loaded = tf.saved_model.load(str(path))
-    if "candidates" not in loaded.signatures:
-        raise KeyError("it has no signature named candidates")
-    _, height, width, _ = loaded.signatures["candidates"].structured_input_signature[1]["images"].shape
-    fixed = None if height is None or width is None else (height, width)
-
-    def call(name, images):
-        images = tf.convert_to_tensor(images)
-        if images.dtype != tf.uint8:
-            images = tf.saturate_cast(tf.round(images), tf.uint8)
-        return loaded.signatures[name](images=images)  # through `loaded`: a signature alone lets its variables go
-
-    def candidates(images):
-        found = call("candidates", images)
-        return found["boxes"], found["scores"]
-
-    def serve(images):
-        found = call("serving_default", images)
-        return Detections(found["boxes"], found["scores"], found["class_ids"], found["num_detections"])
-
-    return {"candidates": candidates, "fixed_image_size": fixed, "serve": serve}
-
-
-def _open_tflite(path, spec, threads):
-    interpreter = _tflite_interpreter()(model_path=str(path), num_threads=threads)
-    runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
-    details = runners["candidates"].get_input_details()["images"]
-    _, height, width, _ = (int(side) for side in details["shape"])
-
-    def call(signature, names, images):
-        images = np.asarray(images)
-        if images.shape[1:3] != (height, width):
-            raise _wrong_size(path, images.shape[1:3], (height, width))
-        if details["dtype"] == np.uint8:
-            images = np.round(images).clip(0, 255)
-        images = images.astype(details["dtype"])
-        found = [runners[signature](images=image[None]) for image in images]  # the file holds a batch of one
-        return tuple(tf.concat([answer[name] for answer in found], 0) for name in names)
-
-    def candidates(images):
-        return call("candidates", ("boxes", "scores"), images)
-
-    def serve(images):
-        return Detections(*call("detections", ("boxes", "scores", "class_ids", "num_detections"), images))
-
-    suppresses = "detections" in runners
-    return {"candidates": candidates, "fixed_image_size": (height, width), "serve": serve if suppresses else None}
-
-
-def _open_onnx(path, spec, threads):
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"{path}: the package onnxruntime is not installed. Expected it for an .onnx file. Run pip install 'yolo_tf[onnx]'."
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors; its warnings are about its own optimisations
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-    def candidates(images):
-        found = session.run(["boxes", "scores"], {"images": np.asarray(images, np.float32)})
-        return tuple(map(tf.convert_to_tensor, found))
-
-    _, height, width, _ = session.get_inputs()[0].shape  # names where any length will do
-    fixed = (height, width) if isinstance(height, int) and isinstance(width, int) else None
-    return {"candidates": candidates, "fixed_image_size": fixed}
-
-
-def _open_openvino(path, spec, threads):
-    openvino = load_openvino(path)
-    options = {
-        # on CPUs with AMX it computes in bfloat16 unless told otherwise, which moves boxes by pixels
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": threads,
-    }
-    compiled = openvino.Core().compile_model(path / OPENVINO_GRAPH, "CPU", options)
-
-    def candidates(images):
-        found = compiled({"images": np.asarray(images, np.float32)})
-        return tf.convert_to_tensor(found["boxes"]), tf.convert_to_tensor(found["scores"])
-
-    _, height, width, _ = compiled.input("images").partial_shape
-    fixed = (height.get_length(), width.get_length()) if height.is_static and width.is_static else None
-    return {"candidates": candidates, "fixed_image_size": fixed}
-
-
-def _tflite_interpreter():
-    """Returns the class that runs TFLite files: from ai-edge-litert where installed, else TensorFlow's own."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-
-        return Interpreter
-    except ImportError:
-        pass
-
-    def create(**options):
-        with warnings.catch_warnings():  # it announces its move to ai-edge-litert at every start
-            warnings.simplefilter("ignore")
-            return tf.lite.Interpreter(**options)
-
-    return create
-
-
-def _wrong_size(path, got, expected):
-    return InputError(
-        f"{path}: got images of {got[0]} x {got[1]} px (height x width). Expected {expected[0]} x {expected[1]}, the size"
-        " inside the file. Leave the image size out, or export again with the size you want."
-    )
-
-
-# suffix of the path, or kind of directory -> what opens it
-OPENERS = {
-    "keras": _open_keras,
-    "saved_model": _open_saved_model,
-    "tflite": _open_tflite,
-    "onnx": _open_onnx,
-    "openvino": _open_openvino,
-}
-KIND_NAMES = {
-    "keras": ".keras file",
-    "saved_model": "SavedModel directory",
-    "tflite": ".tflite file",
-    "onnx": ".onnx file",
-    "openvino": "OpenVINO directory",
-}

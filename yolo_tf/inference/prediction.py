@@ -17,8 +17,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.inference.detector import detect_images
 from yolo_tf.pictures.drawing import draw_boxes
 from yolo_tf.structures import Letterbox
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
+from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,9 +6,9 @@ from pathlib import Path
 from PIL import Image
 
 from yolo_tf.errors import InputError
+from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, IMAGE_WORDS
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # what TensorFlow decodes
+PILLOW_FORMATS = tuple(name.upper() for name in IMAGE_FORMATS)
 # The bytes that close a whole file. A marker cannot occur inside compressed JPEG data (FF is stuffed).
 END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64  # some writers pad the end of the file
@@ -41,7 +41,7 @@ def read_image_size(path):
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        with path.open("rb") as file, Image.open(file, formats=PILLOW_FORMATS) as image:
             width, height = image.size
             marker = END_MARKERS.get(image.format)
             position = file.tell()
@@ -53,9 +53,7 @@ def read_image_size(path):
     except FileNotFoundError as error:
         raise InputError(f"{path}: does not exist. Expected an image. Restore it or remove it from the list.") from error
     except Image.UnidentifiedImageError as error:
-        raise InputError(
-            f"{path}: is no image that can be read. Expected JPEG, PNG, BMP, GIF or WebP. Convert or remove it."
-        ) from error
+        raise InputError(f"{path}: is no image that can be read. Expected {IMAGE_WORDS}. Convert or remove it.") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: is too large ({error}). Expected under 179 million pixels. Cut it into tiles.") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
@@ -68,7 +66,7 @@ def read_image_size(path):
 def list_images(directory):
     """Returns the image files in `directory` and below, sorted by path."""
     paths = Path(directory).rglob("*")
-    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
 
 
 def image_ids(paths, root):

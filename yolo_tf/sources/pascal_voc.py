@@ -14,8 +14,9 @@ from xml.parsers import expat
 
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
-from yolo_tf.sources.image_files import SUFFIXES, usable_image_size
+from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
+from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 OPTIONS = {}
 
@@ -66,7 +67,7 @@ def _names_of_all_splits(source):
 
 def _image_path(source, name):
     # VOC itself knows only .jpg; the <filename> in the XML is often wrong after a renaming.
-    candidates = [source.path / "JPEGImages" / f"{name}{suffix}" for suffix in (*SUFFIXES, ".JPG")]
+    candidates = [source.path / "JPEGImages" / f"{name}{suffix}" for suffix in (*IMAGE_SUFFIXES, ".JPG")]
     return next((path for path in candidates if path.exists()), candidates[0])
 
 

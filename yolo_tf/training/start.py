@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
+from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.files.keras import read_detector_network
-from yolo_tf.files.spec import carries_spec, read_spec
 from yolo_tf.files.weights import load_weights
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fit_anchors, fitted_box_sizes
 from yolo_tf.heads.anchor.layers import scale_new_head

@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
-from yolo_tf.files.keras import save_network
+from yolo_tf.files.keras import check_out, save_network
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.network import build_network
@@ -41,8 +41,7 @@ def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=F
             more than LOGIT_TOLERANCE. Nothing is written then.
     """
     out = Path(out)
-    if out.suffix != ".keras":
-        raise InputError(f"{out}: is no name of a Keras file. Expected one that ends with .keras. Change --out.")
+    check_out(out)
     checkpoint = read_yolov5(path)
     network = build_imported(checkpoint, where=path)
     difference = None if reference is None else reference_difference(network, reference)

@@ -10,7 +10,7 @@ from yolo_tf.export.parity import ParityError, ParityReport
 from yolo_tf.export.serving.files import BATCH_SIZES, serving_files
 from yolo_tf.export.serving.model_versions import choose_labels, list_versions, read_labels, write_models_config
 from yolo_tf.export.serving.warmup import require_serving_api, write_warmup
-from yolo_tf.files.spec import read_spec
+from yolo_tf.files import read_spec
 from yolo_tf.system.atomic import atomic_path, write_text
 
 # Part of a URL, of a path and of the names of Kubernetes objects, which have 63 characters at most.

@@ -7,7 +7,8 @@ from pathlib import Path
 import keras
 
 from yolo_tf.errors import InputError, look_up
-from yolo_tf.files.weights import copy_weights_by_name
+from yolo_tf.files.keras import FORMAT as KERAS_FILE
+from yolo_tf.files.weights import load_weights
 from yolo_tf.layers.blocks import scaled_channels
 from yolo_tf.models.backbones import application_rows, csp_darknet, ghostnet, inception_v4, repvgg, resnet18, yolov4_csp
 from yolo_tf.models.backbones.spec import STRIDES, BackboneSpec, FeatureTap
@@ -61,7 +62,7 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
     from_file = weights not in ("none", "imagenet")
     if from_file:
         _check_weights_file(weights)
-    from_detector = from_file and weights.endswith(".keras")
+    from_detector = from_file and weights.endswith(KERAS_FILE.suffix)
     images = keras.Input((None, None, 3), name="images")
     scale, offset = spec.pixel_scaling
     # Always float32: under mixed_float16 an image value would be rounded before it is centred.
@@ -74,18 +75,14 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
     features = spec.build(pixels, weights="none" if from_detector else weights, **options)
     backbone = keras.Model(images, list(features), name=name)
     if from_detector:
-        copy_weights_by_name(weights, backbone)
+        load_weights(backbone, weights, whole=True, option="config.model.backbone_weights")
     return backbone
 
 
 def _check_weights_file(path):
-    if not path.endswith((".keras", ".h5")):
+    is_path = path.endswith((KERAS_FILE.suffix, ".h5"))
+    if not is_path or not Path(path).is_file():
         raise InputError(
-            f"config.model.backbone_weights: got '{path}'. Expected imagenet, none or the path of a .keras,"
-            " .weights.h5 or .h5 file. Check the spelling."
-        )
-    if not Path(path).is_file():
-        raise InputError(
-            f"config.model.backbone_weights: no file '{path}'. Expected imagenet, none or the path of a .keras,"
-            " .weights.h5 or .h5 file. Check the path."
+            f"config.model.backbone_weights: {'no file' if is_path else 'got'} '{path}'. Expected imagenet, none or the path of a"
+            f" .keras, .weights.h5 or .h5 file. Check the {'path' if is_path else 'spelling'}."
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import keras
 
 from yolo_tf.errors import InputError, did_you_mean
+from yolo_tf.files.keras import read_network
 from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, STRIDES, TF_PIXELS, UNIT_PIXELS
 from yolo_tf.surgery.graph import maker_of, operations_behind
 
@@ -57,17 +57,12 @@ def read_keras_model(path):
     Raises:
         InputError: no such file, or Keras cannot open it.
     """
-    if not path or not Path(path).is_file():
+    if not Path(path).is_file():
         raise InputError(
             f"config.model.backbone_file: no file '{path}'. Expected the .keras file of a functional model. Write one with"
             " model.save."
         )
-    try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: cannot be read as a Keras model ({type(error).__name__}). Expected a whole .keras file of built-in layers."
-        ) from error
+    return read_network(path, option="config.model.backbone_file", also=(".h5", ".hdf5"))
 
 
 def find_taps(model, layers=None):

@@ -1,4 +1,4 @@
-"""The metadata of an ONNX file, read and written without the onnx package.
+"""`.onnx` files: ONNX Runtime runs them; `detector.json` is an entry of their metadata, which needs no package.
 
 The file is one protocol buffer message: fields one after another, each a key (number and wire type) and a value. A
 repeated field may stand anywhere, so an entry of metadata_props is added by bytes at the end, and is found by skipping
@@ -9,8 +9,30 @@ Source: onnx.proto (ModelProto.metadata_props, StringStringEntryProto); Protocol
 
 import mmap
 
+from yolo_tf.errors import InputError
+from yolo_tf.files.format import CANDIDATES, FileFormat
+
 METADATA_PROPS, KEY, VALUE = 14, 1, 2  # field numbers
 VARINT, FIXED_64, LENGTH_PREFIXED, FIXED_32 = 0, 1, 2, 5  # wire types
+
+
+def open_onnx(path, threads):
+    """Opens an `.onnx` file."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"{path}: the package onnxruntime is not installed. Expected it for an .onnx file. Run pip install 'yolo_tf[onnx]'."
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors; its warnings are about its own optimisations
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    return {
+        "candidates": lambda images: session.run(CANDIDATES, {"images": images.astype("float32")}),
+        "image_size": session.get_inputs()[0].shape[1:3],
+    }
 
 
 def append_metadata(path, name, text):
@@ -79,3 +101,11 @@ def _decode_varint(data, position, end):
         if data[index] < 128:
             return value, index + 1
     raise ValueError(f"number without an end at byte {position}")
+
+
+FORMAT = FileFormat(
+    suffix=".onnx",
+    open=open_onnx,
+    read_text=lambda path, name: read_metadata(path)[name],
+    write_text=append_metadata,
+)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolo_tf.files.onnx_metadata import append_metadata, read_metadata
+from yolo_tf.files.onnx import append_metadata, read_metadata
 
 # fields 1 (varint 300), 2 (text), 99 (fixed 64), 98 (fixed 32): what stands before the metadata in a file
 OTHER_FIELDS = b"\x08\xac\x02" + b"\x12\x05model" + b"\x99\x06" + bytes(8) + b"\x95\x06" + bytes(4)
