@@ -35,7 +35,7 @@ def evaluate(data_yaml, model, *words):
 @pytest.fixture
 def seen(monkeypatch):
     """The shapes that the network saw, and the options that suppression was called with."""
-    from yolo_tf.evaluation.evaluate import evaluate as evaluation
+    from yolo_tf.evaluation import evaluate as evaluation
     from yolo_tf.inference import detector as runtime
 
     opened, suppressed = runtime.open_detector, evaluation.suppress
