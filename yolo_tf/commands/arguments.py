@@ -1,9 +1,11 @@
 """What several verbs share: arguments, and what is made of them."""
 
+import dataclasses
 from pathlib import Path
 
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.terminal import say
+from yolo_tf.terminal.progress import progress_bar
 
 MODEL_HELP = "a .keras, .tflite or .onnx file or a SavedModel or OpenVINO directory"
 
@@ -49,16 +51,12 @@ def add_detecting(parser, *, score_threshold, iou_threshold, rect):
 
 def given_detect(arguments, detect, **changes):
     """Returns the DetectConfig `detect` with the thresholds that are given, and `changes`."""
-    import dataclasses
-
     names = ("score_threshold", "iou_threshold", "max_detections", "class_agnostic")
     return dataclasses.replace(detect, **{name: getattr(arguments, name) for name in names}, **changes)
 
 
 def open_given_detector(arguments):
     """Opens the network file; with --augment its candidates are those of three views."""
-    import dataclasses
-
     from yolo_tf.inference.detector import check_any_size, open_detector
     from yolo_tf.inference.three_views import augment_candidates
 
@@ -89,18 +87,7 @@ def evaluate_with_progress(candidates, dataset, **options):
     from yolo_tf.data.images import check_images
     from yolo_tf.evaluation.evaluate import evaluate
 
-    try:
-        return evaluate(with_progress(candidates, len(dataset.records)), dataset, **options)
-    except tf.errors.InvalidArgumentError:
-        check_images(dataset)
-        raise
-
-
-def with_progress(candidates, total):
-    """Returns `candidates` that say how many of `total` images are done."""
-    from yolo_tf.terminal.progress import progress_bar
-
-    show, done = progress_bar(total), 0
+    show, done = progress_bar(len(dataset.records)), 0
 
     def counted(images):
         nonlocal done
@@ -109,7 +96,11 @@ def with_progress(candidates, total):
         show(done)
         return found
 
-    return counted
+    try:
+        return evaluate(counted, dataset, **options)
+    except tf.errors.InvalidArgumentError:
+        check_images(dataset)
+        raise
 
 
 def find_class_ids(words, class_names):

@@ -80,7 +80,6 @@ def deploy(network, data_yaml, out):
     Returns:
         dict: "files", per format the path, size, difference from the network and accuracy; "num_pictures".
     """
-    from yolo_tf.data.images import read_image
     from yolo_tf.evaluation.evaluate import evaluate
     from yolo_tf.export import Comparison, export_detector
     from yolo_tf.inference.detector import choose_image_size, open_detector
@@ -91,10 +90,10 @@ def deploy(network, data_yaml, out):
 
     held_out = read_dataset(read_source(data_yaml), "test")
     paths = [Path(record.path) for record in held_out.records[:NUM_PICTURES]]
-    images = [read_image(path) for path in paths]
-    detector = open_detector(network)
+    detector, images = open_detector(network), []
     for path in paths:
         found = predict_image(detector, path)
+        images.append(found.stored)
         picture = draw_detections(found.stored, found.detections, detector.spec.class_names)
         write_picture(picture, out / "predictions" / f"{path.stem}.jpg")
 

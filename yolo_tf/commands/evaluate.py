@@ -12,6 +12,7 @@ from yolo_tf.commands.arguments import (
     read_given_dataset,
 )
 from yolo_tf.errors import InputError
+from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
 
 
@@ -30,7 +31,6 @@ def add_arguments(parser):
 def run(arguments):
     """Evaluates; says the table and returns the numbers."""
     from yolo_tf.config import EVALUATION_DETECT
-    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size: got {arguments.batch_size}. Expected a whole number above 0.")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from yolo_tf.commands.arguments import add_reading
+from yolo_tf.terminal.progress import progress_bar
 
 DATASET_YAML = "dataset.yaml"
 
@@ -29,7 +30,6 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.data.packing import pack_dataset
     from yolo_tf.system.atomic import write_text
-    from yolo_tf.terminal.progress import progress_bar
 
     written = {}
     for split, dataset in datasets.items():

@@ -1,10 +1,14 @@
 """`yolo-tf predict`: a network file and images -> pictures, JSON, txt; JSON lines and Parquet for any number of images."""
 
+import collections
+import dataclasses
 from pathlib import Path
 
 from yolo_tf.commands.arguments import add_detecting, add_model, find_class_ids, given_detect, open_given_detector
 from yolo_tf.errors import InputError
+from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
+from yolo_tf.terminal.progress import progress_bar
 
 
 def add_arguments(parser):
@@ -35,13 +39,10 @@ def add_arguments(parser):
 
 def run(arguments):
     """Predicts and writes the files; says a line for each image, or how far it is with many, and returns the totals."""
-    import dataclasses
-
     from yolo_tf.config import DetectConfig
     from yolo_tf.files.run_directory import next_free_directory
     from yolo_tf.files.spec import read_spec
     from yolo_tf.inference.outputs import OUTPUTS
-    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     outputs = tuple(name for name in OUTPUTS if getattr(arguments, f"save_{name}"))
     many = any(OUTPUTS[name].cut for name in outputs)  # a stopped run goes on in them: they are made for any number
@@ -53,7 +54,6 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.inference.frames.files import list_images
     from yolo_tf.inference.prediction import PredictOptions, predict_to_files
-    from yolo_tf.terminal.progress import progress_bar
 
     batch_size = 1 if arguments.batch_size is None and (arguments.rect or not many) else arguments.batch_size
     given = {"batch_size": batch_size, "part_images": arguments.part_images}
@@ -113,9 +113,7 @@ def _check_together(arguments, many, nothing):
 
 def _summary(detections):
     """Returns "3 car, 1 bus", most frequent first."""
-    from collections import Counter
-
-    counts = Counter(detection["class_name"] for detection in detections)
+    counts = collections.Counter(detection["class_name"] for detection in detections)
     return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing found"
 
 

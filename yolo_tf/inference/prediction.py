@@ -118,7 +118,7 @@ def predict_images(detector, paths, options, *, start=0):
 
     Args:
         detector: Detector.
-        paths: of image files.
+        paths: list of Path, image files.
         options: PredictOptions.
         start: number of images to leave out; those of its batch are looked at again, for the same arithmetic.
 
@@ -151,7 +151,7 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
 
     Args:
         detector: Detector; its file's path and size are part of what must stay the same.
-        paths: of image files, each once; what is held of them beside a few batches is their names.
+        paths: list of Path, image files, each once; what is held of them beside a few batches is their names.
         out: directory.
         options: PredictOptions.
         watch: called as watch(done, results) for every batch that was written, with the number of images that the
