@@ -13,6 +13,7 @@
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -40,12 +41,10 @@ def evaluate_as_yolov5(detector, dataset, *, side, batch_size, rect, sort):
         canvas_hw = rect_canvases(sizes_hw[batch], side, batch_size)[1][0] if rect else np.array([side, side])
         images = [read_record_image(dataset.records[index]) for index in batch]
         boxed = np.stack([letterbox_image(image, canvas_hw, fit_size=(side, side))[0] for image in images])
-        found = detect_images(detector, boxed, EVALUATION_DETECT)
+        found = detect_images(detector, boxed, EVALUATION_DETECT).per_image()
         for row, index in enumerate(batch):
-            count = int(found.num_valid[row])
-            boxes = found.boxes[row, :count].numpy().astype(np.float64)
-            boxes = to_stored_pixels(boxes, sizes_hw[index], canvas_hw, side)
-            detections[index] = (boxes, found.scores[row, :count].numpy(), found.class_ids[row, :count].numpy())
+            boxes = to_stored_pixels(found[row].boxes.astype(np.float64), sizes_hw[index], canvas_hw, side)
+            detections[index] = dataclasses.replace(found[row], boxes=boxes)
         print(f"\r{min(start + batch_size, len(order))}/{len(order)} images", end="", flush=True)
     print()
     return measure(dataset, detections, images_per_second=float("nan")).metrics

@@ -65,7 +65,8 @@ def test_plain(data_yaml, seen, capsys):
     shapes, detects = seen
     assert shapes == [(2, 96, 160), (1, 96, 160)]
     assert (detects[0].max_detections, detects[0].class_agnostic, detects[0].multi_label) == (300, False, True)
-    assert "\r2/3 images\r3/3 images\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.startswith("3/3 images, ") and "\r" not in shown, "a short run that nobody watches says its end alone"
 
 
 @pytest.mark.parametrize("model", [detector_files.keras_file, detector_files.saved_model])

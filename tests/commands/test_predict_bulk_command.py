@@ -92,17 +92,17 @@ def test_killed_in_the_middle_and_resumed(images, listing, tmp_path, capsys):
 
 
 def test_a_signal_stops_behind_the_batch_and_the_run_goes_on(images, listing, tmp_path, monkeypatch, capfd):
-    from yolo_tf.inference import bulk as bulk_prediction
+    from yolo_tf.inference import prediction
 
     assert main(words(images, tmp_path / "whole")) == 0
-    predicted = bulk_prediction._predict_batch
+    predicted = prediction._predict_batch
 
     def interrupt(detector, paths, batch, detect):
         if paths[0].name == "008.png":
             os.kill(os.getpid(), signal.SIGINT)
         return predicted(detector, paths, batch, detect)
 
-    monkeypatch.setattr(bulk_prediction, "_predict_batch", interrupt)
+    monkeypatch.setattr(prediction, "_predict_batch", interrupt)
     assert main(words(images, tmp_path / "stopped")) == 130
     assert "predict: stopped by SIGINT." in capfd.readouterr().err and len(lines(tmp_path / "stopped")) == 12
     monkeypatch.undo()

@@ -6,9 +6,7 @@ import pytest
 from PIL import Image
 
 from yolo_tf.cli import main
-from yolo_tf.commands.predict import find_class_ids
 from yolo_tf.config import DetectConfig
-from yolo_tf.errors import InputError
 from yolo_tf.inference.detector import open_detector
 from yolo_tf.inference.prediction import predict_image
 
@@ -129,9 +127,9 @@ def test_class_agnostic_reaches_suppression(photos):
     counts = []
     for words, class_agnostic in (((), False), (("--class-agnostic",), True)):
         detect = DetectConfig(max_detections=1000, class_agnostic=class_agnostic)
-        expected = predict_image(detector, photos / "1.png", image_size=(96, 160), detect=detect)
+        expected = predict_image(detector, photos / "1.png", detect=detect)
         found = detections_of(photos, "--max-detections", 1000, *words)
-        np.testing.assert_allclose([row["score"] for row in found], expected.scores, atol=1e-6)
+        np.testing.assert_allclose([row["score"] for row in found], expected.detections.scores, atol=1e-6)
         counts.append(len(found))
     assert 0 < counts[1] < counts[0]
 
@@ -171,14 +169,3 @@ def test_a_file_of_one_size_takes_no_other(option, photos, capsys):
     error = capsys.readouterr().err.splitlines()[-1]
     assert f"{option}: {detector_files.tflite_file()} takes images of 96 x 160 px (height x width) only. Expected" in error
     assert not (photos / "out").exists()
-
-
-def test_class_numbers_of_words():
-    names = ("car", "traffic light", "bus", "2", "a,b")
-    assert find_class_ids((), names) == ()
-    assert find_class_ids(["car, 1", "traffic light,bus"], names) == (0, 1, 2)
-    assert find_class_ids(["2"], names) == (3,), "a name wins over a number"
-    assert find_class_ids(["a,b", "4"], names) == (4,)
-    for word in ("car,", "-1", "5"):
-        with pytest.raises(InputError, match="--classes: there is no class"):
-            find_class_ids([word], names)

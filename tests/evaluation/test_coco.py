@@ -8,9 +8,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
-from yolo_tf.structures import DetectionDataset, ImageRecord
-
-NOTHING = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+from yolo_tf.structures import DetectionDataset, ImageDetections, ImageRecord
 
 
 def make_record(boxes, class_ids, is_crowd=None, *, height=300, width=500):
@@ -31,7 +29,14 @@ def make_dataset(*records, class_names=("cat", "dog", "owl")):
 
 
 def found(boxes, scores, class_ids):
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(class_ids, np.int32)
+    return ImageDetections(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array(scores, np.float32),
+        class_ids=np.array(class_ids, np.int32),
+    )
+
+
+NOTHING = found([], [], [])
 
 
 def random_boxes(rng, count, *, height, width):
@@ -80,7 +85,7 @@ def reference_numbers(dataset, detections):
         "categories": [{"id": 10 + i, "name": name} for i, name in enumerate(dataset.class_names)],
         "annotations": [],
     }
-    for image, (record, (boxes, scores, class_ids)) in enumerate(zip(dataset.records, detections, strict=True)):
+    for image, (record, one) in enumerate(zip(dataset.records, detections, strict=True)):
         for box, class_id, crowd in zip(record.boxes, record.class_ids, record.is_crowd, strict=True):
             x1, y1, x2, y2 = map(float, box)
             truth.dataset["annotations"].append(
@@ -93,7 +98,7 @@ def reference_numbers(dataset, detections):
                     "iscrowd": int(crowd),
                 }
             )
-        for box, score, class_id in zip(boxes, scores, class_ids, strict=True):
+        for box, score, class_id in zip(one.boxes, one.scores, one.class_ids, strict=True):
             x1, y1, x2, y2 = map(float, box)
             results.append(
                 {

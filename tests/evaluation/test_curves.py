@@ -5,9 +5,7 @@ import pytest
 
 from yolo_tf.evaluation.coco import coco_numbers
 from yolo_tf.evaluation.curves import best_numbers, detection_curves
-from yolo_tf.structures import DetectionDataset, ImageRecord
-
-NOTHING = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+from yolo_tf.structures import DetectionDataset, ImageDetections, ImageRecord
 
 
 def make_record(boxes, class_ids, is_crowd=None):
@@ -28,7 +26,14 @@ def make_dataset(*records):
 
 
 def found(boxes, scores, class_ids):
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(class_ids, np.int32)
+    return ImageDetections(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array(scores, np.float32),
+        class_ids=np.array(class_ids, np.int32),
+    )
+
+
+NOTHING = found([], [], [])
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PIL import Image
 
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation.evaluate import evaluate, evaluate_shared, format_table, measure
-from yolo_tf.structures import DetectionDataset, ImageRecord
+from yolo_tf.structures import DetectionDataset, ImageDetections, ImageRecord
 from yolo_tf.system.atomic import write_json
 
 IMAGE_SIZE = (96, 160)
@@ -83,11 +83,11 @@ def test_perfect_candidates_give_1_on_images_of_every_shape(dataset):
     }
     assert (metrics["images"], metrics["boxes"]) == (5, 12)
     assert result.confusion.tolist() == [[8, 0, 0, 0], [0, 4, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
-    for record, (boxes, scores, class_ids) in zip(dataset.records, result.detections, strict=True):
-        order, expected = np.lexsort(boxes.T), np.lexsort(record.boxes.T)
-        assert boxes[order] == pytest.approx(record.boxes[expected], abs=2e-3)  # original px
-        assert class_ids[order].tolist() == record.class_ids[expected].tolist()
-        assert scores == pytest.approx(np.full(len(record.boxes), 0.9))
+    for record, found in zip(dataset.records, result.detections, strict=True):
+        order, expected = np.lexsort(found.boxes.T), np.lexsort(record.boxes.T)
+        assert found.boxes[order] == pytest.approx(record.boxes[expected], abs=2e-3)  # original px
+        assert found.class_ids[order].tolist() == record.class_ids[expected].tolist()
+        assert found.scores == pytest.approx(np.full(len(record.boxes), 0.9))
 
 
 def test_metrics_have_the_names_of_the_contract_and_are_json(dataset, tmp_path):
@@ -163,7 +163,8 @@ def test_many_workers_together_measure_what_one_measures(dataset, count):
         assert {**result.metrics, "images_per_second": 0} == {**alone.metrics, "images_per_second": 0}
         assert result.metrics["images_per_second"] > 0
         for ours, theirs in zip(result.detections, alone.detections, strict=True):
-            for one, other in zip(ours, theirs, strict=True):
+            for name in ("boxes", "scores", "class_ids"):
+                one, other = getattr(ours, name), getattr(theirs, name)
                 np.testing.assert_array_equal(one, other)
                 assert one.dtype == other.dtype
 
@@ -201,10 +202,10 @@ def test_rect_batches_find_the_same_in_smaller_inputs(dataset):
     result = evaluate(candidates, dataset, image_size=(160, 160), batch_size=2, rect=True)
     assert shapes == [(2, 128, 192, 3), (2, 192, 192, 3), (1, 192, 96, 3)]
     assert result.metrics["AP"] == result.metrics["AR100"] == result.metrics["f1"] == 1.0
-    for record, (boxes, _, class_ids) in zip(dataset.records, result.detections, strict=True):
-        order, expected = np.lexsort(boxes.T), np.lexsort(record.boxes.T)
-        assert boxes[order] == pytest.approx(record.boxes[expected], abs=2e-3)  # original px, in record order
-        assert class_ids[order].tolist() == record.class_ids[expected].tolist()
+    for record, found in zip(dataset.records, result.detections, strict=True):
+        order, expected = np.lexsort(found.boxes.T), np.lexsort(record.boxes.T)
+        assert found.boxes[order] == pytest.approx(record.boxes[expected], abs=2e-3)  # original px, in record order
+        assert found.class_ids[order].tolist() == record.class_ids[expected].tolist()
 
 
 def test_rect_without_a_square_is_refused(dataset):
@@ -236,7 +237,7 @@ def test_table_of_a_worked_example():
         is_crowd=np.zeros(2, bool),
     )
     dataset = DetectionDataset(class_names=("cat", "blackbird"), records=(record,))
-    found = (record.boxes[:1], np.array([0.5], np.float32), np.array([1], np.int32))
+    found = ImageDetections(boxes=record.boxes[:1], scores=np.array([0.5], np.float32), class_ids=np.array([1], np.int32))
     assert format_table(measure(dataset, [found], images_per_second=12.34)).splitlines() == [
         "class        boxes         AP       AP50  precision     recall",
         "all              2      0.505      0.505      1.000      0.500",

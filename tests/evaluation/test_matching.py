@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from yolo_tf.evaluation.matching import confusion_matrix, match_detections, overlaps
-from yolo_tf.structures import DetectionDataset, ImageRecord
+from yolo_tf.structures import DetectionDataset, ImageDetections, ImageRecord
 
 
 def make_dataset(*rows):
@@ -25,7 +25,11 @@ def make_dataset(*rows):
 
 
 def found(boxes, scores, class_ids):
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(class_ids, np.int32)
+    return ImageDetections(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array(scores, np.float32),
+        class_ids=np.array(class_ids, np.int32),
+    )
 
 
 def test_overlaps_worked_numbers():

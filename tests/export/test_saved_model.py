@@ -100,8 +100,8 @@ def test_image_files_get_the_detections_of_predict(tmp_path):
     loaded = tf.saved_model.load(str(detector_files.saved_model()))
     found = loaded.signatures["image_bytes"](image_bytes=tf.constant([path.read_bytes() for path in paths]))
     for index, (path, size_hw) in enumerate(zip(paths, [(375, 250), HEIGHT_WIDTH], strict=True)):
-        expected = predict_image(detector, path, image_size=detector_files.IMAGE_SIZE, detect=detector_files.DETECT)
-        count = len(expected.scores)
+        expected = predict_image(detector, path, image_size=detector_files.IMAGE_SIZE, detect=detector_files.DETECT).detections
+        count = len(expected)
         assert found["num_detections"][index] == count > 3
         np.testing.assert_array_equal(found["class_ids"][index, :count], expected.class_ids)
         np.testing.assert_allclose(found["scores"][index, :count], expected.scores, atol=1e-4)

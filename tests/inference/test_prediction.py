@@ -1,3 +1,5 @@
+"""One image, and the many: what was found in each equals what is found in it alone, whatever is wrong with some."""
+
 from pathlib import Path
 
 import detector_files
@@ -9,119 +11,55 @@ from PIL import Image
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.files import read_spec
-from yolo_tf.inference.detector import Detector
-from yolo_tf.inference.prediction import (
-    Prediction,
-    draw_prediction,
-    list_images,
-    output_names,
-    predict_image,
-    prediction_to_json,
-    prediction_to_yolo_txt,
-)
-from yolo_tf.pictures.drawing import write_picture
-from yolo_tf.sources import image_files
-from yolo_tf.system.image_formats import IMAGE_SUFFIXES
+from yolo_tf.inference.detector import Detector, open_detector
+from yolo_tf.inference.prediction import ImageResult, PredictOptions, predict_image, predict_images, predict_to_files
+from yolo_tf.pictures.generated_images import generated_images
 
-PREDICTION = Prediction(
-    path=Path("street/1.png"),
-    image=np.full([100, 200, 3], 90, np.uint8),
-    boxes=np.array([[20, 10, 60, 90], [0, 0, 200, 100]], np.float32),
-    scores=np.array([0.75, 0.5], np.float32),
-    class_ids=np.array([2, 0], np.int32),
-    milliseconds=3.0,
-)
+DETECT = DetectConfig(score_threshold=0.3, iou_threshold=0.5, max_detections=40)
+GREY = np.full([100, 200, 3], 90, np.uint8)
 
 
-def read_picture(path):
-    with Image.open(path) as picture:
-        return np.array(picture)
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """11 images of many shapes; number 4 does not decode, number 9 is missing."""
+    folder = tmp_path_factory.mktemp("images")
+    for index, image in enumerate(generated_images((96, 160), count=11, seed=3)):
+        Image.fromarray(image[: 96 - 5 * index, 7 * index :]).save(folder / f"{index:02d}.png")
+    (folder / "04.png").write_bytes((folder / "04.png").read_bytes()[:300])
+    found = sorted(folder.iterdir())
+    found[9].unlink()
+    return found
 
 
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("b.jpg", "a.PNG", "notes.md", "deep/c.jpeg", "[x]/d.bmp"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"")
-    return tmp_path
-
-
-def test_files_directories_and_globs(folder):
-    def names(*sources):
-        return [str(path.relative_to(folder)) for path in list_images([f"{folder}/{source}" for source in sources])]
-
-    assert names("") == ["a.PNG", "b.jpg"]
-    assert names("deep", "b.jpg", "") == ["deep/c.jpeg", "b.jpg", "a.PNG"]  # each once
-    assert names("**") == ["[x]/d.bmp", "a.PNG", "b.jpg", "deep/c.jpeg"]
-    assert names("*.jpg", "notes.md") == ["b.jpg", "notes.md"]  # what is named is tried
-    assert names("[x]", "[x]/d.bmp") == ["[x]/d.bmp"]  # no pattern where such a path exists
-
-
-@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
-def test_a_directory_gives_every_format_that_readers_take(suffix, tmp_path):
-    path = tmp_path / f"a{suffix}"
-    Image.fromarray(np.full([32, 48, 3], 90, np.uint8)).save(path)
-    assert list_images([tmp_path]) == image_files.list_images(tmp_path) == [path]
-    assert image_files.read_image_size(path) == (32, 48)
-
-    def candidates(images):
-        assert abs(float(images[0, 16, 16, 0]) - 90) <= 2  # grey all over, but for what a lossy format makes of it
-        return tf.constant([[[0.0, 0, 16, 8]]]), tf.constant([[[0.5, 0, 0]]])
-
-    detector = Detector(path=Path("x"), kind="keras", spec=read_spec(detector_files.keras_file()), candidates=candidates)
-    found = predict_image(detector, path, image_size=(32, 64), detect=DetectConfig())
-    assert found.image.shape == (32, 48, 3) and found.scores.tolist() == [0.5]
-
-
-def test_a_list_names_images_from_where_it_lies_or_from_here(folder, monkeypatch):
-    monkeypatch.chdir(folder / "deep")
-    named = ("b.jpg", "", " deep/c.jpeg ", "c.jpeg", f"{folder}/a.PNG", "none.jpg")
-    (folder / "list.TXT").write_text("\n".join(named) + "\n")
-    found = [str(path) for path in list_images([folder / "list.TXT", folder / "b.jpg"])]
-    assert found == [f"{folder}/b.jpg", f"{folder}/deep/c.jpeg", "c.jpeg", f"{folder}/a.PNG", "none.jpg"]
-    (folder / "list.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="list.txt: is no text in UTF-8 .* Expected one path per line. Convert it"):
-        list_images([folder / "list.txt"])
-
-
-@pytest.mark.parametrize("source", ["none.jpg", "*.gif", "empty", "empty.txt"])
-def test_sources_without_images(source, folder):
-    (folder / "empty").mkdir()
-    (folder / "empty.txt").write_text("\n")
-    with pytest.raises(InputError, match="stands for no image. Expected.* a glob of .bmp, .gif, .* or a .txt list of paths"):
-        list_images([folder / "b.jpg", folder / source])
-
-
-def test_names_of_outputs_are_unique():
-    paths = [Path(path) for path in ("a/1.jpg", "b/1.png", "c.jpg", "1.bmp", "1-2.jpg", "c.png")]
-    assert output_names(paths) == ["1", "1-2", "c", "1-3", "1-2-2", "c-2"]
+def everything(detector, paths, *, start=0, **options):
+    options = PredictOptions(detect=DETECT, **options)
+    return [result for batch in predict_images(detector, paths, options, start=start) for result in batch]
 
 
 def test_boxes_come_back_in_pixels_of_the_file(tmp_path):
     """200 x 100 (w x h) in 160 x 96: scale 0.8, 160 x 80, offset (0, 8). Box (16, 16, 48, 80) -> (20, 10, 60, 90)."""
-    Image.fromarray(PREDICTION.image).save(tmp_path / "1.png")
+    Image.fromarray(GREY).save(tmp_path / "1.png")
     boxes = tf.constant([[[16.0, 16, 48, 80], [-50, -50, 500, 500], [0, 0, 9, 9]]])
     scores = tf.constant([[[0, 0, 0.75], [0.5, 0, 0], [0.1, 0.1, 0.1]]])
 
     def candidates(images):
-        assert images.shape == (1, 96, 160, 3) and images.dtype == tf.float32
+        assert images.shape == (1, 96, 160, 3) and images.dtype == np.uint8
         np.testing.assert_array_equal(np.unique(images[0, :8]), [114])
         np.testing.assert_array_equal(np.unique(images[0, 8:88]), [90])
         return boxes, scores
 
     detector = Detector(path=Path("x"), kind="keras", spec=read_spec(detector_files.keras_file()), candidates=candidates)
-    found = predict_image(detector, tmp_path / "1.png", image_size=(96, 160), detect=DetectConfig())
-    np.testing.assert_allclose(found.boxes, PREDICTION.boxes, rtol=1e-6)
-    np.testing.assert_allclose(found.scores, [0.75, 0.5])
-    np.testing.assert_array_equal(found.class_ids, [2, 0])
-    np.testing.assert_array_equal(found.image, PREDICTION.image)
-    assert found.milliseconds > 0
+    found = predict_image(detector, tmp_path / "1.png")
+    np.testing.assert_allclose(found.detections.boxes, [[20, 10, 60, 90], [0, 0, 200, 100]], rtol=1e-6)
+    np.testing.assert_allclose(found.detections.scores, [0.75, 0.5])
+    np.testing.assert_array_equal(found.detections.class_ids, [2, 0])
+    np.testing.assert_array_equal(found.stored, GREY)
+    assert found.milliseconds > 0 and found.size_hw == (100, 200) and found.path == tmp_path / "1.png"
 
 
 def test_a_rectangle_has_the_scale_of_the_whole_input_and_less_grey(tmp_path):
     """200 x 100 (w x h) in 160 x 160: scale 0.8, 160 x 80 in 160 x 96, offset (0, 8) instead of (0, 40)."""
-    Image.fromarray(PREDICTION.image).save(tmp_path / "1.png")
+    Image.fromarray(GREY).save(tmp_path / "1.png")
     offsets = {(160, 160): 40, (96, 160): 8}
 
     def candidates(images):
@@ -132,45 +70,111 @@ def test_a_rectangle_has_the_scale_of_the_whole_input_and_less_grey(tmp_path):
 
     detector = Detector(path=Path("x"), kind="keras", spec=read_spec(detector_files.keras_file()), candidates=candidates)
     for rect in (False, True):
-        found = predict_image(detector, tmp_path / "1.png", image_size=(160, 160), detect=DetectConfig(), rect=rect)
-        np.testing.assert_allclose(found.boxes, PREDICTION.boxes[:1], rtol=1e-6)
+        found = predict_image(detector, tmp_path / "1.png", image_size=(160, 160), rect=rect)
+        np.testing.assert_allclose(found.detections.boxes, [[20, 10, 60, 90]], rtol=1e-6)
         offsets.pop((96, 160) if rect else (160, 160))
     assert not offsets, "each size was seen"
 
 
-def test_json_and_txt():
-    assert prediction_to_json(PREDICTION, detector_files.CLASS_NAMES) == {
-        "path": "street/1.png",
-        "height": 100,
-        "width": 200,
-        "detections": [
-            {"class_id": 2, "class_name": "tram", "score": 0.75, "box": [20, 10, 60, 90]},
-            {"class_id": 0, "class_name": "car", "score": 0.5, "box": [0, 0, 200, 100]},
-        ],
-    }
-    assert prediction_to_yolo_txt(PREDICTION) == (
-        "2 0.200000 0.500000 0.200000 0.800000 0.750000\n0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
-    )
+@pytest.mark.parametrize(
+    "model",
+    [
+        detector_files.keras_file,
+        detector_files.tflite_file,
+        pytest.param(detector_files.saved_model, marks=pytest.mark.slow),
+        pytest.param(detector_files.onnx_file, marks=pytest.mark.slow),
+    ],
+)
+def test_every_kind_of_file_finds_what_it_finds_in_one_image(model, paths):
+    detector = open_detector(model())
+    results = everything(detector, paths, batch_size=3)
+    assert [result.path for result in results] == paths
+    num_found = 0
+    for index, result in enumerate(results):
+        if index in (4, 9):
+            assert result.detections is None
+            continue
+        expected = predict_image(detector, result.path, detect=DETECT)
+        assert result.size_hw == expected.stored.shape[:2] and result.error is None
+        np.testing.assert_array_equal(result.detections.class_ids, expected.detections.class_ids)
+        np.testing.assert_allclose(result.detections.boxes, expected.detections.boxes, atol=1e-3)  # a batch sums in another order
+        np.testing.assert_allclose(result.detections.scores, expected.detections.scores, atol=1e-5)
+        row, twin = result.to_json(detector.spec.class_names), expected.to_json(detector.spec.class_names)
+        assert row.keys() == twin.keys() and row["path"] == twin["path"]
+        num_found += len(result.detections)
+    assert num_found > 20
+    assert results[9].to_json(()) == {"path": str(paths[9]), "error": str(results[9].error)}
+    assert "04.png: the image does not decode" in str(results[4].error)
+    assert "09.png: no such image file" in str(results[9].error)
 
 
-def test_nothing_found_is_written_as_nothing(tmp_path):
-    empty = Prediction(
-        path=Path("x.jpg"),
-        image=PREDICTION.image,
-        boxes=np.zeros([0, 4], np.float32),
-        scores=np.zeros([0], np.float32),
-        class_ids=np.zeros([0], np.int32),
-        milliseconds=1.0,
-    )
-    assert prediction_to_json(empty, detector_files.CLASS_NAMES)["detections"] == []
-    assert prediction_to_yolo_txt(empty) == ""
-    write_picture(draw_prediction(empty, detector_files.CLASS_NAMES), tmp_path / "x.png")
-    np.testing.assert_array_equal(read_picture(tmp_path / "x.png"), PREDICTION.image)
+@pytest.mark.parametrize("start", [1, 4, 6, 11])
+def test_a_late_start_gives_the_same_to_the_last_digit(start, paths):
+    detector = open_detector(detector_files.keras_file())
+    whole = everything(detector, paths, batch_size=3)[start:]
+    late = everything(detector, paths, batch_size=3, start=start)
+    assert len(late) == 11 - start
+    for one, other in zip(whole, late, strict=True):
+        assert one.path == other.path and str(one.error) == str(other.error)
+        if one.error:
+            continue
+        np.testing.assert_array_equal(one.detections.boxes, other.detections.boxes)
+        np.testing.assert_array_equal(one.detections.scores, other.detections.scores)
 
 
-def test_picture_has_the_size_of_the_image_and_boxes_on_it(tmp_path):
-    write_picture(draw_prediction(PREDICTION, detector_files.CLASS_NAMES), tmp_path / "new" / "x.jpg")
-    picture = read_picture(tmp_path / "new" / "x.jpg").astype(int)
-    assert picture.shape == (100, 200, 3)
-    assert np.abs(picture[50, 20] - 90).max() > 40  # left edge of the first box
-    assert np.abs(picture[50, 100] - 90).max() < 10  # between the boxes
+def test_rect_gives_each_image_its_own_input(paths):
+    detector = open_detector(detector_files.keras_file())
+    for result in everything(detector, paths[:4], image_size=(160, 160), batch_size=1, rect=True):
+        expected = predict_image(detector, result.path, image_size=(160, 160), detect=DETECT, rect=True)
+        assert len(result.detections) and result.size_hw == expected.stored.shape[:2]
+        np.testing.assert_allclose(result.detections.boxes, expected.detections.boxes, atol=1e-3)
+
+
+def test_a_bad_image_stops_the_run_where_it_is_to(paths):
+    detector = open_detector(detector_files.keras_file())
+    found = []
+    with pytest.raises(InputError, match="04.png: the image does not decode"):
+        options = PredictOptions(detect=DETECT, batch_size=3, stop_on_bad_image=True)
+        for batch in predict_images(detector, paths, options):
+            found += [result.path for result in batch]
+    assert found == paths[:4]
+
+
+def test_bad_images_only():
+    detector = open_detector(detector_files.keras_file())
+    results = everything(detector, [Path("no1.jpg"), Path("no2.jpg"), Path("no3.jpg")], batch_size=2)
+    assert [str(result.error).split(":")[0] for result in results] == ["no1.jpg", "no2.jpg", "no3.jpg"]
+    assert everything(detector, []) == []
+
+
+def test_plain_values_of_a_result():
+    result = ImageResult(path=Path("street/1.png"), error=InputError("street/1.png: broken"))
+    assert result.to_json(()) == {"path": "street/1.png", "error": "street/1.png: broken"}
+
+
+def test_the_totals_and_what_a_watcher_sees(paths, tmp_path):
+    detector = open_detector(detector_files.keras_file())
+    seen = []
+    options = PredictOptions(detect=DETECT, batch_size=4, outputs=("jsonl", "txt"))
+    totals = predict_to_files(detector, paths, tmp_path, options, watch=lambda done, results: seen.append((done, len(results))))
+    assert seen == [(4, 4), (8, 4), (11, 3)]
+    assert (totals.num_images_before, totals.num_images, totals.num_bad_images) == (0, 11, 2)
+    assert totals.num_detections == sum(len(path.read_text().splitlines()) for path in tmp_path.glob("labels/*.txt")) > 20
+    assert totals.images_per_second > 0 and totals.median_milliseconds > 0
+    again = PredictOptions(detect=DETECT, batch_size=4, outputs=("jsonl", "txt"), resume=True)
+    totals = predict_to_files(detector, paths, tmp_path, again, watch=lambda done, results: seen.append(done))
+    assert (totals.num_images_before, totals.num_images, totals.median_milliseconds) == (11, 0, None) and len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(batch_size=0), "batch_size: got 0. Expected a whole number above 0. Change it"),
+        (dict(part_images=-1), "part_images: got -1"),
+        (dict(rect=True, batch_size=4), "rect: the images of a batch of 4 would have several sizes. Expected batches of 1"),
+        (dict(outputs=("jsnl",)), "unknown output 'jsnl'. Did you mean 'jsonl'?"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError, match=message):
+        PredictOptions(**options)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from yolo_tf.evaluation.curves import detection_curves
 from yolo_tf.pictures import plots
-from yolo_tf.structures import DetectionDataset, ImageRecord
+from yolo_tf.structures import DetectionDataset, ImageDetections, ImageRecord
 
 
 def read_png(path):
@@ -46,7 +46,8 @@ def make_split(num_classes, *, num_images=12, seed=0):
                 image_id=str(index), path="", height=200, width=300, boxes=boxes, class_ids=class_ids, is_crowd=np.zeros(5, bool)
             )
         )
-        detections.append((boxes + rng.normal(0, 4, (5, 4)), rng.random(5).astype(np.float32), class_ids))
+        shifted, scores = (boxes + rng.normal(0, 4, (5, 4))).astype(np.float32), rng.random(5).astype(np.float32)
+        detections.append(ImageDetections(boxes=shifted, scores=scores, class_ids=class_ids))
     names = tuple(f"class {index}" for index in range(num_classes))
     return DetectionDataset(class_names=names, records=tuple(records)), detections
 

@@ -62,8 +62,8 @@ def of_file(name):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(whole_images()[name])
-        found = predict_image(detector, path, image_size=detector_files.IMAGE_SIZE, detect=detector_files.DETECT)
-    count = len(found.scores)
+        found = predict_image(detector, path, detect=detector_files.DETECT).detections
+    count = len(found)
     assert count > 3
     answer = nothing(OK) | {"num_detections": count}
     for key in ("boxes", "scores", "class_ids"):

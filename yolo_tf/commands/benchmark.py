@@ -1,8 +1,6 @@
 """`yolo-tf benchmark`: network files -> latency, memory and start, measured in turns."""
 
-from pathlib import Path
-
-from yolo_tf.files import known_formats
+from yolo_tf.commands.arguments import add_measuring
 
 LEGEND = (
     "median, p95: images in memory -> candidates (network and decode); ratio: of medians, to the first row, turn by turn;\n"
@@ -14,16 +12,7 @@ BUSY_CORES = 0.9  # a call that computes on the CPU alone uses one core at least
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=known_formats())
-    add_measuring_arguments(parser)
-
-
-def add_measuring_arguments(parser):
-    """Declares how to measure."""
-    parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; default: that of each file")
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in one timed call (default 1)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of each file (default: all cores)")
-    parser.add_argument("--repeats", type=int, default=50, metavar="R", help="timed calls of each file (default 50)")
+    add_measuring(parser)
 
 
 def run(arguments):

@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from yolo_tf.commands import benchmark
+from yolo_tf.commands.arguments import add_data, add_measuring, evaluate_with_progress, read_given_dataset
 
 
 def add_arguments(parser):
     """Declares the arguments."""
-    benchmark.add_arguments(parser)
-    parser.add_argument("--data", type=Path, required=True, metavar="DATASET.yaml", help="data set YAML")
-    parser.add_argument("--path", default="", metavar="DIR", help="root of the data, instead of the YAML's path")
-    parser.add_argument("--split", default="val", help="split to evaluate on (default val)")
-    parser.add_argument("--lenient", action="store_true", help="leave bad labels out and count them instead of stopping")
+    add_measuring(parser)
+    add_data(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write comparison.txt, .md, .json and .png there")
 
 
@@ -19,12 +17,11 @@ def run(arguments):
     """Compares; prints the table, writes the files and returns the rows."""
     from yolo_tf.errors import InputError
     from yolo_tf.files import read_spec
-    from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.system.atomic import write_json, write_text
     from yolo_tf.system.tensorflow_start import load_tensorflow
     from yolo_tf.terminal.tables import format_table
 
-    dataset = read_dataset(read_source(arguments.data, path=arguments.path), arguments.split, strict=not arguments.lenient)
+    dataset = read_given_dataset(arguments)
     for path in arguments.models:
         names = read_spec(path).class_names
         if len(names) != len(dataset.class_names):
@@ -32,8 +29,6 @@ def run(arguments):
                 f"{path}: finds {len(names)} classes, {list(names)[:10]}. Expected the {len(dataset.class_names)} of"
                 f" {arguments.data}, {list(dataset.class_names)[:10]}. Compare networks of one task on its data set."
             )
-    if dataset.problems:
-        print(f"{len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
 
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)  # where it cannot be, said before minutes of measuring
@@ -63,20 +58,10 @@ def run(arguments):
 
 def _evaluate(path, dataset, image_size):
     """Returns the metrics of a network file at the size that its latency was measured at."""
-    import tensorflow as tf
-
-    from yolo_tf.commands.evaluate import with_progress
-    from yolo_tf.data.images import check_images
-    from yolo_tf.evaluation.evaluate import evaluate
     from yolo_tf.inference.detector import open_detector
 
     print(path)
-    candidates = with_progress(open_detector(path).candidates, len(dataset.records))
-    try:
-        return evaluate(candidates, dataset, image_size=image_size).metrics
-    except tf.errors.InvalidArgumentError:
-        check_images(dataset)  # names the file, if one does not decode
-        raise
+    return evaluate_with_progress(open_detector(path).candidates, dataset, image_size=image_size).metrics
 
 
 def _cells(row):

@@ -80,23 +80,22 @@ def deploy(network, data_yaml, out):
     Returns:
         dict: "files", per format the path, size, difference from the network and accuracy; "num_pictures".
     """
-    from yolo_tf.config import DetectConfig
-    from yolo_tf.data.images import read_image
     from yolo_tf.evaluation.evaluate import evaluate
     from yolo_tf.export import Comparison, export_detector
     from yolo_tf.inference.detector import choose_image_size, open_detector
-    from yolo_tf.inference.prediction import draw_prediction, predict_image
-    from yolo_tf.pictures.drawing import write_picture
+    from yolo_tf.inference.prediction import predict_image
+    from yolo_tf.pictures.drawing import draw_detections, write_picture
     from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.system.atomic import size_on_disk
 
     held_out = read_dataset(read_source(data_yaml), "test")
     paths = [Path(record.path) for record in held_out.records[:NUM_PICTURES]]
-    images = [read_image(path) for path in paths]
-    detector = open_detector(network)
+    detector, images = open_detector(network), []
     for path in paths:
-        prediction = predict_image(detector, path, image_size=detector.spec.image_size, detect=DetectConfig())
-        write_picture(draw_prediction(prediction, detector.spec.class_names), out / "predictions" / f"{path.stem}.jpg")
+        found = predict_image(detector, path)
+        images.append(found.stored)
+        picture = draw_detections(found.stored, found.detections, detector.spec.class_names)
+        write_picture(picture, out / "predictions" / f"{path.stem}.jpg")
 
     files = {"keras": {"path": str(network)}}
     for format, place in (("saved_model", out / "saved_model"), ("tflite", out / "detector.tflite")):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from yolo_tf.commands.arguments import add_data, read_given_dataset
+
 MOST_IMAGES = 16  # compared; more take time and say little
 
 
@@ -15,10 +17,7 @@ def add_arguments(parser):
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory, or a .tflite or .onnx file")
     parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; a TFLite file keeps it")
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
-    parser.add_argument("--data", type=Path, metavar="DATASET.yaml", help="data set to compare, and to measure AP, on")
-    parser.add_argument("--path", default="", metavar="DIR", help="root of that data, instead of the YAML's path")
-    parser.add_argument("--split", default="val", help="split of it (default val)")
-    parser.add_argument("--lenient", action="store_true", help="leave its bad labels out instead of stopping")
+    add_data(parser, required=False, help="data set to compare, and to measure AP, on")
     parser.add_argument("--max-ap-drop", type=float, metavar="X", help="write nothing where the AP falls by more, 0..1")
     tflite = parser.add_argument_group("TFLite")
     tflite.add_argument("--precision", metavar="NAME", help="float32 (default), float16, dynamic or int8")
@@ -98,7 +97,7 @@ def read_sources_and_detect(arguments):
 def read_given_images(sources):
     """Reads at most MOST_IMAGES of the images that file names, directories and globs stand for."""
     from yolo_tf.data.images import read_image
-    from yolo_tf.inference.prediction import list_images
+    from yolo_tf.inference.frames.files import list_images
 
     return [read_image(place) for place in _spread(list_images(sources))]
 
@@ -129,10 +128,8 @@ def _read_comparison(sources, arguments):
         return read_given_images(sources), None, "given images"
 
     from yolo_tf.data.images import read_record_image
-    from yolo_tf.sources import read_dataset, read_source
 
-    source = read_source(arguments.data, path=arguments.path)
-    dataset = read_dataset(source, arguments.split, strict=not arguments.lenient)
+    dataset = read_given_dataset(arguments)
     images = [read_record_image(record) for record in _spread(dataset.records)]
     return images, dataset, f"{arguments.split} images of {arguments.data}"
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from yolo_tf.commands.arguments import add_reading
+from yolo_tf.terminal.progress import progress_bar
+
 DATASET_YAML = "dataset.yaml"
 
 
@@ -10,15 +13,12 @@ def add_arguments(parser):
     parser.add_argument("data", type=Path, metavar="DATASET.yaml", help="data set YAML")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="writes DIR/SPLIT and DIR/dataset.yaml")
     parser.add_argument("--split", nargs="+", default=("train",), metavar="SPLIT", help="splits to pack (default train)")
-    parser.add_argument("--path", default="", metavar="DIR", help="root of the data, instead of the YAML's path")
     parser.add_argument("--shards", type=int, metavar="N", help="files per split; default: about 256 MiB each")
-    parser.add_argument("--lenient", action="store_true", help="leave bad labels out and count them instead of stopping")
+    add_reading(parser)
 
 
 def run(arguments):
     """Packs split by split; returns what was written of each."""
-    import functools
-
     from yolo_tf.sources import read_dataset, read_source
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
@@ -35,7 +35,8 @@ def run(arguments):
     for split, dataset in datasets.items():
         if dataset.problems:
             print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
-        report = pack_dataset(dataset, arguments.out / split, shards=arguments.shards, progress=functools.partial(_show, split))
+        progress = progress_bar(len(dataset.records), label=f"{split}: ")
+        report = pack_dataset(dataset, arguments.out / split, shards=arguments.shards, progress=progress)
         print(f"{split}: {report['images']} images, {report['shards']} shards, {report['bytes'] / 1e6:.1f} MB")
         written[split] = report
     lines = [f"{split}: {split}" for split in _packed_splits(arguments.out)]
@@ -43,12 +44,6 @@ def run(arguments):
     write_text(arguments.out / DATASET_YAML, text)
     print(f"data set: {arguments.out / DATASET_YAML}")
     return written
-
-
-def _show(split, done, total):
-    """Rewrites the progress line, about twenty times in all."""
-    if done % max(1, total // 20) == 0 or done == total:
-        print(f"\r{split}: {done}/{total} images", end="\n" if done == total else "", flush=True)
 
 
 def _packed_splits(out):

@@ -79,16 +79,16 @@ def rect_canvases(sizes_hw, side, batch_size):
 
 
 def smallest_canvas(size_hw, image_size):
-    """Returns the (height, width) px, multiples of CANVAS_STRIDE, that just hold an image fitted into `image_size`.
+    """Returns the (height, width) px, int32 [2] multiples of CANVAS_STRIDE, that just hold an image fitted into `image_size`.
 
     Args:
-        size_hw: (height, width) px of the image as stored.
+        size_hw: int [2], (height, width) px of the image as stored.
         image_size: (height, width) px, multiples of CANVAS_STRIDE; the canvas is never larger.
 
     Example: 480 x 640 fitted into 320 x 320 is 240 x 320: canvas 256 x 320.
     """
     _, fitted_hw = fitted_size(size_hw, image_size)
-    return tuple(-(-int(side) // CANVAS_STRIDE) * CANVAS_STRIDE for side in fitted_hw)
+    return -(-fitted_hw // CANVAS_STRIDE) * CANVAS_STRIDE
 
 
 def letterbox_image(image, image_size, *, fit_size=None):

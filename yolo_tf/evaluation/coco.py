@@ -19,7 +19,7 @@ def coco_numbers(dataset, detections):
 
     Args:
         dataset: DetectionDataset.
-        detections: per record, in record order: (boxes [n, 4] xyxy original px, scores [n], class_ids [n]).
+        detections: ImageDetections of each record, in record order.
 
     Returns:
         dict of the names in COCO_NAMES, fractions 0..1 or None, and
@@ -28,7 +28,7 @@ def coco_numbers(dataset, detections):
     Source: Lin et al., "Microsoft COCO: Common Objects in Context"; cocodataset.org/#detection-eval.
     """
     truths = ((record.boxes, record.class_ids, record.is_crowd.astype(int)) for record in dataset.records)
-    found = ((boxes, class_ids, scores) for boxes, scores, class_ids in detections)
+    found = ((one.boxes, one.class_ids, one.scores) for one in detections)
     evaluator = COCOeval_faster(
         _coco(dataset, truths, "iscrowd"), _coco(dataset, found, "score"), "bbox", print_function=_be_silent
     )

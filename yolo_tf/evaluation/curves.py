@@ -39,7 +39,7 @@ def detection_curves(dataset, detections):
 
     Args:
         dataset: DetectionDataset.
-        detections: per record, in record order: (boxes [n, 4] xyxy original px, scores [n], class_ids [n]).
+        detections: ImageDetections of each record, in record order.
 
     Returns:
         Curves.

@@ -14,6 +14,7 @@ from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
 from yolo_tf.evaluation.curves import Curves, best_numbers, detection_curves
 from yolo_tf.evaluation.matching import confusion_matrix
 from yolo_tf.inference.suppression import suppress
+from yolo_tf.structures import ImageDetections
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +24,7 @@ class EvaluationResult:
     metrics: dict  # the numbers, ready for JSON; fractions 0..1, None where there is no box to find
     curves: Curves  # precision, recall and F1 over the score threshold
     confusion: np.ndarray  # int64 [C + 1, C + 1]: [true class, detected class], C = background
-    detections: list  # per record: (boxes float32 [n, 4] xyxy original px, scores float32 [n], class_ids int32 [n])
+    detections: list  # ImageDetections of each record
 
 
 def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATION_DETECT, rect=False):
@@ -67,11 +68,17 @@ def evaluate_shared(candidates, dataset, *, image_size, batch_size, worker, stra
     own = range(index, len(dataset.records), workers)
     share = dataclasses.replace(dataset, records=tuple(dataset.records[number] for number in own))
     found, speed = _find_all(candidates, share, image_size, batch_size, EVALUATION_DETECT, False)
-    columns = [np.column_stack([np.full(len(one[1]), number), *one]) for number, one in zip(own, found, strict=True)]
+    columns = [
+        np.column_stack([np.full(len(one), number), one.boxes, one.scores, one.class_ids])
+        for number, one in zip(own, found, strict=True)
+    ]
     table = _gather(strategy, np.concatenate([np.zeros([0, 7]), *columns]).astype(np.float32))  # exact below image 2 ** 24
     table = table[np.argsort(table[:, 0], kind="stable")]
     ends = np.searchsorted(table[:, 0], np.arange(1, len(dataset.records)))
-    detections = [(rows[:, 1:5], rows[:, 5], rows[:, 6].astype(np.int32)) for rows in np.split(table, ends)]
+    detections = [
+        ImageDetections(boxes=rows[:, 1:5], scores=rows[:, 5], class_ids=rows[:, 6].astype(np.int32))
+        for rows in np.split(table, ends)
+    ]
     return measure(dataset, detections, float(_gather(strategy, np.float32([[speed]])).sum()))
 
 
@@ -97,14 +104,12 @@ def _find_all(candidates, dataset, image_size, batch_size, detect, rect):
         boxes, scores = candidates(images)
         _check_classes(scores.shape[-1], dataset.class_names)
         found = suppress(boxes, scores, detect)
-        num_valid = found.num_valid.numpy()  # waits for the device
+        found.num_valid.numpy()  # waits for the device
         seconds.append(time.perf_counter() - start)
         sizes.append(len(indices))
-        original_boxes = to_original(found.boxes, letterbox).numpy()
-        found_scores, class_ids = found.scores.numpy(), found.class_ids.numpy()
-        for row, index in enumerate(indices.numpy()):
-            kept = slice(num_valid[row])
-            detections[index] = (original_boxes[row, kept], found_scores[row, kept], class_ids[row, kept])
+        found = found._replace(boxes=to_original(found.boxes, letterbox))
+        for index, one in zip(indices.numpy(), found.per_image(), strict=True):
+            detections[index] = one
     first = min(1, len(sizes) - 1)
     return detections, sum(sizes[first:]) / sum(seconds[first:])
 
@@ -114,7 +119,7 @@ def measure(dataset, detections, images_per_second):
 
     Args:
         dataset: DetectionDataset.
-        detections: per record, in record order: (boxes [n, 4] xyxy original px, scores [n], class_ids [n]).
+        detections: ImageDetections of each record, in record order.
         images_per_second: what to report as speed.
 
     Returns:

@@ -24,19 +24,18 @@ def match_detections(dataset, detections, *, iou_threshold=0.5):
 
     Args:
         dataset: DetectionDataset.
-        detections: per record, in record order: (boxes [n, 4] xyxy original px, scores [n], class_ids [n]).
+        detections: ImageDetections of each record, in record order.
         iou_threshold: least IoU of a correct detection, above 0.
 
     Returns:
         Matches.
     """
     scores, class_ids, is_correct = [], [], []
-    for record, (boxes, record_scores, record_class_ids) in zip(dataset.records, detections, strict=True):
-        order = np.argsort(-np.asarray(record_scores, np.float32), kind="stable")
-        boxes, record_class_ids = np.asarray(boxes)[order], np.asarray(record_class_ids, np.int64)[order]
-        correct, counts = _match_image(record, boxes, record_class_ids, iou_threshold)
-        scores.append(np.asarray(record_scores, np.float32)[order][counts])
-        class_ids.append(record_class_ids[counts])
+    for record, found in zip(dataset.records, detections, strict=True):
+        order = np.argsort(-found.scores, kind="stable")
+        correct, counts = _match_image(record, found.boxes[order], found.class_ids[order], iou_threshold)
+        scores.append(found.scores[order][counts])
+        class_ids.append(found.class_ids[order][counts])
         is_correct.append(correct[counts])
     truths = [record.class_ids[~record.is_crowd] for record in dataset.records]
     return Matches(
@@ -65,9 +64,9 @@ def confusion_matrix(dataset, detections, *, iou_threshold=0.45, score_threshold
     """
     num_classes = len(dataset.class_names)
     matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
-    for record, (boxes, scores, class_ids) in zip(dataset.records, detections, strict=True):
-        kept = np.asarray(scores) >= np.float32(score_threshold)
-        boxes, class_ids = np.asarray(boxes)[kept], np.asarray(class_ids, np.int64)[kept]
+    for record, found in zip(dataset.records, detections, strict=True):
+        kept = found.scores >= np.float32(score_threshold)
+        boxes, class_ids = found.boxes[kept], found.class_ids[kept]
         truth_boxes, truth_ids = record.boxes[~record.is_crowd], record.class_ids[~record.is_crowd]
         iou = overlaps(boxes, truth_boxes)
         detected_as = np.full(len(truth_ids), num_classes)

@@ -1,164 +1,231 @@
-"""Image files + detector -> detections in the pixels of each file, and the files that hold them."""
+"""Image files + detector -> what was found in each, and any number of them -> files that a stopped run goes on with."""
 
 from __future__ import annotations
 
-import collections
+import array
 import dataclasses
-import glob
+import itertools
+import statistics
 import time
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from yolo_tf.config import DetectConfig
 from yolo_tf.data.images import read_image
-from yolo_tf.data.letterbox import letterbox_image, smallest_canvas, to_original
-from yolo_tf.errors import InputError
-from yolo_tf.inference.detector import detect_images
-from yolo_tf.pictures.drawing import draw_boxes
-from yolo_tf.structures import Letterbox
-from yolo_tf.system.image_formats import IMAGE_SUFFIXES
+from yolo_tf.data.letterbox import to_original
+from yolo_tf.errors import InputError, look_up
+from yolo_tf.inference.detector import choose_image_size, detect_images
+from yolo_tf.inference.frames.files import InputImage, read_input, read_inputs
+from yolo_tf.inference.outputs import OUTPUTS, open_outputs
+from yolo_tf.inference.outputs.resume import begin
+from yolo_tf.inference.outputs.spec import Run
+from yolo_tf.structures import ImageDetections, Letterbox
+from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.interruption import note_signals, stop_if_noted
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """How image files are looked at, and what is written of them."""
+
+    outputs: tuple[str, ...] = ("jsonl",)  # rows of OUTPUTS
+    image_size: tuple[int, int] | None = None  # (height, width) px of the network input; see detector.choose_image_size
+    detect: DetectConfig = DetectConfig()
+    batch_size: int = 8  # images in one call of the network
+    ahead: int = 2  # batches that wait for the network at most; 0 = an image is read when the one before it is done
+    rect: bool = False  # each image gets the smallest input that holds it; batch_size must be 1
+    augmented: bool = False  # whether the detector looks at three scales of each image; noted in the settings
+    part_images: int = 1000  # of one Parquet part
+    stop_on_bad_image: bool = False  # else it becomes a result with an error
+    resume: bool = False  # go on in the same directory
+
+    def __post_init__(self):
+        for name in self.outputs:
+            look_up(OUTPUTS, name, kind="output")
+        for option in ("batch_size", "part_images"):
+            if getattr(self, option) < 1:
+                raise InputError(f"{option}: got {getattr(self, option)}. Expected a whole number above 0. Change it.")
+        if self.rect and self.batch_size > 1:
+            raise InputError(
+                f"rect: the images of a batch of {self.batch_size} would have several sizes. Expected batches of 1 with it."
+                " Set `batch_size` to 1 or leave `rect` out."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Prediction:
-    """What was found in one image file, best first."""
+class ImageResult:
+    """What became of one image file."""
 
     path: Path
-    image: np.ndarray  # uint8 [h, w, 3] RGB, as stored
-    boxes: np.ndarray  # float32 [n, 4] xyxy, px of `image`, clipped to it
-    scores: np.ndarray  # float32 [n]
-    class_ids: np.ndarray  # int32 [n]
-    milliseconds: float  # network, decode and suppression; without reading and resizing
+    size_hw: tuple[int, int] | None = None  # (height, width) px as stored; None where it could not be read
+    detections: ImageDetections | None = None  # px of the file, clipped to it; None where it could not be read
+    milliseconds: float | None = None  # network, decode and suppression, a batch's shared evenly; without reading, resizing
+    stored: np.ndarray | None = None  # uint8 [h, w, 3] RGB; None where it was let go, for many would not fit into memory
+    error: InputError | None = None  # why the image could not be read
+
+    def read_image(self):
+        """Returns the image as stored, uint8 [h, w, 3] RGB, from its file where it was let go."""
+        return read_image(self.path) if self.stored is None else self.stored
+
+    def to_json(self, class_names):
+        """Returns plain values: path, height, width and detections (see ImageDetections.to_json), or path and error."""
+        if self.error is not None:
+            return {"path": str(self.path), "error": str(self.error)}
+        height, width = self.size_hw
+        found = self.detections.to_json(class_names)
+        return {"path": str(self.path), "height": height, "width": width, "detections": found}
 
 
-def list_images(sources):
-    """Lists the image files that files, directories, globs and .txt lists stand for.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictTotals:
+    """What one run did."""
 
-    Args:
-        sources: paths. Of a directory and a glob the files with an image's suffix count, sorted; subdirectories
-            do not, unless a glob says `**`. A .txt file names one image per line; where a relative path leads to
-            nothing from the list's directory, it begins at the working directory. Any other file that is named
-            counts whatever its suffix.
-
-    Returns:
-        list of Path, each once.
-
-    Raises:
-        InputError: a source stands for no image.
-    """
-    paths = []
-    for source in sources:
-        if Path(source).is_file():
-            found = _listed_paths(Path(source)) if Path(source).suffix.lower() == ".txt" else [str(source)]
-        else:
-            pattern = f"{glob.escape(str(source))}/*" if Path(source).is_dir() else str(source)
-            found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).suffix.lower() in IMAGE_SUFFIXES)
-        if not found:
-            raise InputError(
-                f"{source}: stands for no image. Expected an image file, a directory or a glob of"
-                f" {', '.join(sorted(IMAGE_SUFFIXES))} files, or a .txt list of paths. Check the path."
-            )
-        paths += found
-    return [Path(path) for path in dict.fromkeys(paths)]
+    num_images_before: int  # that the outputs held when it began
+    num_images: int  # that it added
+    num_bad_images: int  # of them, that could not be read
+    num_detections: int  # in them
+    images_per_second: float  # from the first file read to the last row written
+    median_milliseconds: float | None  # of one image, see ImageResult; None where no image could be read
 
 
-def _listed_paths(listing):
-    """Returns the paths that the lines of a .txt file name, as text; whether they are images shows when they are read."""
-    try:
-        lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{listing}: is no text in UTF-8 ({error.reason}). Expected one path per line. Convert it.") from error
-    beside = ((line, listing.parent / line) for line in lines if line)
-    return [str(path) if path.exists() else line for line, path in beside]
-
-
-def predict_image(detector, path, *, image_size, detect, rect=False):
+def predict_image(detector, path, *, image_size=None, detect=DetectConfig(), rect=False):
     """Finds objects in one image file.
 
     Args:
         detector: Detector.
         path: image file.
-        image_size: (height, width) px of the network input.
+        image_size: (height, width) px of the network input; None = the size inside the file, else that of training.
         detect: DetectConfig.
         rect: leave out the grey that the smallest multiples of 32 px do without: the same scale, a smaller input,
             faster. The detector must take any size.
 
     Returns:
-        Prediction.
+        ImageResult with the stored image.
 
     Raises:
-        InputError: the file is missing or does not decode.
+        InputError: the file is missing or does not decode, or the detector takes another image size.
     """
-    image = read_image(path)
-    canvas_hw = smallest_canvas(image.shape[:2], image_size) if rect else image_size
-    boxed, scale, offset = letterbox_image(image, canvas_hw, fit_size=image_size)
-    letterbox = Letterbox(scale[None], offset[None], tf.constant([image.shape[:2]]))
-    start = time.perf_counter()
-    found = detect_images(detector, boxed[None], detect)
-    count = int(found.num_valid[0])  # waits for the device
-    milliseconds = 1000 * (time.perf_counter() - start)
-    return Prediction(
-        path=Path(path),
-        image=image,
-        boxes=to_original(found.boxes, letterbox)[0, :count].numpy(),
-        scores=found.scores[0, :count].numpy(),
-        class_ids=found.class_ids[0, :count].numpy(),
-        milliseconds=milliseconds,
-    )
+    image = read_input(path, image_size=choose_image_size(detector, image_size), rect=rect)
+    return _predict_batch(detector, [Path(path)], [image], detect)[0]
 
 
-def output_names(paths):
-    """Returns a file name without suffix for each path: its stem; where stems repeat, -2, -3 ... behind it.
+def predict_images(detector, paths, options, *, start=0):
+    """Finds objects in image files, batch by batch, while the next files are being read.
 
-    Example: a/1.jpg, b/1.png, c.jpg -> 1, 1-2, c.
+    Batch k is images k * batch_size and following of `paths`, bad ones left out, wherever `start` is.
+
+    Args:
+        detector: Detector.
+        paths: list of Path, image files.
+        options: PredictOptions.
+        start: number of images to leave out; those of its batch are looked at again, for the same arithmetic.
+
+    Yields:
+        list of ImageResult of one batch, in order.
+
+    Raises:
+        InputError: a bad image where `options.stop_on_bad_image`; those before it were yielded.
     """
-    counts, names = collections.Counter(), {}
-    for path in paths:
-        name = path.stem
-        while name in names:
-            counts[path.stem] += 1
-            name = f"{path.stem}-{counts[path.stem] + 1}"
-        names[name] = None
-    return list(names)
+    size = options.batch_size
+    image_size = choose_image_size(detector, options.image_size)
+    first = start // size * size
+    inputs = read_inputs(paths[first:], image_size=image_size, rect=options.rect, ahead=options.ahead * size)
+    while batch := list(itertools.islice(inputs, size)):
+        results = _predict_batch(detector, paths[first : first + size], batch, options.detect)[max(start - first, 0) :]
+        stop = next((index for index, one in enumerate(results) if one.error and options.stop_on_bad_image), None)
+        if results[:stop]:
+            yield results[:stop]
+        if stop is not None:
+            raise results[stop].error
+        first += size
 
 
-def draw_prediction(prediction, class_names):
-    """Returns the image with its boxes drawn: uint8 [h, w, 3]."""
-    return draw_boxes(prediction.image, prediction.boxes, prediction.class_ids, class_names, prediction.scores)
+def predict_to_files(detector, paths, out, options, *, watch=None):
+    """Finds objects in image files and writes what was found, in order, into every output.
 
+    The run may be interrupted or killed at any moment. With `options.resume` the next one removes what is half-written,
+    goes on behind the last image that all outputs hold, and so ends with the rows of a run that was left alone, each
+    once: batches begin at the same images whatever happened, so even the last digits are the same.
 
-def prediction_to_json(prediction, class_names):
-    """Returns a Prediction as plain values: path, height, width, and class, score and box (xyxy px) of each detection."""
-    found = (prediction.boxes, prediction.scores, prediction.class_ids)
-    return detections_to_json(prediction.path, prediction.image.shape[:2], found, class_names)
+    Args:
+        detector: Detector; its file's path and size are part of what must stay the same.
+        paths: list of Path, image files, each once; what is held of them beside a few batches is their names.
+        out: directory.
+        options: PredictOptions.
+        watch: called as watch(done, results) for every batch that was written, with the number of images that the
+            outputs hold and the batch's list of ImageResult; None = nobody.
 
+    Returns:
+        PredictTotals.
 
-def detections_to_json(path, size_hw, found, class_names):
-    """Returns what `prediction_to_json` does; `found` is boxes, scores and class_ids as in a Prediction."""
-    height, width = size_hw
-    return {
-        "path": str(path),
-        "height": height,
-        "width": width,
-        "detections": [
-            {
-                "class_id": class_id,
-                "class_name": class_names[class_id],
-                "score": round(score, 6),
-                "box": [round(side, 3) for side in box],
-            }
-            for box, score, class_id in zip(*(array.tolist() for array in found), strict=True)
-        ],
+    Raises:
+        InputError: `out` does not fit (see resume.begin), or a bad image where it is to stop.
+        Interrupted: after SIGINT or SIGTERM, when the batch at hand is written.
+    """
+    class_names = detector.spec.class_names
+    settings = {
+        "model": str(detector.path),
+        "model_bytes": size_on_disk(detector.path),
+        "class_names": list(class_names),
+        "image_size": list(choose_image_size(detector, options.image_size)),
+        "detect": dataclasses.asdict(options.detect),
+        "batch": options.batch_size,
+        "rect": options.rect,
+        "augment": options.augmented,
     }
-
-
-def prediction_to_yolo_txt(prediction):
-    """Returns one line per detection: class id, centre x, centre y, width, height as fractions of the image, score."""
-    height, width = prediction.image.shape[:2]
-    low, high = prediction.boxes[:, :2], prediction.boxes[:, 2:]
-    numbers = np.concatenate([(low + high) / 2 / (width, height), (high - low) / (width, height), prediction.scores[:, None]], 1)
-    return "".join(
-        " ".join([str(class_id), *(f"{number:.6f}" for number in row)]) + "\n"
-        for class_id, row in zip(prediction.class_ids.tolist(), numbers.tolist(), strict=True)
+    before = begin(Path(out), options.outputs, paths, settings=settings, resume=options.resume)
+    run = Run(Path(out), paths, before, detector.path, class_names, options.part_images)
+    # so that no figure holds the start-up
+    detect_images(detector, np.zeros([1, *settings["image_size"], 3], np.uint8), options.detect)
+    images = detections = 0
+    milliseconds, noted, began = array.array("d"), [], time.perf_counter()  # floats in a list take four times the memory
+    with note_signals(noted), open_outputs(run, options.outputs) as append:
+        for results in predict_images(detector, paths, options, start=before):
+            append(results)
+            images += len(results)
+            readable = [result for result in results if result.error is None]
+            milliseconds.extend(result.milliseconds for result in readable)
+            detections += sum(len(result.detections) for result in readable)
+            if watch:
+                watch(before + images, results)
+            stop_if_noted(noted)
+    return PredictTotals(
+        num_images_before=before,
+        num_images=images,
+        num_bad_images=images - len(milliseconds),
+        num_detections=detections,
+        images_per_second=images / (time.perf_counter() - began),
+        median_milliseconds=statistics.median(milliseconds) if milliseconds else None,
     )
+
+
+def _predict_batch(detector, paths, batch, detect):
+    """Returns an ImageResult for each InputImage or InputError."""
+    images = [image for image in batch if isinstance(image, InputImage)]
+    found, milliseconds = _detect(detector, images, detect) if images else ([], None)
+    found = iter(found)
+    return [
+        ImageResult(path=path, error=image)
+        if isinstance(image, InputError)
+        else ImageResult(
+            path=path,
+            size_hw=tuple(image.letterbox.original_size.tolist()),
+            detections=next(found),
+            milliseconds=milliseconds,
+            stored=image.stored,
+        )
+        for path, image in zip(paths, batch, strict=True)
+    ]
+
+
+def _detect(detector, images, detect):
+    """Returns (ImageDetections of each of one or more InputImages, milliseconds that each took)."""
+    pixels = np.stack([image.pixels for image in images])
+    letterbox = Letterbox(*map(tf.constant, map(np.stack, zip(*(image.letterbox for image in images), strict=True))))
+    start = time.perf_counter()
+    found = detect_images(detector, pixels, detect)
+    found.num_valid.numpy()  # waits for the device
+    milliseconds = 1000 * (time.perf_counter() - start) / len(images)
+    return found._replace(boxes=to_original(found.boxes, letterbox)).per_image(), milliseconds

@@ -51,6 +51,20 @@ def draw_boxes(image, boxes, class_ids, class_names, scores=None):
     return np.array(picture)
 
 
+def draw_detections(image, detections, class_names):
+    """Draws what was found in an image: `draw_boxes` with the scores behind the names.
+
+    Args:
+        image: uint8 [h, w, 3] RGB, as stored.
+        detections: ImageDetections, px of `image`.
+        class_names: C names.
+
+    Returns:
+        uint8 [h, w, 3] RGB; `image` stays as it is.
+    """
+    return draw_boxes(image, detections.boxes, detections.class_ids, class_names, detections.scores)
+
+
 def draw_grid(pictures, *, columns=None, cell_size=None, gap=6):
     """Puts pictures side by side on white, row by row.
 

@@ -63,9 +63,46 @@ class Letterbox(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """What was found, best first; slots beyond num_valid are empty."""
+    """What was found in a batch, best first; slots beyond num_valid are empty."""
 
     boxes: tf.Tensor  # float32 [B, K, 4] xyxy px; 0 in empty slots
     scores: tf.Tensor  # float32 [B, K], 0..1, not increasing along K; 0 in empty slots
     class_ids: tf.Tensor  # int32 [B, K]; -1 in empty slots
     num_valid: tf.Tensor  # int32 [B]
+
+    def per_image(self):
+        """Returns B ImageDetections, without the empty slots; the boxes stay in the pixels that they are in."""
+        boxes, scores, class_ids, counts = map(np.asarray, self)
+        return [
+            ImageDetections(boxes=boxes[row, :count], scores=scores[row, :count], class_ids=class_ids[row, :count])
+            for row, count in enumerate(counts)
+        ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ImageDetections:
+    """What was found in one image, best first."""
+
+    boxes: np.ndarray  # float32 [n, 4] xyxy, px of the image as stored, clipped to it
+    scores: np.ndarray  # float32 [n], 0..1, not increasing
+    class_ids: np.ndarray  # int32 [n], 0 .. C - 1
+
+    def __len__(self):
+        return len(self.scores)
+
+    def to_json(self, class_names):
+        """Returns a dict of plain values for each detection: class_id, class_name, score to six decimals, box (xyxy px) to three.
+
+        Args:
+            class_names: names of the C classes.
+        """
+        columns = (self.class_ids.tolist(), self.scores.tolist(), self.boxes.tolist())
+        return [
+            {
+                "class_id": class_id,
+                "class_name": class_names[class_id],
+                "score": round(score, 6),
+                "box": [round(side, 3) for side in box],
+            }
+            for class_id, score, box in zip(*columns, strict=True)
+        ]

@@ -1,30 +1,44 @@
-"""One line that says how far a long run is."""
+"""How far a long loop is: one line that moves where a person watches, elsewhere a few plain ones."""
 
 import time
 
-EVERY = 0.5  # seconds between two updates, at least
+from yolo_tf.terminal import is_terminal, say
+
 WIDTH = 30  # characters of the bar
+MOVES = 0.5  # seconds between two moves, at least
+SPEAKS = 10.0  # seconds between two plain lines, at least; and each is about another tenth
 
 
-def progress_bar(total):
-    """Returns a function (images done) that rewrites one line; call it behind every batch."""
-    first = shown = began = None
+def progress_bar(total, *, label=""):
+    """Returns a function (images done, images in all) that says how far a loop is; call it behind every batch.
 
-    def show(done):
-        nonlocal first, shown, began
-        now = time.perf_counter()
-        if first is None:
+    The line of the last image always comes, so a loop of seconds writes that alone where no person watches.
+
+    Args:
+        total: images in all, where the function is not told.
+        label: stands before the numbers.
+    """
+    first = began = None
+    shown, tenth = time.perf_counter(), 0
+
+    def show(done, total=total):
+        nonlocal first, began, shown, tenth
+        now, moves = time.perf_counter(), is_terminal()
+        starts = first is None
+        if starts:
             first, began = done, now  # the speed is that behind the first batch
-        if done < total and shown is not None and now - shown < EVERY:
+        due = starts or now - shown >= MOVES if moves else now - shown >= SPEAKS and 10 * done // total > tenth
+        if done < total and not due:
             return
-        shown = now
-        filled = WIDTH * done // total
-        rest = ""
+        shown, tenth = now, 10 * done // total
+        text = f"{label}{done}/{total} images"
         if done > first:
             speed = (done - first) / (now - began)
-            rest = f", {speed:.1f} images/s, {(total - done) / speed:.0f} s left"
-        print(f"\r[{'=' * filled}{' ' * (WIDTH - filled)}] {done}/{total} images{rest}  ", end="", flush=True)
-        if done == total:
-            print()
+            text += f", {speed:.1f} images/s" + (f", {(total - done) / speed:.0f} s left" if done < total else "")
+        if moves:
+            bar = "=" * (WIDTH * done // total)
+            print(f"\r[{bar:<{WIDTH}}] {text:<44}", end="\n" if done == total else "", flush=True)
+        else:
+            say(text)
 
     return show

@@ -1,15 +1,18 @@
-"""Image files -> letterboxed images, read ahead of the network, in order, few at a time."""
+"""Image files -> letterboxed images in order, a few read ahead of the network or each when it is asked for."""
 
+import glob
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from yolo_tf.data.images import decode_image, read_image
-from yolo_tf.data.letterbox import CANVAS_STRIDE, fitted_size, letterbox_image
+from yolo_tf.data.letterbox import letterbox_image, smallest_canvas
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox
+from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 
 class InputImage(NamedTuple):
@@ -17,18 +20,78 @@ class InputImage(NamedTuple):
 
     pixels: np.ndarray  # uint8 [H, W, 3], RGB
     letterbox: Letterbox  # of numpy: scale [], offset [2], original_size [2]
+    stored: np.ndarray | None = None  # uint8 [h, w, 3] RGB, the image itself; None where many wait at a time
 
 
-def read_ahead(paths, *, image_size, rect, ahead):
+def list_images(sources):
+    """Lists the image files that files, directories, globs and .txt lists stand for.
+
+    Args:
+        sources: paths. Of a directory and a glob the files with an image's suffix count, sorted; subdirectories
+            do not, unless a glob says `**`. A .txt file names one image per line; where a relative path leads to
+            nothing from the list's directory, it begins at the working directory. Any other file that is named
+            counts whatever its suffix.
+
+    Returns:
+        list of Path, each once.
+
+    Raises:
+        InputError: a source stands for no image.
+    """
+    paths = []
+    for source in sources:
+        if Path(source).is_file():
+            found = _listed_paths(Path(source)) if Path(source).suffix.lower() == ".txt" else [str(source)]
+        else:
+            pattern = f"{glob.escape(str(source))}/*" if Path(source).is_dir() else str(source)
+            found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            raise InputError(
+                f"{source}: stands for no image. Expected an image file, a directory or a glob of"
+                f" {', '.join(sorted(IMAGE_SUFFIXES))} files, or a .txt list of paths. Check the path."
+            )
+        paths += found
+    return [Path(path) for path in dict.fromkeys(paths)]
+
+
+def _listed_paths(listing):
+    """Returns the paths that the lines of a .txt file name, as text; whether they are images shows when they are read."""
+    try:
+        lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{listing}: is no text in UTF-8 ({error.reason}). Expected one path per line. Convert it.") from error
+    beside = ((line, listing.parent / line) for line in lines if line)
+    return [str(path) if path.exists() else line for line, path in beside]
+
+
+def read_input(path, *, image_size, rect=False):
+    """Reads one image file and letterboxes it.
+
+    Args:
+        path: image file.
+        image_size: (height, width) px of the network input.
+        rect: leave out the grey that the smallest multiples of 32 px do without; then H and W differ.
+
+    Returns:
+        InputImage with the stored image.
+
+    Raises:
+        InputError: the file is missing or does not decode.
+    """
+    stored = read_image(path)
+    pixels, letterbox = _fit(stored, image_size, rect)
+    return InputImage(pixels.numpy(), Letterbox(*(tensor.numpy() for tensor in letterbox)), stored)
+
+
+def read_inputs(paths, *, image_size, rect, ahead):
     """Reads, decodes and letterboxes image files in parallel with whatever is done to those that came before.
 
     At any time about `ahead` images wait, and one more for each core; the number of paths does not matter.
 
     Args:
         paths: of image files.
-        image_size: (height, width) px of the network input.
-        rect: leave out the grey that the smallest multiples of 32 px do without; then H and W differ.
-        ahead: images.
+        image_size, rect: as for `read_input`.
+        ahead: images; 0 = each is read when it is asked for, and comes with the stored image.
 
     Yields:
         For each path, in this order: an InputImage, or the InputError that says why the file is none.
@@ -40,38 +103,31 @@ def read_ahead(paths, *, image_size, rect, ahead):
         image = decode_image(tf.io.read_file(path))
         return index, *_fit(image, image_size, rect)
 
-    readable = (
-        tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
-        .enumerate()
-        .map(read, num_parallel_calls=os.cpu_count(), deterministic=True)
-        .ignore_errors()  # by its missing number such an image is found again
-        .prefetch(ahead)
-    )
+    def read_alone(path):  # what the pipeline could not: most often for the reason, after a passing fault for the image
+        try:
+            return read_input(path, image_size=image_size, rect=rect)
+        except InputError as error:
+            return error
+
     position = 0
-    for index, pixels, letterbox in readable.as_numpy_iterator():
-        for missed in range(position, index):
-            yield _read_again(paths[missed], image_size, rect)
-        yield InputImage(pixels, Letterbox(*letterbox))
-        position = int(index) + 1
-    for missed in range(position, len(paths)):
-        yield _read_again(paths[missed], image_size, rect)
+    if ahead:
+        readable = (
+            tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
+            .enumerate()
+            .map(read, num_parallel_calls=os.cpu_count(), deterministic=True)
+            .ignore_errors()  # by its missing number such an image is found again
+            .prefetch(ahead)
+        )
+        for index, pixels, letterbox in readable.as_numpy_iterator():
+            yield from map(read_alone, paths[position:index])
+            yield InputImage(pixels, Letterbox(*letterbox))
+            position = int(index) + 1
+    yield from map(read_alone, paths[position:])
 
 
 def _fit(image, image_size, rect):
     """Returns (uint8 [H, W, 3], Letterbox without a batch axis) of an image uint8 [h, w, 3]."""
     size_hw = tf.shape(image)[:2]
-    canvas_hw = image_size
-    if rect:
-        _, fitted_hw = fitted_size(size_hw, image_size)
-        canvas_hw = -(-fitted_hw // CANVAS_STRIDE) * CANVAS_STRIDE
+    canvas_hw = smallest_canvas(size_hw, image_size) if rect else image_size
     pixels, scale, offset = letterbox_image(image, canvas_hw, fit_size=image_size)
     return tf.cast(pixels, tf.uint8), Letterbox(scale, offset, size_hw)
-
-
-def _read_again(path, image_size, rect):
-    """Reads one file that the pipeline could not: most often for the reason, after a passing fault for the image."""
-    try:
-        pixels, letterbox = _fit(read_image(path), image_size, rect)
-    except InputError as error:
-        return error
-    return InputImage(pixels.numpy(), Letterbox(*(tensor.numpy() for tensor in letterbox)))

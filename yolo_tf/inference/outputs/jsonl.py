@@ -5,74 +5,15 @@ import json
 import os
 
 from yolo_tf.errors import InputError
+from yolo_tf.inference.outputs.spec import Output
 
 NAME = "detections.jsonl"
 
 
-def exists(out):
-    """Returns whether an earlier run wrote here."""
-    return (out / NAME).exists()
-
-
-def count_held(out, paths):
-    """Counts the whole lines and makes sure that they are of the first of `paths`, one each.
-
-    Returns:
-        int; a last line without its end, as a killed process leaves it, does not count.
-
-    Raises:
-        InputError: a line is of another image than the path in its place, or no JSON.
-    """
-    count = 0
-    with contextlib.suppress(FileNotFoundError), open(out / NAME, "rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            try:
-                found = json.loads(line)["path"]
-            except (ValueError, KeyError, TypeError):
-                raise InputError(
-                    f"{out / NAME}:{count + 1}: is no line of detections. Expected one with a path. Begin anew in another --out."
-                ) from None
-            check_path(found, paths, count, f"{out / NAME}:{count + 1}")
-            count += 1
-    return count
-
-
-def check_path(found, paths, index, where):
-    """Raises InputError unless `found` is the path of image `index`."""
-    expected = str(paths[index]) if index < len(paths) else "none"
-    if found != expected:
-        raise InputError(
-            f"{where}: is of {found}, but image {index + 1} of the SOURCEs is {expected}. Expected the same SOURCEs in the same"
-            " order; new ones may follow. Give those of the first run, or another --out."
-        )
-
-
-def keepable(out, count):
-    """Returns how many of the first `count` images can be kept: all, for a file may be cut after any line."""
-    return count
-
-
-def cut(out, count):
-    """Removes everything behind line `count`, a torn line too."""
-    if not exists(out):
-        return
-    with open(out / NAME, "r+b") as file:
-        for _ in range(count):
-            file.readline()
-        file.truncate(file.tell())
-
-
 @contextlib.contextmanager
-def open_writer(out, part_images):
-    """Yields the function that appends rows of images; what it has written stays when the process is killed.
-
-    Args:
-        out: directory that exists.
-        part_images: not used, the file is one.
-    """
-    with open(out / NAME, "ab") as file:
+def open_writer(run):
+    """Yields the function that appends rows of images; what it has written stays when the process is killed."""
+    with open(run.out / NAME, "ab") as file:
 
         def append(rows):
             # without non-ASCII characters a line has one end, and any file name can be written
@@ -82,3 +23,34 @@ def open_writer(out, part_images):
         yield append
         file.flush()
         os.fsync(file.fileno())
+
+
+def read_paths(out):
+    """Yields the path in each whole line, and where it stands; a last line may lack its end, as a killed process leaves it.
+
+    Raises:
+        InputError: a line is no JSON, or has no path.
+    """
+    with contextlib.suppress(FileNotFoundError), open(out / NAME, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            where = f"{out / NAME}:{number}"
+            try:
+                yield json.loads(line)["path"], where
+            except (ValueError, KeyError, TypeError):
+                raise InputError(
+                    f"{where}: is no line of detections. Expected one with a path. Begin anew in another `out`."
+                ) from None
+
+
+def cut(out, count):
+    """Removes everything behind line `count`, a torn line too; all of these lines stay."""
+    with contextlib.suppress(FileNotFoundError), open(out / NAME, "r+b") as file:
+        for _ in range(count):
+            file.readline()
+        file.truncate(file.tell())
+    return count
+
+
+OUTPUT = Output(NAME, open_writer=open_writer, read_paths=read_paths, cut=cut)
