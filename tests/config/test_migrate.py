@@ -131,7 +131,7 @@ train:
             "train: {epochs: 3, xla: true, learning_rate: 1.0e-3}  # quick\ndata: {image_size: [32,\n    64]}\n",
             "train:  # quick\n  epochs: 3\n  learning_rate: 1.0e-3\nhardware:\n  xla: true\ndata: {image_size: [32,\n    64]}\n",
         ),
-        ("train: {xla: true}\ndata: {max_boxes: 7}\n", "hardware:\n  xla: true\ndata: {max_boxes: 7}\n"),
+        ("train: {xla: true}\nrun: {patience: 7}\n", "hardware:\n  xla: true\nrun: {patience: 7}\n"),
         (
             "# all\n{train: {epochs: 3, xla: true}, data: {max_boxes: 7}}\n",
             "# all\ntrain:\n  epochs: 3\nhardware:\n  xla: true\ndata: {max_boxes: 7}\n",

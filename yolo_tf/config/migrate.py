@@ -47,7 +47,8 @@ def migrate_file(path):
     text = Path(path).read_bytes().decode("utf-8")
     newline = "\r\n" if "\r\n" in text else "\n"
     try:
-        text = _rewritten(_block_style(text.replace("\r\n", "\n").removesuffix("\n") + "\n"))
+        touched = {key.partition(".")[0] for pair in moved.items() for key in pair}
+        text = _rewritten(_block_style(text.replace("\r\n", "\n").removesuffix("\n") + "\n", touched))
         after = _options(yaml.safe_load(text))
     except yaml.YAMLError:
         after = None
@@ -71,13 +72,10 @@ def _options(document):
     return options
 
 
-def _block_style(text):
-    """Returns the text with its document, and each section in flow style that a key leaves or may enter, as lines."""
+def _block_style(text, sections):
+    """Returns the text with its document, and those of these sections that are in flow style, as lines."""
     root = yaml.compose(text)
-    for margin, mapping in (
-        ("", root),
-        *(("  ", value) for key, value in root.value if key.value in {OLD_SECTION, *NEW_SECTIONS}),
-    ):
+    for margin, mapping in (("", root), *(("  ", value) for key, value in root.value if key.value in sections)):
         if not isinstance(mapping, yaml.MappingNode) or not mapping.flow_style:
             continue
         start, done, end = mapping.start_mark.index, mapping.start_mark.index + 1, mapping.end_mark.index
@@ -87,7 +85,7 @@ def _block_style(text):
             lines += [margin + comment for comment in re.findall("#.*", text[done : key.start_mark.index])]
             lines.append(margin + text[key.start_mark.index : value.end_mark.index])
             done = value.end_mark.index
-        return _block_style("\n".join(lines).lstrip("\n") + text[end + len(comment) :])
+        return _block_style("\n".join(lines).lstrip("\n") + text[end + len(comment) :], sections)
     return text
 
 

@@ -28,11 +28,9 @@ AUGMENT_LEVELS = {
 }
 
 
-def _settling(momentum):
-    return Preset(
-        settings={"model.batch_norm_momentum": 0.97},
-        source=f"YOLOv5's momentum: the {momentum} that this family has as built does not settle in runs of a few hundred steps",
-    )
+def _settling(momentum, measured=""):
+    source = f"YOLOv5's momentum: the {momentum} that this family has as built does not settle in runs of a few hundred steps"
+    return Preset(settings={"model.batch_norm_momentum": 0.97}, source=source + measured)
 
 
 _QUICK = Preset(settings={}, source="batch norm momentum 0.9 as built, quick enough")
@@ -51,10 +49,7 @@ RECIPES = {
         " learning rate as run in configs/bccd_convnext_tiny.yaml",
     ),
     "efficientnetv2": _QUICK,
-    "efficientnet": Preset(
-        settings=_settling(0.99).settings,
-        source=f"{_settling(0.99).source}; measured with configs/bccd_efficientnetb0.yaml",
-    ),
+    "efficientnet": _settling(0.99, "; measured with configs/bccd_efficientnetb0.yaml"),
     "mobilenet": _settling("0.99 or 0.999"),
     "densenet": _settling(0.99),
     "resnet18": _QUICK,
@@ -82,17 +77,10 @@ def recipe_family(backbone):
 
 
 def named_presets(values):
-    """Returns the Presets that a config names.
-
-    Args:
-        values: dotted key -> value, of the options that the config says.
-
-    Returns:
-        list of Preset: that of its `augment.level`, and with `train.recipe: auto` that of its backbone's family.
-    """
-    presets = [AUGMENT_LEVELS[values.get("augment.level", "low")]]
+    """Returns the Presets that dotted key -> value names: by `augment.level`, and by `train.recipe: auto` and the backbone."""
     family = recipe_family(values.get("model.backbone", "")) if values.get("train.recipe") == "auto" else None
-    return [*presets, RECIPES[family]] if family else presets
+    level = AUGMENT_LEVELS[values.get("augment.level", "low")]
+    return [level, RECIPES[family]] if family else [level]
 
 
 def filled(values, presets):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from pathlib import Path
@@ -161,14 +162,8 @@ def _nested_tuple(value, where):
 
 
 def _wrong_type(where, expected, value):
-    hint = ""
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            pass
-        else:
-            hint = " YAML needs a dot and no quotes: write 1.0e-3."
+    number = isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value, re.IGNORECASE)
+    hint = " YAML needs a dot and no quotes: write 1.0e-3." if number else ""
     return InputError(f"{where}: expected {expected}, got {value!r} ({type(value).__name__}).{hint}")
 
 

@@ -10,7 +10,7 @@ from yolo_tf.config.fields import option, require, require_ranges
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Optimisation: everything that decides what is learned."""
+    """Optimisation: how long, in which steps, and how fast."""
 
     epochs: int = option(100, "passes over the training split", "above 0")
     batch_size: int | Literal["auto"] = option(
