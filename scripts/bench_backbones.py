@@ -32,7 +32,6 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig
 from yolo_tf.config.reader import read_config
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.heads.anchor.loss import detection_loss
@@ -117,7 +116,7 @@ def measure(name, settings):
     """
     config = read_config(CONFIGS / "models" / f"{name}.yaml", settings)
     val_set = read_dataset(read_source(config.data.dataset, path=config.data.path), "val", strict=False)
-    plain = AugmentConfig(level="none", device="host", **AUGMENT_LEVELS["none"])
+    plain = read_config(None, ["augment.level=none", "augment.device=host"]).augment
     few = dataclasses.replace(config.train, batch_size=FIXED_IMAGES)
     [batch] = make_train_dataset(val_set, data=config.data, augment=plain, train=few).take(1)
     steps = StepRecord(batch)

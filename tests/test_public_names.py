@@ -1,5 +1,6 @@
 """`import yolo_tf` costs nothing, and every public name is there."""
 
+import dataclasses
 import importlib
 import subprocess
 import sys
@@ -13,6 +14,11 @@ import yolo_tf
 def test_a_public_name_is_the_module_s_own(name):
     assert getattr(yolo_tf, name) is getattr(importlib.import_module(f"yolo_tf.{yolo_tf.PUBLIC[name]}"), name)
     assert name in dir(yolo_tf)
+
+
+def test_every_section_of_a_config_is_public():
+    sections = {type(getattr(yolo_tf.Config(), field.name)).__name__ for field in dataclasses.fields(yolo_tf.Config)}
+    assert len(sections) == 10 and sections <= set(yolo_tf.PUBLIC)
 
 
 def test_an_unknown_name_lists_the_known():

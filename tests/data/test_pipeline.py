@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig, DataConfig, TrainConfig
+from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
+from yolo_tf.config.reader import read_config
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import letterbox_image, to_original
 from yolo_tf.data.order import epoch_order
@@ -18,7 +19,7 @@ from yolo_tf.data.pipeline import (
 from yolo_tf.errors import InputError
 from yolo_tf.structures import DetectionDataset
 
-NOTHING = AugmentConfig(**AUGMENT_LEVELS["none"])
+NOTHING = read_config(None, ["augment.level=none"]).augment
 DATA = DataConfig(image_size=(96, 160), max_boxes=7)
 SIZES = [(48, 64), (96, 160), (200, 120), (60, 200), (30, 30)]  # (height, width); small, equal, large, wide, square
 

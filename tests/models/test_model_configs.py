@@ -1,5 +1,6 @@
 """Every file in configs/models is built and held against published figures."""
 
+import dataclasses
 import re
 
 import keras
@@ -49,14 +50,14 @@ FIGURES = {
     "yolov4_l_efficientnetb5": (55_607_341, 81.391),
     "yolov4_l_efficientnetb6": (68_271_573, 97.983),
     "yolov4_l_efficientnetb7": (91_592_141, 127.704),
-    "yolov5s_efficientnetb0_seed0": (5_075_385, 8.404),
-    "yolov5s_efficientnetb1_seed0": (7_581_021, 11.399),
-    "yolov5s_efficientnetb2_seed0": (8_702_015, 12.816),
-    "yolov5s_efficientnetb3_seed0": (11_623_269, 17.716),
-    "yolov5s_efficientnetb4_seed0": (18_302_085, 26.415),
-    "yolov5s_efficientnetb5_seed0": (28_885_869, 40.160),
-    "yolov5s_efficientnetb6_seed0": (41_041_685, 56.345),
-    "yolov5s_efficientnetb7_seed0": (63_821_069, 85.634),
+    "yolov5s_efficientnetb0_narrow": (5_075_385, 8.404),
+    "yolov5s_efficientnetb1_narrow": (7_581_021, 11.399),
+    "yolov5s_efficientnetb2_narrow": (8_702_015, 12.816),
+    "yolov5s_efficientnetb3_narrow": (11_623_269, 17.716),
+    "yolov5s_efficientnetb4_narrow": (18_302_085, 26.415),
+    "yolov5s_efficientnetb5_narrow": (28_885_869, 40.160),
+    "yolov5s_efficientnetb6_narrow": (41_041_685, 56.345),
+    "yolov5s_efficientnetb7_narrow": (63_821_069, 85.634),
     "fpn_resnet18": (13_373_501, 41.349),
     "fpn_repvgg_a1": (15_204_861, 54.758),
     "yolov5s_resnet18": (15_242_301, 36.841),
@@ -104,8 +105,10 @@ FIGURES = {
     "yolov5s_vgg16": (18_895_165, 258.628),
     "yolov5s_vgg19": (24_204_861, 326.576),
 }
+# Names that files had: "seed0" read like a random seed.
+OLD_NAMES = {name.replace("_narrow", "_seed0"): name for name in FIGURES if name.endswith("_narrow")}
 # One of every neck, and the lighter backbones; tests/models/reports/test_backbones.py has a backbone of every family.
-QUICK = {"yolov5n", "yolov5s", "yolov5s_v5", "yolov4_csp_s", "fpn_resnet18", "yolov5s_efficientnetb0_seed0"}
+QUICK = {"yolov5n", "yolov5s", "yolov5s_v5", "yolov4_csp_s", "fpn_resnet18", "yolov5s_efficientnetb0_narrow"}
 QUICK |= {f"yolov5s_{backbone}" for backbone in ("resnet18", "repvgg_a0", "mobilenetv3small", "vgg16")}
 
 # What becomes of red 255, green 51, blue 0. ImageNet: (1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225.
@@ -128,8 +131,16 @@ def built(request):
 
 
 def test_every_file_and_every_backbone_has_figures():
-    assert {path.stem for path in MODELS.glob("*.yaml")} == set(FIGURES)
+    assert {path.stem for path in MODELS.glob("*.yaml")} == set(FIGURES) | set(OLD_NAMES)
     assert {read_config(path).model.backbone for path in MODELS.glob("*.yaml")} == set(BACKBONES)
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_NAMES.items())
+def test_an_old_name_builds_the_same_network(old, new):
+    of_old, of_new = (read_config(MODELS / f"{name}.yaml") for name in (old, new))
+    assert (of_old.model.name, of_new.model.name) == (old, new)
+    assert dataclasses.replace(of_old, model=dataclasses.replace(of_old.model, name=new)) == of_new
+    assert (MODELS / f"{old}.yaml").read_text().startswith(f"# The old name of {new}.yaml.\n")
 
 
 def test_cost_is_the_published_one(built):

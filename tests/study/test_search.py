@@ -61,6 +61,7 @@ def test_a_space_has_ranges_and_choices(space):
         ("", "is empty. Expected lines such as"),
         ("trian.epochs: [1, 2]", "unknown section of the config .* 'trian'. Did you mean 'train'"),
         ("train.epoch: [1, 2]", "unknown option of train .* 'epoch'. Did you mean 'epochs'"),
+        ("train.devices: [one, all]", "space.yaml: config.train.devices: has moved to hardware.devices.* --migrate .*space.yaml"),
         ("train.epochs: [3]", r"got \[3\]. Expected {min: A, max: B, log: true or false} or two or more choices"),
         ("train.epochs: {min: 3}", "Expected {min: A, max: B"),
         ("train.momentum: [0.9, true]", "Expected choices of one kind"),

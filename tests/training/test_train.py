@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from yolo_tf import cli
+from yolo_tf.config import MOVED
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 from yolo_tf.files import read_spec
@@ -68,6 +69,23 @@ def test_the_resolved_config_can_be_trained_from_again(project):
     assert read_config(project / "run" / "config.yaml") == read_config(project / "config.yaml")
     resolved = yaml.safe_load((project / "run" / "config.yaml").read_text())
     assert resolved["data"]["dataset"] == str(project / "shapes.yaml")
+
+
+def test_a_run_of_an_earlier_version_goes_on_after_migration(project, tmp_path, capsys):
+    run = RunDirectory(shutil.copytree(project / "run", tmp_path / "old"))
+    values = yaml.safe_load(run.config.read_text())
+    for place in MOVED.values():
+        section, key = place.split(".")
+        values["train"][key] = values[section].pop(key)
+    run.config.write_text(yaml.safe_dump({section: options for section, options in values.items() if options}, sort_keys=False))
+    run.metrics.unlink()  # as if it was killed before its end
+    argv = ["train", "--resume", "--run", str(run.root)]
+    assert cli.main(argv) == 2
+    line = capsys.readouterr().err
+    assert f"--migrate {run.config}`" in line and "has moved to" in line and line.count("\n") == 1
+    assert cli.main(["show", "config", "--migrate", str(run.config)]) == 0
+    assert cli.main(argv) == 0
+    assert json.loads(run.metrics.read_text())["AP"] == json.loads((project / "run" / "metrics.json").read_text())["AP"]
 
 
 def test_evaluate_repeats_the_run_s_own_figures(project, capsys):

@@ -22,7 +22,9 @@ def add_arguments(parser):
             continue
         child.add_argument("--config", metavar="FILE", help="YAML file; without it, all defaults")
         child.add_argument("overrides", nargs="*", metavar="section.key=value", help="changes to the config")
-        if subject == "model":
+        if subject == "config":
+            child.add_argument("--migrate", metavar="FILE", help="rewrite a config or search space of an earlier version instead")
+        else:
             child.add_argument("--num-classes", type=int, default=80, metavar="N", help="classes (default: 80, as COCO)")
             child.add_argument("--rows", action="store_true", help="list every block too: what it reads, parameters, channels")
 
@@ -121,8 +123,17 @@ def _show_scaling(arguments):
 def _show_config(arguments):
     import yaml
 
+    from yolo_tf.config.migrate import migrate_file
     from yolo_tf.config.reader import config_to_dict, read_config
+    from yolo_tf.errors import InputError
 
+    if arguments.migrate:
+        if arguments.config or arguments.overrides:
+            raise InputError("--migrate: rewrites its file alone. Expected no --config and no overrides. Leave them out.")
+        moved = migrate_file(arguments.migrate)
+        lines = [f"{old} -> {new}" for old, new in moved.items()]
+        print(*lines, f"{arguments.migrate}: {'rewritten' if moved else 'nothing has moved; left as it is'}", sep="\n")
+        return {"file": arguments.migrate, "moved": moved}
     values = config_to_dict(read_config(arguments.config, arguments.overrides))
     print(yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110), end="")
     return values

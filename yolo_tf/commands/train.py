@@ -5,7 +5,7 @@ from pathlib import Path
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML: data, augment, model, loss, train, detect, hyp")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML: the sections of docs/config.md, and hyp")
     parser.add_argument("--run", type=Path, metavar="DIR", help="run directory; default runs/<config name>, numbered if taken")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run from its newest checkpoint")
     parser.add_argument("--profile", action="store_true", help="measure where the time goes: DIR/profile, with a trace")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from yolo_tf.config.data import AUGMENT_LEVELS, AugmentConfig, DataConfig
+from yolo_tf.config.data import AugmentConfig, DataConfig
 from yolo_tf.config.detect import EVALUATION_DETECT, DetectConfig
 from yolo_tf.config.fields import require
 from yolo_tf.config.hardware import HardwareConfig, RunConfig
@@ -16,7 +16,7 @@ from yolo_tf.config.loss import LossConfig
 from yolo_tf.config.model import ModelConfig
 from yolo_tf.config.train import CompressConfig, TrainConfig, TransferConfig
 
-__all__ = ["AUGMENT_LEVELS", "EVALUATION_DETECT", "MOVED", "SECTIONS", "AugmentConfig", "CompressConfig", "Config", "DataConfig"]
+__all__ = ["EVALUATION_DETECT", "MOVED", "SECTIONS", "AugmentConfig", "CompressConfig", "Config", "DataConfig"]
 __all__ += ["DetectConfig", "HardwareConfig", "LossConfig", "ModelConfig", "RunConfig", "TrainConfig", "TransferConfig"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require
+from yolo_tf.config.fields import option, require_ranges
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,24 +20,20 @@ class HardwareConfig:
         "one", "all = every GPU of this machine (without one: every logical CPU), the batch shared out"
     )
     sync_batch_norm: bool = option(False, "batch norm statistics over the batches of all devices")
-    worker_timeout: float = option(300.0, "seconds to wait for the other workers of TF_CONFIG")
+    worker_timeout: float = option(300.0, "seconds to wait for the other workers of TF_CONFIG", "above 0")
 
     def __post_init__(self):
-        require(self.worker_timeout > 0, f"config.hardware.worker_timeout: expected a number above 0, got {self.worker_timeout}.")
+        require_ranges(self, "config.hardware")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """What happens around the steps of a run: evaluations, checkpoints, event files."""
 
-    checkpoint_every_steps: int = option(0, "steps between checkpoints within an epoch; 0 = after each epoch only")
-    evaluate_every: int = option(1, "epochs between evaluations; the last epoch is always evaluated")
+    checkpoint_every_steps: int = option(0, "steps between checkpoints within an epoch; 0 = after each epoch only", "0 or more")
+    evaluate_every: int = option(1, "epochs between evaluations; the last epoch is always evaluated", "above 0")
     patience: int = option(100, "stop after so many epochs without a better fitness; 0 = never")
     tensorboard: bool = option(True, "write TensorBoard event files into the run directory")
 
     def __post_init__(self):
-        require(
-            self.evaluate_every > 0, f"config.run.evaluate_every: expected a whole number above 0, got {self.evaluate_every}."
-        )
-        value = self.checkpoint_every_steps
-        require(value >= 0, f"config.run.checkpoint_every_steps: expected 0 or more, got {value}.")
+        require_ranges(self, "config.run")

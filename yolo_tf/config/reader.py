@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from pathlib import Path
 
 import yaml
 
-from yolo_tf.config import AUGMENT_LEVELS, MOVED, SECTIONS, Config, ModelConfig
-from yolo_tf.config.recipes import recipe_for
+from yolo_tf.config import SECTIONS, Config
+from yolo_tf.config.hyp import hyp_preset
+from yolo_tf.config.migrate import refuse_moved
+from yolo_tf.config.presets import filled, named_presets
 from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.yaml_file import read_yaml
 
-# YOLOv5 hyperparameter name -> our place. None: accepted only at its neutral value (see HYP_NEUTRAL).
-HYP_NAMES = {
-    "lr0": "train.learning_rate",
-    "lrf": "train.final_learning_rate_fraction",
-    "momentum": "train.momentum",
-    "weight_decay": "train.weight_decay",
-    "warmup_epochs": "train.warmup_epochs",
-    "warmup_momentum": "train.warmup_momentum",
-    "warmup_bias_lr": "train.warmup_bias_learning_rate",
-    "box": "loss.box",
-    "cls": "loss.classification",
-    "cls_pw": "loss.class_positive_weight",
-    "obj": "loss.objectness",
-    "obj_pw": "loss.objectness_positive_weight",
-    "anchor_t": "loss.anchor_ratio_limit",
-    "fl_gamma": "loss.focal_gamma",
-    "label_smoothing": "loss.label_smoothing",
-    **{
-        name: f"augment.{name}"
-        for name in "hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr mosaic mixup".split()
-    },
-    "iou_t": None,
-    "copy_paste": None,
-}
-# iou_t is read but used nowhere in YOLOv5 v6/v7, so any value is neutral.
-HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0}
 PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.network", "model.backbone_file"}
 PATH_KEYS |= {"model.backbone_weights", "compress.teacher"}
 NO_PATHS = {"", "none", "imagenet"}  # values of those keys that are words
@@ -53,8 +30,8 @@ def read_config(path=None, overrides=()):
     working directory; the result holds absolute paths, so that the written-back config can be moved.
 
     Args:
-        path: YAML file with sections data, augment, model, loss, train, detect and optionally `hyp` (a
-            mapping of YOLOv5 hyperparameters, or the path of a file with them); None = all defaults.
+        path: YAML file with the sections of Config and optionally `hyp` (a mapping of YOLOv5 hyperparameters, or
+            the path of a file with them; the sections of the file win over it); None = all defaults.
         overrides: "section.key=value" strings, value in YAML syntax. Applied last.
 
     Returns:
@@ -63,23 +40,27 @@ def read_config(path=None, overrides=()):
     Raises:
         InputError: unreadable file, unknown key, wrong type, value out of range. Names the dotted key.
     """
-    values = {}
+    values, presets = {}, []
     if path is not None:
         path = Path(path)
         document = read_yaml(path)
         hyp = document.pop("hyp", None)
         if isinstance(hyp, str):
             hyp = read_yaml(path.parent / hyp)
-        _merge_hyp(values, hyp or {}, where=f"{path}: hyp")
+        presets.append(hyp_preset(hyp or {}, where=f"{path}: hyp"))
         _merge_document(values, document, where=str(path), root=path.parent)
     for text in overrides:
         _merge_override(values, text)
-    return _build(values)
+    values = {dotted: _checked(dotted, value) for dotted, value in filled(values, presets).items()}
+    sections = {name: {} for name in SECTIONS}
+    for dotted, value in filled(values, named_presets(values)).items():
+        section, key = dotted.split(".")
+        sections[section][key] = value
+    return Config(**{name: SECTIONS[name](**fields) for name, fields in sections.items()})
 
 
 def config_to_dict(config):
     """Returns a Config as nested plain dicts, lists and scalars."""
-
     return {
         section: {key: _plain(value) for key, value in fields.items()} for section, fields in dataclasses.asdict(config).items()
     }
@@ -89,18 +70,6 @@ def write_config(config, path):
     """Writes the resolved Config as YAML that `read_config` reads back to an equal Config."""
     header = "# Resolved configuration: every option with the value that was used.\n"
     write_text(path, header + yaml.safe_dump(config_to_dict(config), sort_keys=False, default_flow_style=None, width=110))
-
-
-def options_table():
-    """Returns the Markdown table of every option: name, default, meaning."""
-    lines = ["| option | default | meaning |", "|---|---|---|"]
-    for section, cls in SECTIONS.items():
-        defaults = cls()
-        for field in dataclasses.fields(cls):
-            default = yaml.safe_dump(_plain(getattr(defaults, field.name)), default_flow_style=True).partition("\n")[0]
-            meaning = field.metadata["doc"].replace("|", "\\|")
-            lines.append(f"| `{section}.{field.name}` | `{default}` | {meaning} |")
-    return "\n".join(lines)
 
 
 def _merge_document(values, document, *, where, root):
@@ -114,18 +83,8 @@ def _merge_document(values, document, *, where, root):
         if not isinstance(fields, dict):
             raise InputError(f"{where}: config.{section}: expected a mapping of `key: value` lines, got {fields!r}.")
         for key, value in fields.items():
+            refuse_moved(f"{section}.{key}", file=where)
             values[f"{section}.{key}"] = _absolute(f"{section}.{key}", value, root)
-
-
-def _merge_hyp(values, hyp, *, where):
-    if not isinstance(hyp, dict):
-        raise InputError(f"{where}: expected a mapping or the path of one, got {hyp!r}.")
-    for name, value in hyp.items():
-        place = look_up(HYP_NAMES, name, kind=f"hyperparameter ({where})")
-        if place is not None:
-            values[place] = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        elif HYP_NEUTRAL[name] is not None and value != HYP_NEUTRAL[name]:
-            raise InputError(f"{where}.{name}: {value!r} is not supported. Expected {HYP_NEUTRAL[name]}. Remove the line.")
 
 
 def _merge_override(values, text):
@@ -136,6 +95,7 @@ def _merge_override(values, text):
         value = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InputError(f"override '{text}': '{value}' is not a YAML value. Quote it.") from error
+    refuse_moved(key)
     values[key] = _absolute(key, value, root=".")
 
 
@@ -145,30 +105,15 @@ def _absolute(key, value, root):
     return str((Path(root) / value).resolve())
 
 
-def _build(values):
-    sections = {name: {} for name in SECTIONS}
-    for dotted, value in values.items():
-        section, key = dotted.split(".")
-        look_up(SECTIONS, section, kind="config section")
-        kinds = typing.get_type_hints(SECTIONS[section])
-        if dotted in MOVED:
-            raise InputError(
-                f"config.{dotted}: has moved to {MOVED[dotted]}. Expected it there. Rename it, or rewrite the whole file with"
-                " `yolo-tf show config --migrate FILE`."
-            )
-        if key not in kinds:
-            raise InputError(
-                f"config.{section}: unknown key '{key}'.{did_you_mean(key, kinds)} Known keys: {', '.join(sorted(kinds))}."
-            )
-        sections[section][key] = _convert(value, kinds[key], f"config.{dotted}")
-    level = sections["augment"].get("level", "low")
-    sections["augment"] = {**look_up(AUGMENT_LEVELS, level, kind="augmentation level"), **sections["augment"]}
-    if sections["train"].get("recipe") == "auto":
-        recipe = recipe_for(sections["model"].get("backbone", ModelConfig.backbone))
-        for dotted, value in (recipe.settings if recipe else {}).items():
-            section, key = dotted.split(".")
-            sections[section].setdefault(key, value)
-    return Config(**{name: SECTIONS[name](**fields) for name, fields in sections.items()})
+def _checked(dotted, value):
+    """Returns the value of an option as its annotated kind."""
+    section, _, key = dotted.partition(".")
+    kinds = typing.get_type_hints(look_up(SECTIONS, section, kind="config section"))
+    if key not in kinds:
+        raise InputError(
+            f"config.{section}: unknown key '{key}'.{did_you_mean(key, kinds)} Known keys: {', '.join(sorted(kinds))}."
+        )
+    return _convert(value, kinds[key], f"config.{dotted}")
 
 
 def _convert(value, kind, where):
@@ -217,14 +162,8 @@ def _nested_tuple(value, where):
 
 
 def _wrong_type(where, expected, value):
-    hint = ""
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            pass
-        else:
-            hint = " YAML needs a dot and no quotes: write 1.0e-3."
+    number = isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value, re.IGNORECASE)
+    hint = " YAML needs a dot and no quotes: write 1.0e-3." if number else ""
     return InputError(f"{where}: expected {expected}, got {value!r} ({type(value).__name__}).{hint}")
 
 

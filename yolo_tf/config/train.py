@@ -5,47 +5,41 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require
+from yolo_tf.config.fields import option, require, require_ranges
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Optimisation: everything that decides what is learned."""
+    """Optimisation: how long, in which steps, and how fast."""
 
-    epochs: int = option(100, "passes over the training split")
+    epochs: int = option(100, "passes over the training split", "above 0")
     batch_size: int | Literal["auto"] = option(
-        16, "images in one step, over all devices; auto = the largest power of two that fits, up to nominal_batch_size"
+        16, "images in one step, over all devices; auto = the largest power of two that fits, up to nominal_batch_size", "above 0"
     )
-    nominal_batch_size: int = option(64, "gradients of smaller batches are summed up to this many images before an update")
+    nominal_batch_size: int = option(
+        64, "gradients of smaller batches are summed up to this many images before an update", "above 0"
+    )
     recipe: Literal["none", "auto"] = option(
         "none", "auto = what suits the family of the backbone, where the config says nothing (printed at the start)"
     )
     optimizer: Literal["sgd", "adamw"] = option("sgd", "sgd = Nesterov with coupled L2 as YOLOv5; adamw")
-    learning_rate: float = option(0.01, "initial learning rate (lr0); adamw wants about 0.001")
+    learning_rate: float = option(0.01, "initial learning rate (lr0); adamw wants about 0.001", "above 0")
     final_learning_rate_fraction: float = option(0.01, "final learning rate as a fraction of the initial (lrf)")
     schedule: Literal["linear", "cosine", "one_cycle"] = option(
         "linear", "linear and cosine fall once an epoch after warm-up; one_cycle rises and falls every step"
     )
-    momentum: float = option(0.937, "SGD momentum, AdamW beta 1")
+    momentum: float = option(0.937, "SGD momentum, AdamW beta 1", "0 <= x < 1")
     weight_decay: float = option(0.0005, "on kernels only; scaled by the real over the nominal batch")
     warmup_epochs: float = option(3.0, "linear warm-up, at least 100 steps when not 0")
-    warmup_momentum: float = option(0.8, "momentum at the start of warm-up")
+    warmup_momentum: float = option(0.8, "momentum at the start of warm-up", "0 <= x < 1")
     warmup_bias_learning_rate: float = option(0.1, "learning rate of biases at the start of warm-up")
     clip_norm: float = option(10.0, "largest global gradient norm; 0 = no clipping")
-    ema_decay: float = option(0.9999, "decay of the averaged weights that are evaluated and saved; 0 = off")
-    ema_ramp: float = option(2000.0, "updates over which the decay ramps up: decay * (1 - exp(-k / ramp))")
+    ema_decay: float = option(0.9999, "decay of the averaged weights that are evaluated and saved; 0 = off", "0 <= x < 1")
+    ema_ramp: float = option(2000.0, "updates over which the decay ramps up: decay * (1 - exp(-k / ramp))", "above 0")
     seed: int = option(0, "seed of initial weights, order and augmentation")
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "nominal_batch_size"):
-            value = getattr(self, name)
-            require(value == "auto" or value > 0, f"config.train.{name}: expected a whole number above 0, got {value}.")
-        for name in ("learning_rate", "ema_ramp"):
-            value = getattr(self, name)
-            require(value > 0, f"config.train.{name}: expected a number above 0, got {value}.")
-        for name in ("momentum", "warmup_momentum", "ema_decay"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"config.train.{name}: expected 0 <= {name} < 1, got {value}.")
+        require_ranges(self, "config.train")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,21 +49,18 @@ class TransferConfig:
     freeze: tuple[str, ...] = option(
         (), "parts that do not learn: backbone, adapters, neck, head, or stages of the backbone, stage1 (stride 2) .. stage5 (32)"
     )
-    freeze_epochs: int = option(0, "epochs after which frozen parts learn too; 0 = never")
-    backbone_learning_rate_multiplier: float = option(1.0, "factor on the learning rate of the backbone")
-    layer_decay: float = option(1.0, "further factor per stage of the backbone, counted down from the neck; 1 = none")
+    freeze_epochs: int = option(0, "epochs after which frozen parts learn too; 0 = never", "0 or more")
+    backbone_learning_rate_multiplier: float = option(1.0, "factor on the learning rate of the backbone", "above 0")
+    layer_decay: float = option(
+        1.0, "further factor per stage of the backbone, counted down from the neck; 1 = none", "0 < x <= 1"
+    )
 
     def __post_init__(self):
-        value = self.freeze_epochs
-        require(value >= 0, f"config.transfer.freeze_epochs: expected 0 or more, got {value}.")
+        require_ranges(self, "config.transfer")
         require(
-            self.freeze or not value,
-            f"config.transfer.freeze_epochs: got {value}, but transfer.freeze names no part. Set both or neither.",
+            self.freeze or not self.freeze_epochs,
+            f"config.transfer.freeze_epochs: got {self.freeze_epochs}, but transfer.freeze names no part. Set both or neither.",
         )
-        value = self.backbone_learning_rate_multiplier
-        require(value > 0, f"config.transfer.backbone_learning_rate_multiplier: expected a number above 0, got {value}.")
-        value = self.layer_decay
-        require(0 < value <= 1, f"config.transfer.layer_decay: expected 0 < layer_decay <= 1, got {value}.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,13 +71,15 @@ class CompressConfig:
         False, "kernel weights that are zero stay zero: fine-tuning of what `yolo-tf prune --method magnitude` wrote"
     )
     teacher: str = option("", "a .keras file of a detector whose answers are learned beside the labels; same classes and anchors")
-    distillation: float = option(1.0, "weight of what the teacher says; at 1 its loss parts have the gains of the labels' own")
+    distillation: float = option(
+        1.0, "weight of what the teacher says; at 1 its loss parts have the gains of the labels' own", "0 or more"
+    )
     quantize_aware: bool = option(
         False, "fine-tune model.network for int8: batch norms folded, kernels and activations rounded, in evaluations too"
     )
 
     def __post_init__(self):
-        require(self.distillation >= 0, f"config.compress.distillation: expected 0 or more, got {self.distillation}.")
+        require_ranges(self, "config.compress")
         require(
             self.teacher or self.distillation == 1.0,
             f"config.compress.distillation: got {self.distillation}, but compress.teacher names no file. Set both or neither.",

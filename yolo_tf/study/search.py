@@ -8,6 +8,7 @@ import keras
 import yaml
 
 from yolo_tf.config import SECTIONS
+from yolo_tf.config.migrate import refuse_moved
 from yolo_tf.config.reader import config_to_dict, read_config
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.run_directory import RunDirectory, write_history
@@ -47,10 +48,12 @@ def read_space(path):
     document = read_yaml(path)
     if not document:
         raise InputError(f"{path}: is empty. Expected lines such as `train.learning_rate: {{min: 0.001, max: 0.1, log: true}}`.")
-    return [_dimension(key, value, where=f"{path}: {key}") for key, value in document.items()]
+    return [_dimension(key, value, path) for key, value in document.items()]
 
 
-def _dimension(key, value, *, where):
+def _dimension(key, value, path):
+    where = f"{path}: {key}"
+    refuse_moved(key, file=path)
     section, _, name = str(key).partition(".")
     kinds = typing.get_type_hints(look_up(SECTIONS, section, kind=f"section of the config ({where})"))
     kind = look_up(kinds, name, kind=f"option of {section} ({where})")

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import Config
-from yolo_tf.config.recipes import recipe_for
+from yolo_tf.config.presets import RECIPES, recipe_family
 from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter
 from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
@@ -134,9 +134,10 @@ def set_up(config, strategy):
 def _describe(config, train_set, val_set, report, network):
     """Prints cost and start of the network, its recipe, the data, and the memory that a step needs."""
     print(format_report(report), format_swap_report(report), sep="\n\n")
-    recipe = recipe_for(config.model.backbone) if config.train.recipe == "auto" else None
-    if recipe:
-        print(f"recipe of {recipe.family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
+    family = recipe_family(config.model.backbone) if config.train.recipe == "auto" else None
+    if family:
+        recipe = RECIPES[family]
+        print(f"recipe of {family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
     print(
         f"data: {len(train_set.records)} training images with {train_set.num_boxes} boxes, {len(val_set.records)} validation"
         f" images with {val_set.num_boxes}; {len(train_set.class_names)} classes"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig
+from yolo_tf.config.reader import read_config
 from yolo_tf.data.augment import augment_batch, draw_parameters
 
 COLOURS = np.array([(250, 20, 20), (20, 250, 20), (20, 20, 250), (250, 250, 20)], np.float32)  # as painted by conftest
 BACKGROUND = 10.0
-NOTHING = AugmentConfig(**AUGMENT_LEVELS["none"])
+NOTHING = read_config(None, ["augment.level=none"]).augment
 IMAGE_SIZE = (96, 160)
 
 

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import AUGMENT_LEVELS, AugmentConfig, DataConfig, TrainConfig
+from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
+from yolo_tf.config.reader import read_config
 from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter, resize_batch
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Targets
 
-NOTHING = AugmentConfig(**AUGMENT_LEVELS["none"])
+NOTHING = read_config(None, ["augment.level=none"]).augment
 EVERYTHING = AugmentConfig(degrees=15.0, shear=5.0, perspective=0.0005, flipud=0.3, mixup=0.5)
 DATA = DataConfig(image_size=(96, 96), max_boxes=7)
 TRAIN = TrainConfig(batch_size=4, seed=5)

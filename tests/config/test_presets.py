@@ -1,0 +1,86 @@
+"""Presets fill what a config leaves out, and each says where it comes from."""
+
+import pytest
+from places import ROOT
+
+from yolo_tf.config import Config
+from yolo_tf.config.presets import AUGMENT_LEVELS, RECIPES, Preset, filled, named_presets, recipe_family
+from yolo_tf.config.reader import config_to_dict, read_config
+
+CONFIGS = ROOT / "configs"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "momentum"),
+    [("nasnetmobile", 0.97), ("inception_v4", 0.97), ("resnet50", 0.97), ("resnet18", 0), ("repvgg_b1g4", 0), ("ghostnet", 0)],
+)
+def test_batch_norm_momentum_of_a_family(backbone, momentum):
+    assert read_config(None, [f"model.backbone={backbone}", "train.recipe=auto"]).model.batch_norm_momentum == momentum
+
+
+def test_convnext_drops_paths_as_the_paper_trains_tiny():
+    assert read_config(None, ["model.backbone=convnext_tiny", "train.recipe=auto"]).model.drop_path == 0.1
+    assert read_config(None, ["model.backbone=convnext_tiny", "train.recipe=auto", "model.drop_path=0"]).model.drop_path == 0
+    assert read_config(None, ["model.backbone=convnext_tiny"]).model.drop_path == 0
+
+
+def test_yolov4_csp_has_the_settings_of_its_config():
+    whole = config_to_dict(read_config(CONFIGS / "coco_yolov4_csp_s.yaml"))
+    by_recipe = config_to_dict(read_config(CONFIGS / "models" / "yolov4_csp_s.yaml", ["train.recipe=auto"]))
+    settings = RECIPES["yolov4_csp"].settings
+    assert len(settings) == 4
+    for dotted, value in settings.items():
+        section, key = dotted.split(".")
+        assert whole[section][key] == by_recipe[section][key] == value
+
+
+def test_yolov5_s_own_backbone_has_no_recipe():
+    assert recipe_family("csp_darknet") is None and recipe_family("csp_darknet_v5") is None
+
+
+def test_an_augmentation_level_is_a_start_not_a_lock():
+    config = read_config(None, ["augment.level=med", "augment.mixup=0.25"])
+    assert (config.augment.scale, config.augment.mixup, config.augment.fliplr) == (0.9, 0.25, 0.5)
+    neutral = read_config(None, ["augment.level=none"]).augment
+    assert (neutral.mosaic, neutral.hsv_s, neutral.scale, neutral.fliplr) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_recipe_fills_in_what_the_config_leaves_out():
+    config = read_config(None, ["model.backbone=convnext_tiny", "train.recipe=auto", "train.learning_rate=0.1"])
+    assert (config.train.optimizer, config.train.weight_decay, config.train.learning_rate) == ("adamw", 0.05, 0.1)
+    assert read_config(None, ["model.backbone=convnext_tiny"]).train.optimizer == "sgd"
+    assert read_config(None, ["model.backbone=efficientnetv2b0", "train.recipe=auto"]).model.batch_norm_momentum == 0
+    assert read_config(None, ["model.backbone=efficientnetb0", "train.recipe=auto"]).model.batch_norm_momentum == 0.97
+    assert read_config(None, ["train.recipe=auto"]) == read_config(None, ["train.recipe=auto", "train.optimizer=sgd"])
+
+
+@pytest.mark.parametrize("table", [AUGMENT_LEVELS, RECIPES], ids=["levels", "recipes"])
+def test_every_preset_sets_options_that_exist_and_names_its_source(table):
+    for preset in table.values():
+        for dotted, value in preset.settings.items():
+            section, key = dotted.split(".")
+            assert type(value) is type(getattr(getattr(Config(), section), key)), dotted
+        assert len(preset.source) > 10
+    assert all(dotted.startswith("augment.") for preset in AUGMENT_LEVELS.values() for dotted in preset.settings)
+
+
+@pytest.mark.parametrize("family", RECIPES)
+def test_a_family_is_found_by_the_beginning_of_a_name(family):
+    assert recipe_family(f"{family}_x") == family, "a longer name must stand before the shorter one that it begins with"
+
+
+def test_med_and_high_are_one_object():
+    assert AUGMENT_LEVELS["med"] is AUGMENT_LEVELS["high"]
+    assert AUGMENT_LEVELS["med"].settings == {"augment.scale": 0.9, "augment.mixup": 0.1}
+
+
+def test_the_first_preset_that_says_something_counts():
+    first, second = (Preset(settings=settings, source="a test") for settings in ({"a.b": 1, "a.c": 2}, {"a.c": 3, "a.d": 4}))
+    assert filled({"a.b": 0}, [first, second]) == {"a.b": 0, "a.c": 2, "a.d": 4}
+
+
+def test_presets_that_a_config_names():
+    assert named_presets({}) == [AUGMENT_LEVELS["low"]]
+    values = {"augment.level": "none", "train.recipe": "auto", "model.backbone": "convnext_tiny"}
+    assert named_presets(values) == [AUGMENT_LEVELS["none"], RECIPES["convnext"]]
+    assert named_presets({**values, "train.recipe": "none"}) == [AUGMENT_LEVELS["none"]]

@@ -1,0 +1,90 @@
+"""Presets: named settings that fill what a config leaves out, and where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A set of options that belong together."""
+
+    settings: dict  # dotted key of the config -> value
+    source: str
+
+
+_NO_AUGMENTATION = {f"augment.{name}": 0.0 for name in ("hsv_h", "hsv_s", "hsv_v", "translate", "scale", "fliplr", "mosaic")}
+# YOLOv5's med and high are one here: they differ in copy_paste alone, which needs polygons, and boxes are all we read.
+_MORE = Preset(
+    settings={"augment.scale": 0.9, "augment.mixup": 0.1},
+    source="YOLOv5's hyp.scratch-med and hyp.scratch-high, the latter without its copy_paste of 0.1",
+)
+# name of `augment.level` -> what it changes against AugmentConfig's defaults
+AUGMENT_LEVELS = {
+    "none": Preset(settings={**_NO_AUGMENTATION, "augment.close_mosaic": 0}, source="images as they are"),
+    "low": Preset(settings={}, source="YOLOv5's hyp.scratch-low, the defaults"),
+    "med": _MORE,
+    "high": _MORE,
+}
+
+
+def _settling(momentum, measured=""):
+    source = f"YOLOv5's momentum: the {momentum} that this family has as built does not settle in runs of a few hundred steps"
+    return Preset(settings={"model.batch_norm_momentum": 0.97}, source=source + measured)
+
+
+_QUICK = Preset(settings={}, source="batch norm momentum 0.9 as built, quick enough")
+# family -> what `train.recipe: auto` sets for backbones whose name begins with it; the first that fits counts
+RECIPES = {
+    "convnext": Preset(
+        settings={
+            "train.optimizer": "adamw",
+            "train.learning_rate": 0.0005,
+            "train.momentum": 0.9,
+            "train.weight_decay": 0.05,
+            "train.warmup_epochs": 0.0,
+            "model.drop_path": 0.1,
+        },
+        source="AdamW, beta 1, decay and drop path (Tiny's; Small 0.4, Base and Large 0.5) of arXiv:2201.03545, appendix A;"
+        " learning rate as run in configs/bccd_convnext_tiny.yaml",
+    ),
+    "efficientnetv2": _QUICK,
+    "efficientnet": _settling(0.99, "; measured with configs/bccd_efficientnetb0.yaml"),
+    "mobilenet": _settling("0.99 or 0.999"),
+    "densenet": _settling(0.99),
+    "resnet18": _QUICK,
+    "resnet": _settling(0.99),
+    "xception": _settling(0.99),
+    "inception": _settling(0.99),
+    "nasnet": _settling(0.9997),
+    "ghostnet": _QUICK,
+    "repvgg": _QUICK,
+    "yolov4_csp": Preset(
+        settings={
+            "loss.iou": "giou",
+            "loss.classification_per_class": False,
+            "train.schedule": "cosine",
+            "train.final_learning_rate_fraction": 0.2,
+        },
+        source="as YOLOv4-CSP is trained, arXiv:2011.08036; the whole of it: configs/coco_yolov4_csp_s.yaml",
+    ),
+}
+
+
+def recipe_family(backbone):
+    """Returns the first family of RECIPES that the name of a backbone begins with; None = YOLOv5's settings suit it."""
+    return next((family for family in RECIPES if backbone.startswith(family)), None)
+
+
+def named_presets(values):
+    """Returns the Presets that dotted key -> value names: by `augment.level`, and by `train.recipe: auto` and the backbone."""
+    family = recipe_family(values.get("model.backbone", "")) if values.get("train.recipe") == "auto" else None
+    level = AUGMENT_LEVELS[values.get("augment.level", "low")]
+    return [level, RECIPES[family]] if family else [level]
+
+
+def filled(values, presets):
+    """Returns dotted key -> value with what `values` leave out; where two presets say something, the first counts."""
+    for preset in presets:
+        values = {**preset.settings, **values}
+    return values
