@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from yolo_tf.errors import InputError
+from yolo_tf.system.tensorflow_start import load_tensorflow
+
 
 def add_arguments(parser):
     """Declares the arguments."""
@@ -14,13 +17,9 @@ def add_arguments(parser):
 
 def run(arguments):
     """Imports; prints the proof and returns it."""
-    from yolo_tf.errors import InputError
-
     size = arguments.image_size
     if size is not None and (size <= 0 or size % 32):
         raise InputError(f"--image-size: {size} is no positive multiple of 32. Use {max(32, round(size / 32) * 32)}.")
-
-    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.yolov5 import format_import, import_yolov5
@@ -33,5 +32,5 @@ def run(arguments):
         backbone_only=arguments.backbone_only,
     )
     print(format_import(result))
-    print(f"wrote {result['out']}")
+    print(f"wrote {result.out}")
     return result
