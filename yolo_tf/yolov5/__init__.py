@@ -16,7 +16,6 @@ from yolo_tf.files.spec import detector_spec
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.network import build_network
 from yolo_tf.system.plain import plain
-from yolo_tf.terminal.tables import format_table
 from yolo_tf.yolov5.checkpoint import Yolov5Checkpoint, read_yolov5
 
 # Largest difference of a raw prediction that rounding explains; the reference differs from itself by 4e-5 of its box.
@@ -172,25 +171,3 @@ def reference_difference(network, path):
             )
         difference[level] = float(np.abs(ours - theirs).max())
     return difference
-
-
-def format_import(report):
-    """Writes the summary of an import that a person reads, from an ImportReport."""
-    checkpoint, (height, width) = report.checkpoint, report.image_size
-    tensors = [
-        {"tensors": part, **{name: f"{counts[name]}" for name in ("read", "used", "unused")}}
-        for part, counts in checkpoint.tensors.items()
-    ]
-    lines = [
-        f"{checkpoint.name}: YOLOv5 {checkpoint.versions}, depth {checkpoint.depth}, width {checkpoint.width},"
-        f" {len(checkpoint.class_names)} classes, {report.trainable_params:,} parameters, {height} x {width} px",
-        f"weights: {checkpoint.weights_of}, stored as {checkpoint.precision}",
-        "",
-        format_table(tensors),
-    ]
-    if checkpoint.unused:
-        lines.append(f"unused: {', '.join(checkpoint.unused)}, which only PyTorch needs")
-    if report.largest_difference is not None:
-        numbers = ", ".join(f"{level} {value:.1e}" for level, value in report.largest_difference.items())
-        lines.append(f"largest difference from the reference, raw predictions: {numbers}")
-    return "\n".join(lines)
