@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.spec import OPENVINO_GRAPH, DetectorSpec, directory_kind, read_spec
-from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
 from yolo_tf.system.openvino_start import load_openvino
@@ -121,12 +120,12 @@ def check_any_size(detector, option):
         )
 
 
-def network_candidates(network, anchors):
+def network_candidates(network, spec):
     """Returns the function images -> candidates of a network in memory.
 
     Args:
-        network: keras.Model, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
-        anchors: AnchorSet.
+        network: keras.Model, images float32 [B, H, W, 3] 0..255 -> raw predictions.
+        spec: DetectorSpec.
 
     Returns:
         Function of uint8 or float32 [B, H, W, 3] that gives boxes float32 [B, D, 4] xyxy input px and scores
@@ -135,7 +134,7 @@ def network_candidates(network, anchors):
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
     def candidates(images):
-        return decode_predictions(network(images, training=False), anchors)
+        return spec.decode(network(images, training=False))
 
     return lambda images: candidates(tf.cast(images, tf.float32))
 
@@ -144,7 +143,7 @@ def _open_keras(path, spec, threads):
     network = keras.models.load_model(path, compile=False)
     height, width = network.input_shape[1:3]
     fixed = None if height is None or width is None else (height, width)
-    return {"candidates": network_candidates(network, spec.anchors), "fixed_image_size": fixed, "network": network}
+    return {"candidates": network_candidates(network, spec), "fixed_image_size": fixed, "network": network}
 
 
 def _open_saved_model(path, spec, threads):
