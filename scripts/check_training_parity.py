@@ -277,7 +277,7 @@ def main():
 def validate(setup, network):
     """Returns the metrics of a network on the validation split."""
     options = dict(image_size=setup.config.data.image_size, batch_size=setup.config.train.batch_size)
-    return evaluate(network_candidates(network, setup.spec.anchors), setup.val_set, **options).metrics
+    return evaluate(network_candidates(network, setup.spec), setup.val_set, **options).metrics
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ def test_the_mean_loss_of_two_shares_is_the_loss_of_the_batch(tiny_anchors, rand
     predictions = [tf.random.stateless_normal(shape, (7, level)) for level, shape in enumerate(shapes)]
     loss = LossConfig()
     shares = [(Targets(targets.boxes[rows], targets.class_ids[rows]), rows) for rows in (slice(0, 2), slice(2, 4))]
-    counts = [count_matches(share, (96, 160), tiny_anchors, ratio_limit=loss.anchor_ratio_limit) for share, _ in shares]
+    counts = [count_matches(share, (96, 160), tiny_anchors, loss=loss) for share, _ in shares]
     assert counts[0].shape == (3,) and float(tf.reduce_sum(counts[0])) > 2 * float(tf.reduce_sum(counts[1])) > 0
 
     def mean_loss(num_matches):
@@ -267,7 +267,7 @@ def test_the_network_is_trained_through_another_view_of_it(tiny_network, tiny_an
         network = fold_batch_norm(tiny_network())
         trainer = DetectorTrainer(network, tiny_anchors)
         if rounded:
-            trainer.train_through(fake_quantized_view(network))
+            trainer.train_through(fake_quantized_view(network, trainer.head.channel_parts))
         trainer.compile(optimizer=build_optimizer(train, network, steps_per_epoch=5))
         batches = make_batches(random_targets, 20)
         losses.append(trainer.fit(batches, epochs=2, steps_per_epoch=10, shuffle=False, verbose=0).history["loss"])

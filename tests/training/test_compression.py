@@ -15,7 +15,7 @@ from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import RunDirectory, read_history
 from yolo_tf.files.spec import detector_spec
-from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.training.compression import check_quantize_aware, read_teacher
 from yolo_tf.training.prepare import set_up
 
@@ -107,7 +107,7 @@ def test_a_teacher_gives_its_answers_with_its_batch_norms_folded(project):
 def test_a_teacher_of_other_anchors_is_refused_with_the_anchors_to_take(project):
     compress = read_config(project / "run" / "config.yaml").compress
     spec = dataclasses.replace(
-        read_spec(project / "own.keras"), anchor_sizes=anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) + 6).sizes.tolist()
+        read_spec(project / "own.keras"), geometry={"anchors": (np.arange(18.0).reshape(3, 3, 2) + 6).tolist()}
     )
     with pytest.raises(InputError, match=r"has other anchors .* Set 'model.anchors=\[\[\[10.0,13.0\],\[16.0,30.0\],") as caught:
         read_teacher(compress, spec, precision="float32")

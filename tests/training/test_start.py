@@ -13,11 +13,12 @@ from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec
+from yolo_tf.heads.anchor import layout as anchor_layout
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
-from yolo_tf.models.network import network_anchors
+from yolo_tf.models.network import network_layout
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.training import start as training_start
-from yolo_tf.training.start import start_anchors, state_anchors, state_batch_size
+from yolo_tf.training.start import start_layout, state_batch_size, state_layout
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_a_run_carries_its_fitted_anchors_its_batch_size_and_its_profile(project
     assert "batch size: 4 (by estimate for " in out and "memory: about " in out and "activations of 4 images" in out
     resolved = read_config(root / "config.yaml")
     assert resolved.train.batch_size == 4
-    fitted = network_anchors(resolved.model)
+    fitted = network_layout(resolved.model)
     boxes = fitted_box_sizes(train_set, (64, 64))
     assert best_possible_recall(boxes, COCO_ANCHORS, ratio_limit=4.0) < 0.01
     assert best_possible_recall(boxes, fitted, ratio_limit=4.0) > ENOUGH_RECALL
@@ -70,12 +71,12 @@ def test_a_run_carries_its_fitted_anchors_its_batch_size_and_its_profile(project
         np.testing.assert_array_equal(read_spec(file).anchors.sizes, fitted.sizes)
     assert "| evaluation |" in (root / "profile" / "where_time_goes.md").read_text()
 
-    assert state_anchors(resolved, train_set) == resolved  # what --resume and training from this config find
+    assert state_layout(resolved, train_set) == resolved  # what --resume and training from this config find
     assert "1.000 of 36 training boxes, kept" in capsys.readouterr().out
 
 
 def test_the_fit_repeats_with_the_seed(config, train_set):
-    first, again = state_anchors(config, train_set), state_anchors(config, train_set)
+    first, again = state_layout(config, train_set), state_layout(config, train_set)
     assert first == again and first.model.anchors
     assert dataclasses.replace(first, model=config.model) == config
 
@@ -94,15 +95,15 @@ def test_anchors_that_were_given_are_kept_with_a_warning(config, train_set, tiny
         model = dataclasses.replace(config.model, autoanchor=False)
         reason = "They are YOLOv5's; model.autoanchor=true fits others"
     given = dataclasses.replace(config, model=model)
-    assert state_anchors(given, train_set) == given
+    assert state_layout(given, train_set) == given
     out = capsys.readouterr().out
     assert f"warning: they match too few boxes (below 0.98). {reason}" in out
-    np.testing.assert_array_equal(start_anchors(given.model).sizes, COCO_ANCHORS.sizes)
+    np.testing.assert_array_equal(start_layout(given.model).sizes, COCO_ANCHORS.sizes)
 
 
 def test_fitted_anchors_that_are_no_better_are_not_used(config, train_set, monkeypatch, capsys):
-    monkeypatch.setattr(training_start, "fit_anchors", lambda boxes_wh, **options: COCO_ANCHORS)
-    assert state_anchors(config, train_set) == config
+    monkeypatch.setattr(anchor_layout, "fit_anchors", lambda boxes_wh, **options: COCO_ANCHORS)
+    assert state_layout(config, train_set) == config
     assert "fitted ones reach 0.000: kept" in capsys.readouterr().out
 
 

@@ -25,7 +25,7 @@ from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.inference.detector import open_detector
 from yolo_tf.training.callbacks import KeepCheckpoints
 from yolo_tf.training.data_sets import read_splits
-from yolo_tf.training.start import start_anchors, start_network
+from yolo_tf.training.start import start_layout, start_network
 
 CONFIG = """# a test
 data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
@@ -174,10 +174,12 @@ def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     config = read_config(project / "config.yaml", [f"model.weights={best}", "data.classes=[star, circle]"])
     own = anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) + 4)
     attached = project / "attached.keras"
-    save_network(open_detector(best).network, dataclasses.replace(read_spec(best), anchor_sizes=own.sizes.tolist()), attached)
-    np.testing.assert_array_equal(start_anchors(dataclasses.replace(config.model, weights=str(attached))).sizes, own.sizes)
+    save_network(
+        open_detector(best).network, dataclasses.replace(read_spec(best), geometry={"anchors": own.sizes.tolist()}), attached
+    )
+    np.testing.assert_array_equal(start_layout(dataclasses.replace(config.model, weights=str(attached))).sizes, own.sizes)
     stated = dataclasses.replace(config.model, weights=str(attached), anchors=COCO_ANCHORS.sizes.tolist())
-    np.testing.assert_array_equal(start_anchors(stated).sizes, COCO_ANCHORS.sizes)
+    np.testing.assert_array_equal(start_layout(stated).sizes, COCO_ANCHORS.sizes)
 
     spec = dataclasses.replace(read_spec(best), class_names=("star", "circle"))
     network, _ = start_network(config, spec)
@@ -218,7 +220,7 @@ def test_anchors_of_other_levels_are_refused(project, tiny_network):
     save_network(tiny_network(), spec, project / "two_levels.keras")
     config = read_config(project / "config.yaml", [f"model.weights={project / 'two_levels.keras'}"])
     with pytest.raises(InputError, match=r"has levels of strides \(16, 32\). Expected \(8, 16, 32\). Use other weights"):
-        start_anchors(config.model)
+        start_layout(config.model)
 
 
 def test_going_on_with_other_options_or_data_is_refused(project, capsys):

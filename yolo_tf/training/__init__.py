@@ -146,7 +146,7 @@ def _write_start(run, setup, batches):
 
 def _evaluator(setup, strategy, noted):
     """Returns the function () -> COCO numbers of the network as it is, shared out over the workers; signals stop it."""
-    candidates = network_candidates(setup.trainer.forward, setup.spec.anchors)
+    candidates = network_candidates(setup.trainer.forward, setup.spec)
 
     def interruptible_candidates(images):
         stop_if_noted(noted)

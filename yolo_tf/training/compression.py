@@ -1,5 +1,9 @@
 """What a run needs to make a small network good: a teacher, a network that int8 can hold, zeros that stay."""
 
+import json
+
+import numpy as np
+
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import read_detector_network
 from yolo_tf.models.reports.sparsity import sparsity
@@ -21,14 +25,14 @@ def read_teacher(compress, spec, *, precision):
         keras.Model in the run's precision, with nothing that learns.
 
     Raises:
-        InputError: no such file, or a detector of other classes or anchors.
+        InputError: no such file, or a detector of other classes, of another head or of other anchors.
     """
     teacher, theirs = read_detector_network(compress.teacher, option="config.compress.teacher", class_names=spec.class_names)
-    if (theirs.strides, _rounded(theirs)) != (spec.strides, _rounded(spec)):
-        stated = str([[list(size) for size in level] for level in theirs.anchor_sizes]).replace(" ", "")
+    if (theirs.head, theirs.strides, _rounded(theirs.geometry)) != (spec.head, spec.strides, _rounded(spec.geometry)):
+        stated = (f"'model.{name}={json.dumps(value, separators=(',', ':'))}'" for name, value in theirs.geometry.items())
         raise InputError(
-            f"{compress.teacher}: has other anchors than the network that is to learn from it. Expected the same, for what it"
-            f" says is in their terms. Set 'model.anchors={stated}'."
+            f"{compress.teacher}: has other anchors or another head than the network that is to learn from it. Expected the"
+            f" same, for what it says is in their terms. Set {' '.join(stated) or 'another teacher'}."
         )
     teacher = fold_batch_norm(deploy_form(teacher))
     if precision != "float32":
@@ -77,6 +81,6 @@ def state_kept_zeros(network):
     print(f"keep_zeros: {share:.2%} of the kernel weights are zero and stay so")
 
 
-def _rounded(spec):
-    """Returns the anchor sizes of a DetectorSpec, with the digits that a float32 holds."""
-    return tuple(tuple(tuple(round(side, 3) for side in size) for size in level) for level in spec.anchor_sizes)
+def _rounded(geometry):
+    """Returns the numbers of the geometry of a DetectorSpec, with the digits that a float32 holds."""
+    return {name: np.round(values, 3).tolist() for name, values in geometry.items()}

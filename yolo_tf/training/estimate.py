@@ -105,14 +105,14 @@ def largest_batch(fits, *, most):
     return batch_size // 2
 
 
-def step_probe(network, anchors, *, image_size, train, loss, compiled, view=None):
+def step_probe(network, layout, *, image_size, train, loss, compiled, view=None):
     """Returns a function batch_size -> whether a training step on so many images, and an eighth more, fits the device.
 
     The steps train a copy of the network.
 
     Args:
         network: built keras.Model.
-        anchors: AnchorSet.
+        layout: of the head's raw predictions.
         image_size: (height, width) px.
         train: TrainConfig; batch_size does not count.
         loss: LossConfig.
@@ -120,7 +120,7 @@ def step_probe(network, anchors, *, image_size, train, loss, compiled, view=None
         view: network -> the model it is trained through; None = itself.
     """
     copy = keras.models.clone_model(network)
-    trainer = DetectorTrainer(copy, anchors, loss=loss, fused_batch_norm=not compiled)
+    trainer = DetectorTrainer(copy, layout, loss=loss, fused_batch_norm=not compiled)
     if view:
         trainer.train_through(view(copy))
     options = dataclasses.replace(train, batch_size=1)  # so that gradients are summed, which needs memory too

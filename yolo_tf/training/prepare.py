@@ -26,7 +26,7 @@ from yolo_tf.system.processor import available_memory
 from yolo_tf.training.compression import check_quantize_aware, read_teacher, state_kept_zeros
 from yolo_tf.training.data_sets import read_splits
 from yolo_tf.training.estimate import estimate_memory, format_memory
-from yolo_tf.training.start import start_anchors, start_name, start_network, state_anchors, state_batch_size
+from yolo_tf.training.start import start_layout, start_name, start_network, state_batch_size, state_layout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,10 +78,10 @@ def set_up(config, strategy):
     synchronized = config.hardware.sync_batch_norm and replicas > 1
     compiled = use_xla(config.hardware.xla, sync_batch_norm=synchronized)
 
-    config = state_anchors(config, train_set)
-    anchors = start_anchors(config.model)
+    config = state_layout(config, train_set)
+    layout = start_layout(config.model)
     spec = detector_spec(
-        class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=start_name(config.model)
+        class_names=train_set.class_names, image_size=config.data.image_size, anchors=layout, name=start_name(config.model)
     )
     with strategy.scope():
         network, loaded = start_network(config, spec)
@@ -105,14 +105,14 @@ def set_up(config, strategy):
         )
         trainer = DetectorTrainer(
             network,
-            anchors,
+            layout,
             loss=config.loss,
             fused_batch_norm=not compiled,
             sync_batch_norm=synchronized,
             augment=augment,
         )
         if config.compress.quantize_aware:
-            trainer.train_through(fake_quantized_view(network))
+            trainer.train_through(fake_quantized_view(network, trainer.head.channel_parts))
         if teacher:
             trainer.distill_from(teacher, weight=config.compress.distillation)
         trainer.compile(optimizer=optimizer, jit_compile=compiled)

@@ -1,6 +1,7 @@
-"""What a run decides before it trains: anchors, the network with its first weights, the batch size."""
+"""What a run decides before it trains: the layout of its head, the network with its first weights, the batch size."""
 
 import dataclasses
+import functools
 
 import keras
 import tensorflow as tf
@@ -10,17 +11,17 @@ from yolo_tf.errors import InputError
 from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.files.keras import read_detector_network
 from yolo_tf.files.weights import load_weights
-from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fit_anchors, fitted_box_sizes
-from yolo_tf.heads.anchor.layers import scale_new_head
-from yolo_tf.models.network import build_network, network_anchors, set_batch_norm_momentum
+from yolo_tf.heads import load_head
+from yolo_tf.models.backbones import STRIDES
+from yolo_tf.models.network import build_network, network_layout, set_batch_norm_momentum
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.system.processor import available_memory
 from yolo_tf.training.compression import quantizable
 from yolo_tf.training.estimate import fitting_batch_size, largest_batch, step_probe
 
 
-def start_anchors(model):
-    """Returns the anchors of a ModelConfig; those of the detector in `model.network` or `model.weights`, where there is one.
+def start_layout(model):
+    """Returns the layout of a ModelConfig; that of the detector in `model.network` or `model.weights`, where there is one.
 
     A head that was trained on other anchors would answer in the wrong units, so only anchors that the config states
     come before those of `model.weights`.
@@ -28,15 +29,15 @@ def start_anchors(model):
     Raises:
         InputError: the detector has other levels than this network.
     """
-    giver = _anchor_giver(model)
+    giver = _layout_giver(model)
     if giver not in ("model.network", "model.weights"):
-        return network_anchors(model)
+        return network_layout(model)
     path = model.network or model.weights
-    anchors = read_spec(path).anchors
-    if anchors.strides != COCO_ANCHORS.strides:
+    layout = read_spec(path).layout
+    if layout.strides != STRIDES:
         remedy = "Use another file." if model.network else "Use other weights, or state config.model.anchors."
-        raise InputError(f"{path}: has levels of strides {anchors.strides}. Expected {COCO_ANCHORS.strides}. {remedy}")
-    return anchors
+        raise InputError(f"{path}: has levels of strides {layout.strides}. Expected {STRIDES}. {remedy}")
+    return layout
 
 
 def start_name(model):
@@ -44,17 +45,19 @@ def start_name(model):
     return read_spec(model.network).name if model.network and model.name == ModelConfig.name else model.name
 
 
-def _anchor_giver(model):
-    """Returns the option that gives the anchors; None = they are the default ones."""
+def _layout_giver(model):
+    """Returns the option that gives the layout; None = it is the default one of `model.head`."""
     if model.network:
         return "model.network"
     if model.anchors:
         return "model.anchors"
-    return "model.weights" if model.weights and carries_spec(model.weights) else None
+    if model.weights and carries_spec(model.weights) and read_spec(model.weights).head == model.head:
+        return "model.weights"
+    return None
 
 
-def state_anchors(config, train_set):
-    """Returns `config` with anchors fitted to the training boxes as `model.anchors`, where nobody gave any and it helps.
+def state_layout(config, train_set):
+    """Returns `config` with a layout fitted to the training boxes in its `model`, where nobody gave one and it helps.
 
     Anchors that the config states, or that come with a file, are kept, and so are anchors that match enough.
     Prints what was found and done.
@@ -63,28 +66,13 @@ def state_anchors(config, train_set):
         config: Config.
         train_set: DetectionDataset.
     """
-    model, limit = config.model, config.loss.anchor_ratio_limit
-    anchors, boxes_wh = start_anchors(model), fitted_box_sizes(train_set, config.data.image_size)
-    recall = best_possible_recall(boxes_wh, anchors, ratio_limit=limit)
-    line = f"anchors: best possible recall {recall:.3f} of {len(boxes_wh)} training boxes"
-    giver = _anchor_giver(model)
-    if recall >= ENOUGH_RECALL:
-        print(f"{line}, kept")
-    elif giver or not model.autoanchor:
-        print(f"{line}, kept\nwarning: they match too few boxes (below {ENOUGH_RECALL}). They are", end=" ")
-        print(f"those of {giver}" if giver else "YOLOv5's; model.autoanchor=true fits others")
-    else:
-        fitted = fit_anchors(
-            boxes_wh, strides=anchors.strides, per_cell=anchors.per_cell, ratio_limit=limit, seed=config.train.seed
-        )
-        better = best_possible_recall(boxes_wh, fitted, ratio_limit=limit)
-        if better > recall:
-            sizes = " | ".join(" ".join(f"{w:.1f}x{h:.1f}" for w, h in level) for level in fitted.sizes)
-            print(f"{line}; fitted ones reach {better:.3f} and are used: {sizes}")
-            stated = tuple(tuple((round(float(w), 1), round(float(h), 1)) for w, h in level) for level in fitted.sizes)
-            return dataclasses.replace(config, model=dataclasses.replace(model, anchors=stated))
-        print(f"{line}; fitted ones reach {better:.3f}: kept")
-    return config
+    model, layout = config.model, start_layout(config.model)
+    keep = _layout_giver(model) or (None if model.autoanchor else "model.autoanchor")
+    options = dict(image_size=config.data.image_size, loss=config.loss, seed=config.train.seed, keep=keep)
+    fitted, text = load_head(layout.head).fit_layout(layout, train_set, **options)
+    if text:
+        print(text)
+    return dataclasses.replace(config, model=dataclasses.replace(model, **fitted))
 
 
 def start_network(config, spec):
@@ -98,13 +86,13 @@ def start_network(config, spec):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.hardware.precision)
     try:
-        network = build_network(config.model, num_classes=len(spec.class_names), anchors=spec.anchors)
+        network = build_network(config.model, num_classes=len(spec.class_names), anchors=spec.layout)
     finally:
         keras.config.set_dtype_policy(before)
     loaded = load_weights(network, config.model.weights) if config.model.weights else None
     if loaded:
         print(loaded)
-        changed = scale_new_head(network, loaded.loaded, config.model.new_head_scale)
+        changed = load_head(spec.head).scale_new(network, loaded.loaded, config.model.new_head_scale)
         if changed:
             print(f"new head: initial kernels times {config.model.new_head_scale:g} (model.new_head_scale)")
         theirs = read_spec(config.model.weights).class_names if carries_spec(config.model.weights) else ()
@@ -149,9 +137,11 @@ def state_batch_size(config, network, num_images, *, compiled, replicas=1):
         return config
     size, most = config.data.image_size, min(config.train.nominal_batch_size, num_images)
     if tf.config.list_physical_devices("GPU"):
-        view = fake_quantized_view if config.compress.quantize_aware else None
+        layout, view = start_layout(config.model), None
+        if config.compress.quantize_aware:
+            view = functools.partial(fake_quantized_view, channel_parts=load_head(layout.head).channel_parts)
         options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled, view=view)
-        probe = step_probe(network, start_anchors(config.model), **options)
+        probe = step_probe(network, layout, **options)
         batch_size, how = replicas * largest_batch(probe, most=most // replicas), "by running steps"
     else:
         available = available_memory()
