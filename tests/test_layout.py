@@ -24,7 +24,6 @@ ORDER = [
     {"engine", "inference", "yolov5"},
     {"evaluation"},
     {"training", "export"},
-    {"study"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -111,7 +110,7 @@ def test_formats_of_files_are_known_in_one_place():
 
 # Law 12: the library speaks Python. The command line translates what an error names, and says what is said.
 SPEAKING = {"commands", "terminal", "cli"}
-WAITING = {"training", "engine", "study", "data"}  # rooms that do not keep the law yet
+WAITING = {"training", "engine", "data"}  # rooms that do not keep the law yet
 FLAG = re.compile(r"(^|[ \"'`(])--[a-z]")
 WHOLE_COMMANDS = ("yolo-tf ", "pip ", "docker", "python ")  # a text with one of these shows a line to be typed
 BUNDLE = "export/serving/files.py"  # the texts of a bundle: Docker, Kubernetes, curl

@@ -20,7 +20,7 @@ def run(arguments):
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
-    from yolo_tf.study.search import read_space, search
+    from yolo_tf.training.search import read_space, search
 
     return search(
         arguments.config,

@@ -17,7 +17,6 @@ from yolo_tf.export.int8 import convert_int8
 from yolo_tf.export.parity import EXACT, Tolerance
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.export.tflite_nms import CANDIDATES, FIXED, check_detect, split_signature, suppress_one_image
-from yolo_tf.heads import load_head
 from yolo_tf.surgery.split_head import split_head
 
 FACTS_MEMBER = "tflite.json"  # in the ZIP behind the network, beside detector.json
@@ -124,7 +123,7 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
         check_detect(detect)
     num_parameters = network.count_params()
     if quantization.precision == "int8":
-        network = split_head(network, load_head(spec.head).channel_parts)
+        network = split_head(network, spec.channel_parts)
 
     def candidates(images):
         boxes, scores = spec.decode(network(images, training=False))

@@ -31,6 +31,11 @@ class DetectorSpec:
         """How the raw predictions lie, for the functions of the head: an AnchorSet for "anchor"."""
         return load_head(self.head).from_geometry(self.strides, **self.geometry)
 
+    @property
+    def channel_parts(self):
+        """Name -> slice of the channels of a raw prediction that int8 keeps apart."""
+        return load_head(self.head).channel_parts
+
     anchors = layout  # by its name where there is but one head
 
     def decode(self, predictions):

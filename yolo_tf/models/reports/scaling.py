@@ -12,12 +12,12 @@ import string
 import keras
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.models.backbones.applications import BUILD_SIZE, build_application
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import network_report
-from yolo_tf.system.plain import plain
 from yolo_tf.terminal.tables import format_table
 
 # (depth, width) multiples of the published sizes. EfficientNet's are those of its authors' code, which rounded them.

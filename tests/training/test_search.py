@@ -10,8 +10,8 @@ import yaml
 from yolo_tf import cli
 from yolo_tf.config.reader import read_config, write_config
 from yolo_tf.errors import InputError
-from yolo_tf.study import search as search_module
-from yolo_tf.study.search import Dimension, read_space
+from yolo_tf.training import search as search_module
+from yolo_tf.training.search import Dimension, read_space
 
 needs_tuner = pytest.mark.skipif(
     importlib.util.find_spec("keras_tuner") is None, reason="keras-tuner is not installed: pip install 'yolo_tf[search]'"
