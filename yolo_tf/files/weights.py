@@ -51,8 +51,13 @@ def load_weights(network, path):
     Raises:
         InputError: no such file, not a Keras network, or no layer fits.
     """
+    return copy_fitting_weights(network, read_network(path, option="config.model.weights"), path=path)
+
+
+def copy_fitting_weights(network, source, *, path):
+    """Does what `load_weights` does with the network `source`, which was read from `path`."""
     path = Path(path)
-    theirs = {layer.name: layer for layer in read_network(path, option="config.model.weights").layers if layer.weights}
+    theirs = {layer.name: layer for layer in source.layers if layer.weights}
     ours = {layer.name: layer for layer in network.layers if layer.weights}
     fits = [name for name in ours if name in theirs and _shapes(ours[name]) == _shapes(theirs[name])]
     if not fits:
