@@ -114,13 +114,7 @@ class EvaluateAveraged(keras.callbacks.Callback):
 
 
 def ends_after(epoch, progress, options):
-    """Returns whether a run ends after so many epochs: all of them, or no better one within the patience.
-
-    Args:
-        epoch: finished epochs.
-        progress: RunProgress.
-        options: RunConfig.
-    """
+    """Returns whether a run ends after so many epochs: all of them, or no better one within the patience of a RunConfig."""
     impatient = bool(options.patience) and epoch - progress.state.best["epoch"] >= options.patience
     return epoch >= progress.epochs or (epoch > 0 and _is_evaluated(epoch, progress, options) and impatient)
 

@@ -38,13 +38,7 @@ class TrainingResult:
 
 
 def write_start(run, setup, batches):
-    """Writes what a run begins with: versions, the report on its network, pictures of its labels and first batches.
-
-    Args:
-        run: RunDirectory.
-        setup: Setup.
-        batches: its training batches.
-    """
+    """Writes what a run begins with: versions, the report on its network, pictures of its labels and first batches."""
     write_environment(run.root / "environment.json")
     write_json(run.root / "swap_report.json", setup.report)
     plot_labels(setup.train_set, run.plots / "labels.png")
@@ -146,17 +140,7 @@ def epoch_line(row, *, epochs, parts, left=None):
 
 
 def summarize(run, val_set, config, progress):
-    """Evaluates best.keras as any user would, writes metrics.json and the plots, says the table.
-
-    Args:
-        run: RunDirectory.
-        val_set: DetectionDataset.
-        config: Config.
-        progress: RunProgress of the finished run.
-
-    Returns:
-        TrainingResult.
-    """
+    """Evaluates best.keras as any user would, writes metrics.json and the plots, says the table; returns a TrainingResult."""
     detector, rows = open_detector(run.best), progress.rows
     found = evaluate(detector.candidates, val_set, image_size=config.data.image_size, batch_size=config.train.batch_size)
     plot_evaluation(found.curves, found.confusion, val_set.class_names, run.plots)
