@@ -17,7 +17,7 @@ from yolo_tf.files.run_directory import RunDirectory, read_history
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.training.compression import check_quantize_aware, read_teacher
-from yolo_tf.training.prepare import set_up
+from yolo_tf.training.prepare import prepare
 
 CLASSES = ("circle", "square", "triangle", "star", "cross")  # of the shapes
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"
@@ -80,7 +80,7 @@ def test_such_a_run_goes_on_as_if_it_had_not_been_stopped(project):
 
 
 def test_a_run_begins_with_the_answers_of_the_file_and_evaluates_them_rounded(project, capsys):
-    setup = set_up(read_config(project / "run" / "config.yaml"), tf.distribute.get_strategy())
+    setup = prepare(read_config(project / "run" / "config.yaml"), tf.distribute.get_strategy())
     images = tf.random.stateless_uniform([2, 64, 96, 3], (1, 2), 0, 255)
     theirs = open_network(project / "own.keras")(images)
     for folded, rounded, raw in zip(setup.trainer.network(images), setup.trainer.forward(images), theirs, strict=True):

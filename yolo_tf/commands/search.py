@@ -22,11 +22,6 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.training.search import read_space, search
 
-    return search(
-        arguments.config,
-        arguments.overrides,
-        read_space(arguments.space),
-        arguments.out,
-        trials=arguments.trials,
-        tuner=arguments.tuner,
-    )
+    space = read_space(arguments.space)
+    options = dict(trials=arguments.trials, tuner=arguments.tuner)
+    return search(arguments.config, arguments.overrides, space, arguments.out, **options).to_json()

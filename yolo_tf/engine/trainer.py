@@ -1,7 +1,5 @@
 """The one Keras model of a training run: a detector network plus its loss, on one device or many."""
 
-import time
-
 import keras
 import tensorflow as tf
 
@@ -177,25 +175,6 @@ class DetectorTrainer(keras.Model):
         with self.distribute_strategy.scope():
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-
-
-class ReportFirstStep(keras.callbacks.Callback):
-    """Says how long the first step took: it builds and compiles the graph, so it is no measure of the others."""
-
-    def on_train_begin(self, logs=None):
-        """Expects a first step."""
-        self.done = False
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Starts the clock."""
-        self.started = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Prints the seconds, once."""
-        if not self.done:
-            self.done = True
-            float(logs["loss"])  # waits for the device
-            print(f"\ncompiled in {time.perf_counter() - self.started:.1f} s ({'XLA' if self.model.xla else 'graph only'})")
 
 
 def _num_replicas():

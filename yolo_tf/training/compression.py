@@ -9,10 +9,11 @@ from yolo_tf.files.keras import read_detector_network
 from yolo_tf.models.reports.sparsity import sparsity
 from yolo_tf.surgery.fold import copy_for, fold_batch_norm
 from yolo_tf.surgery.reparameterize import deploy_form
+from yolo_tf.terminal import say
 
 
 def read_teacher(compress, spec, *, precision):
-    """Reads the network whose answers a run learns; prints what it is.
+    """Reads the network whose answers a run learns; says what it is.
 
     Batch norms are folded and branches merged: the same answers, sooner.
 
@@ -38,7 +39,7 @@ def read_teacher(compress, spec, *, precision):
     if precision != "float32":
         teacher = copy_for(teacher, precision)
     teacher.trainable = False
-    print(
+    say(
         f"teacher: {theirs.name} in {compress.teacher}, {teacher.count_params():,} weights;"
         f" distillation {compress.distillation:g}"
     )
@@ -47,7 +48,7 @@ def read_teacher(compress, spec, *, precision):
 
 def quantizable(network):
     """Returns a copy of a network as an export to int8 will hold it: branches merged, batch norms folded; says so."""
-    print(
+    say(
         "quantisation-aware: batch norms are folded into the convolutions; kernels and activations are rounded as int8 rounds"
         " them, in training and in the evaluation after each epoch. The network files stay in float: export them to int8"
     )
@@ -70,7 +71,7 @@ def check_quantize_aware(config, replicas):
         )
 
 
-def state_kept_zeros(network):
+def check_kept_zeros(network):
     """Says how many weights are held at zero; raises InputError where there are none to hold."""
     share = sparsity(network)["total"]
     if not share:
@@ -78,7 +79,7 @@ def state_kept_zeros(network):
             "config.compress.keep_zeros: true, but no kernel weight of the network is zero. Expected a network that was pruned by"
             " magnitude. Name its file in the config, or leave keep_zeros out."
         )
-    print(f"keep_zeros: {share:.2%} of the kernel weights are zero and stay so")
+    say(f"keep_zeros: {share:.2%} of the kernel weights are zero and stay so")
 
 
 def _rounded(geometry):
