@@ -32,13 +32,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from yolo_tf.config.reader import read_config
-from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.models.reports.cost import network_report
-from yolo_tf.sources import read_dataset, read_source
+from yolo_tf import make_train_dataset, network_report, read_config, read_dataset, read_source, train
 from yolo_tf.system.atomic import write_json, write_text
 from yolo_tf.terminal.tables import format_table
-from yolo_tf.training import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NETWORKS = (

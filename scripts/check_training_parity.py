@@ -30,12 +30,8 @@ load_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from yolo_tf.config.reader import read_config  # noqa: E402
+from yolo_tf import InputError, evaluate, network_candidates, read_config, save_network  # noqa: E402
 from yolo_tf.engine.schedules import warmup_steps  # noqa: E402
-from yolo_tf.errors import InputError  # noqa: E402
-from yolo_tf.evaluation.evaluate import evaluate  # noqa: E402
-from yolo_tf.files.keras import save_network  # noqa: E402
-from yolo_tf.inference.detector import network_candidates  # noqa: E402
 from yolo_tf.training.prepare import prepare  # noqa: E402
 
 PARTS = ("box", "objectness", "class")
