@@ -129,8 +129,8 @@ def measure(name, settings):
     return {
         "name": name,
         "settings": settings,
-        "params": report["trainable_params"]["total"],
-        "gflops": report["flops"]["total"] / 1e9,
+        "params": report.trainable_params["total"],
+        "gflops": report.flops["total"] / 1e9,
         "first_step_seconds": steps.seconds[0],
         "step_seconds": statistics.median(steps.seconds[1:]),
         "peak_gib": steps.peak_gib,

@@ -1,6 +1,7 @@
 """The house rules of docs/architecture.md, held against the source."""
 
 import ast
+import re
 import subprocess
 import sys
 import time
@@ -106,6 +107,36 @@ def test_formats_of_files_are_known_in_one_place():
                 f"{name}: ask the row of FORMATS"
             )
         assert name == "system/image_formats.py" or ".webp" not in literals, f"{name}: image_formats lists them"
+
+
+# Law 12: the library speaks Python. The command line translates what an error names, and says what is said.
+SPEAKING = {"commands", "terminal", "cli"}
+WAITING = {"training", "engine", "study", "data"}  # rooms that do not keep the law yet
+FLAG = re.compile(r"(^|[ \"'`(])--[a-z]")
+WHOLE_COMMANDS = ("yolo-tf ", "pip ", "docker", "python ")  # a text with one of these shows a line to be typed
+BUNDLE = "export/serving/files.py"  # the texts of a bundle: Docker, Kubernetes, curl
+
+
+def texts_of(tree):
+    """Returns the string literals of a module; of an f-string its parts in one, and {} for each value."""
+    formatted = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    inside = {part for text in formatted for part in text.values}
+    alone = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in inside]
+    joined = ["".join(part.value if isinstance(part, ast.Constant) else "{}" for part in text.values) for text in formatted]
+    return joined + [value for value in alone if isinstance(value, str)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if part_of(path) not in SPEAKING | WAITING],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_the_library_speaks_python(path):
+    tree = ast.parse(path.read_text())
+    flags = [text for text in texts_of(tree) if FLAG.search(text) and not any(command in text for command in WHOLE_COMMANDS)]
+    assert not flags or str(path.relative_to(PACKAGE)) == BUNDLE, "name the argument: cli.py makes a flag of it"
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert not [call.lineno for call in calls if call.func.id == "print"], "yolo_tf.terminal.say can be silenced"
 
 
 def test_every_part_has_a_row():

@@ -57,7 +57,7 @@ def test_a_network_of_one_size_stays_so(activation, tmp_path, openvino):
 
 
 def test_a_network_that_openvino_cannot_hold(tmp_path, capfd, openvino):
-    with pytest.raises(InputError, match="OpenVINO: the network does not convert .*Erfinv.*Use --format onnx") as raised:
+    with pytest.raises(InputError, match="OpenVINO: the network does not convert .*Erfinv.*Use `format` onnx") as raised:
         write(network_of_one_size(keras.ops.erfinv), tmp_path / "no")
     assert "\n" not in str(raised.value) and capfd.readouterr() == ("", "") and not any(tmp_path.iterdir())
 

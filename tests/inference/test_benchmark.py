@@ -11,7 +11,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.files import attach_spec, read_spec
 from yolo_tf.inference import benchmark as module
 from yolo_tf.inference import detector as runtime
-from yolo_tf.inference.benchmark import benchmark, describe_machine
+from yolo_tf.inference.benchmark import Measurement, benchmark, describe_machine, format_measurements
 from yolo_tf.system.atomic import size_on_disk
 
 MB = 1_000_000
@@ -20,18 +20,18 @@ MB = 1_000_000
 @pytest.mark.slow
 def test_files_of_two_kinds():
     rows = benchmark([detector_files.keras_file(), detector_files.tflite_file()], batch=2, threads=1, repeats=12)
-    assert [row["kind"] for row in rows] == ["keras", "tflite"]
-    assert [row["path"] for row in rows] == [str(detector_files.keras_file()), str(detector_files.tflite_file())]
+    assert [row.kind for row in rows] == ["keras", "tflite"]
+    assert [row.path for row in rows] == [str(detector_files.keras_file()), str(detector_files.tflite_file())]
     for row in rows:
-        assert row["bytes"] == size_on_disk(row["path"]) and row["image_size"] == [96, 160]
-        assert 0 < row["median_ms"] <= row["p95_ms"] < 1000 * 60
-        assert row["load_seconds"] > 0 and row["first_call_seconds"] > row["median_ms"] / 1000
-        assert 0 < row["cores"] < 1.5, "one thread"
-        assert row["cpu_ms"] > 0
-    assert rows[0]["ratio"] == 1
+        assert row.bytes == size_on_disk(row.path) and row.image_size == [96, 160]
+        assert 0 < row.median_ms <= row.p95_ms < 1000 * 60
+        assert row.load_seconds > 0 and row.first_call_seconds > row.median_ms / 1000
+        assert 0 < row.cores < 1.5, "one thread"
+        assert row.cpu_ms > 0
+    assert rows[0].ratio == 1
     if os.path.exists("/proc/self/clear_refs"):
         # TensorFlow itself, some 400 MB, is not in it; a network of Keras holds more than the file of an interpreter
-        assert 2 * MB < rows[1]["memory_bytes"] < rows[0]["memory_bytes"] < 250 * MB
+        assert 2 * MB < rows[1].memory_bytes < rows[0].memory_bytes < 250 * MB
 
 
 class Questions:
@@ -91,6 +91,27 @@ def test_the_ratio_is_that_of_each_turn():
     assert module._summary(first, first)["ratio"] == 1
 
 
+def measurement(**figures):
+    """A Measurement with the given figures."""
+    names = ("median_ms", "p95_ms", "ratio", "load_seconds", "first_call_seconds", "cpu_ms", "cores")
+    facts = {"path": "a", "kind": "keras", "device": "CPU", "image_size": [3, 5], "bytes": 7, "memory_bytes": None}
+    return Measurement(**dict.fromkeys(names, 1.0) | facts | figures)
+
+
+def test_a_gpu_is_named():
+    lines = format_measurements([measurement(), measurement(device="GPU", path="b")]).splitlines()
+    assert lines[1].startswith("a      keras       3 x 5") and lines[2].startswith("b      keras, GPU  3 x 5")
+
+
+def test_a_busy_machine_is_named():
+    """A network on a GPU leaves the cores idle by itself."""
+    figures = (("a", "CPU", 0.9), ("b", "CPU", 0.4), ("c", "GPU", 0.1), ("d", "CPU", 0.6))
+    rows = [measurement(path=path, device=device, cores=cores) for path, device, cores in figures]
+    assert format_measurements(rows[::2]).endswith(module.LEGEND)
+    text = format_measurements(rows)
+    assert module.LEGEND in text and "busy with other work: b, d got less than 0.9 of a core." in text
+
+
 @pytest.mark.parametrize("name", ["batch", "threads", "repeats"])
 def test_numbers_below_one(name):
     with pytest.raises(InputError, match=f"{name}: got 0. Expected a whole number above 0"):
@@ -118,5 +139,5 @@ def test_a_process_that_ends_is_one_line(monkeypatch):
 
 def test_the_machine():
     machine = describe_machine()
-    assert machine["processor"] and machine["cores"] == os.cpu_count()
-    assert machine["versions"]["tensorflow"] == tf.__version__ and {"onnxruntime", "openvino"} <= set(machine["versions"])
+    assert machine.processor and machine.cores == os.cpu_count()
+    assert machine.versions["tensorflow"] == tf.__version__ and {"onnxruntime", "openvino"} <= set(machine.versions)

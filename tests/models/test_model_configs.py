@@ -147,16 +147,16 @@ def test_cost_is_the_published_one(built):
     name, model, _, report = built
     params, gflops = FIGURES[name]
     batch_norm = model.adapters == "batch_norm" and not BACKBONES[model.backbone].scalable
-    assert report["trainable_params"]["total"] == params + 896 * batch_norm
-    assert report["flops"]["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
+    assert report.trainable_params["total"] == params + 896 * batch_norm
+    assert report.flops["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
 
 
 def test_header_states_the_cost(built):
     name, _, _, report = built
     header = (MODELS / f"{name}.yaml").read_text()
     params, gflops = re.search(r"([\d,]+) parameters at 80 classes, ([\d.]+) GFLOPs at 640 x 640", header).groups()
-    assert int(params.replace(",", "")) == report["trainable_params"]["total"]
-    assert float(gflops) == pytest.approx(report["flops"]["total"] / 1e9, abs=0.05)
+    assert int(params.replace(",", "")) == report.trainable_params["total"]
+    assert float(gflops) == pytest.approx(report.flops["total"] / 1e9, abs=0.05)
     assert f"yolo-tf show model --config configs/models/{name}.yaml" in header
 
 

@@ -52,12 +52,12 @@ def test_every_published_number(name):
     report = network_report(network, model=model, num_classes=NUM_CLASSES, image_size=(640, 640))
     backbone, pyramid, rest, total, gflops = PUBLISHED[name]
     sppcsp = [layer for layer in network.layers if layer.name.startswith("neck_sppcsp_")]
-    params = report["trainable_params"]
+    params = report.trainable_params
     assert sum(math.prod(variable.shape) for layer in sppcsp for variable in layer.trainable_variables) == pyramid
     assert (params["backbone"], params["adapters"]) == (backbone, 0)
     assert (params["neck"] - pyramid + params["head"], params["total"]) == (rest, total)
-    assert report["flops"]["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
-    rows = [row["params"] for row in block_rows(network) if row["params"]]
+    assert report.flops["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
+    rows = [row.params for row in block_rows(network) if row.params]
     assert rows[: len(ROWS[name])] == ROWS[name]
     assert network_anchors(model).sizes[2, 2].tolist() == [459, 401]
 

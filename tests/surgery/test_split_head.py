@@ -41,6 +41,6 @@ def test_a_head_of_another_shape_is_refused(filters, join):
     x = keras.layers.Add(name="sum")([x, keras.layers.Conv2D(filters, 1)(images)]) if join else keras.ops.tile(x, [1, 1, 1, 2])
     network = keras.Model(images, [keras.ops.stack(keras.ops.split(x, 2, axis=-1), axis=3)])
     name = "sum" if join else "one"
-    message = f"--precision int8: .*comes from '{name}'. Expected a convolution of 20 filters.* Use another precision"
+    message = f"precision: for int8 .*comes from '{name}'. Expected a convolution of 20 filters.* Use another precision"
     with pytest.raises(InputError, match=message):
         split_head(network)

@@ -20,7 +20,7 @@ from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import build_network
 from yolo_tf.models.parts import frozen_layers, learning_rate_factors
 from yolo_tf.models.reports.cost import network_report
-from yolo_tf.models.reports.start import format_swap_report, swap_report
+from yolo_tf.models.reports.start import format_start, start_report
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.training.start import start_anchors, start_network, state_anchors
 
@@ -136,9 +136,9 @@ def test_layers_without_names_by_part_train_but_have_no_stages(tiny_network, tmp
 
     network = keras.models.clone_model(tiny_network(num_classes=2), clone_function=clone)
     report = network_report(network, model=ModelConfig(network="a.keras"), num_classes=2, image_size=(64, 96))
-    assert report["taps"] == [] and report["trainable_params"]["backbone"] == report["trainable_params"]["total"]
-    swap = swap_report(network, report)
-    assert swap["pixel_scaling"] is None and "pixels: scaled as the network's own layers do" in format_swap_report(swap)
+    assert report.taps == () and report.trainable_params["backbone"] == report.trainable_params["total"]
+    start = start_report(network, report)
+    assert start.pixel_scaling is None and "pixels: scaled as the network's own layers do" in format_start(start)
 
     with pytest.raises(InputError, match="transfer.freeze: the layers of tiny do not say which are the backbone. Expected"):
         frozen_layers(network, ("stage2",))
@@ -157,10 +157,10 @@ def test_a_narrowed_yolov5_is_still_known_by_its_names():
     network = keras.models.clone_model(whole, clone_function=clone)
     model = ModelConfig(network="a.keras", name="narrowed")
     report = network_report(network, model=model, num_classes=5, image_size=(64, 96))
-    assert [tap["stride"] for tap in report["taps"]] == [8, 16, 32]
-    assert report["initial_weights"] == {"backbone": "a.keras", "adapters": "absent", "neck": "a.keras", "head": "a.keras"}
-    assert report["trainable_params"]["total"] == sum(int(np.prod(one.shape)) for one in network.trainable_weights)
-    assert len(frozen_layers(network, ("stage1",))) == 2 and swap_report(network, report)["pixel_scaling"]["offset"] == [0.0]
+    assert [tap.stride for tap in report.taps] == [8, 16, 32]
+    assert report.initial_weights == {"backbone": "a.keras", "adapters": "absent", "neck": "a.keras", "head": "a.keras"}
+    assert report.trainable_params["total"] == sum(int(np.prod(one.shape)) for one in network.trainable_weights)
+    assert len(frozen_layers(network, ("stage1",))) == 2 and start_report(network, report).pixel_scaling["offset"] == [0.0]
     assert set(learning_rate_factors(network, backbone=0.5, layer_decay=1.0).values()) == {0.5}
 
 

@@ -61,7 +61,7 @@ def test_a_run_leaves_everything_that_is_promised(project):
     assert [row["epoch"] for row in rows] == [1, 2]
     assert all({"loss", "box", "objectness", "class", "AP", "AP50", "learning_rate", "seconds"} <= set(row) for row in rows)
     metrics = json.loads(run.metrics.read_text())
-    assert metrics == json.loads((project / "r.json").read_text())
+    assert {"schema_version": 1, **metrics} == json.loads((project / "r.json").read_text())
     assert metrics["images"] == 5 and metrics["epochs"] == 2 and set(metrics["per_class"]) >= {"circle", "star"}
 
 

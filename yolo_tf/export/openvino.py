@@ -39,7 +39,7 @@ def write_openvino(network, path, *, anchors, detect, image_size):
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"OpenVINO: the network does not convert ({reason}). Expected operations that OpenVINO reads from TensorFlow"
-            " only. Use --format onnx or another."
+            " only. Use `format` onnx or another."
         ) from error
     path.mkdir()
     openvino.save_model(model, path / GRAPH, compress_to_fp16=False)  # half weights do not pass the gate

@@ -39,23 +39,20 @@ class Quantization:
     def __post_init__(self):
         look_up(PRECISIONS, self.precision, kind="precision")
         if self.io_type not in IO_TYPES:
-            raise InputError(f"--io: got '{self.io_type}'. Expected one of {', '.join(IO_TYPES)}. Leave it out for float.")
+            raise InputError(f"io_type: got '{self.io_type}'. Expected one of {', '.join(IO_TYPES)}. Leave it out for float.")
         if self.precision == "int8":
             count = 0 if self.calibration is None else len(self.calibration)
             if count < LEAST_CALIBRATION:
                 raise InputError(
-                    f"--calibration: got {count} images for --precision int8. Expected {LEAST_CALIBRATION} at least, from which"
+                    f"calibration: got {count} images for `precision` int8. Expected {LEAST_CALIBRATION} at least, from which"
                     " the scales are taken. Name a data set and a split with more images."
                 )
             return
-        for option, given in (
-            ("--io uint8", self.io_type == "uint8"),
-            ("--calibration", self.calibration is not None),
-            ("--per-layer", self.per_layer is not None),
-        ):
-            if given:
+        given = {"io_type": self.io_type != "float", "calibration": self.calibration is not None, "per_layer": self.per_layer}
+        for option in given:
+            if given[option]:
                 raise InputError(
-                    f"{option}: does not fit --precision {self.precision}. Expected --precision int8 with it. Leave one out."
+                    f"{option}: does not fit `precision` {self.precision}. Expected `precision` int8 with it. Leave one out."
                 )
 
 

@@ -1,6 +1,7 @@
 """Latency, memory and start of network files, each in a process of its own, measured in turns."""
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import re
@@ -15,11 +16,51 @@ import numpy as np
 from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, read_spec
 from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.plain import plain
 from yolo_tf.system.processor import processor_name
 from yolo_tf.system.tensorflow_start import load_tensorflow
+from yolo_tf.terminal.tables import format_table
 
 WARM_UP = 5  # calls after the first that are not counted: the runtimes choose kernels and grow their buffers
 TURN = 10  # calls of one network before it is the next one's turn, so that a slow minute meets all of them
+BUSY_CORES = 0.9  # a call that computes on the CPU alone uses one core at least, unless something else has it
+LEGEND = (
+    "median, p95: images in memory -> candidates (network and decode); ratio: of medians, to the first row, turn by turn;\n"
+    "CPU: of all threads, per call; cores: CPU time per time; peak: memory over that of a process that has imported TensorFlow;\n"
+    "load: opening the file; first: the first call."
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one network file takes."""
+
+    path: str
+    kind: str
+    device: str  # "CPU" | "GPU"
+    image_size: list[int]  # [height, width] px
+    bytes: int  # on disk
+    load_seconds: float  # TensorFlow is there before
+    first_call_seconds: float  # what compiles, compiles there
+    median_ms: float  # of a call
+    p95_ms: float
+    ratio: float  # its median to that of the first path, of each turn; their median
+    cpu_ms: float  # of all threads, per call: it hardly grows on a busy machine
+    cores: float  # seconds of CPU per second while it runs
+    memory_bytes: int | None  # peak over what the process held before it opened the file; None = not told, as outside Linux
+
+    to_json = plain
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What the figures depend on beside the files."""
+
+    processor: str
+    cores: int
+    versions: dict  # of the runtimes; None = not installed
+
+    to_json = plain
 
 
 def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
@@ -37,12 +78,7 @@ def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
         repeats: calls that are counted, per file.
 
     Returns:
-        list of one dict per path, ready for JSON: "path", "kind", "device" ("CPU" or "GPU"), "image_size" [height,
-        width], "bytes" on disk, "load_seconds" (TensorFlow is there before), "first_call_seconds" (what compiles,
-        compiles there), "median_ms" and "p95_ms" of a call, "ratio" (its median to that of the first path, of each
-        turn; their median), "cpu_ms" (of all threads, per call: it hardly grows on a busy machine), "cores" (seconds of
-        CPU per second while it runs), and "memory_bytes": the peak over what the process held before it opened the
-        file; None where the system does not tell, which only Linux does.
+        list of Measurement, one per path.
 
     Raises:
         InputError: a number is below 1, or a file is missing, damaged or not for `image_size`; before any turn.
@@ -55,23 +91,61 @@ def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
         read_spec(path)
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(_in_own_process(path, image_size, batch, threads)) for path in paths]
-        rows, asks = zip(*opened, strict=True)
-        turns = [[ask(calls) for ask in asks] for calls in _turns(repeats)]
-        for index, (row, ask) in enumerate(opened):
-            row["memory_bytes"] = ask(0)
-            row.update(_summary([turn[index] for turn in turns], [turn[0] for turn in turns]))
-    return list(rows)
+        turns = [[ask(calls) for _, ask in opened] for calls in _turns(repeats)]
+        return [
+            Measurement(**facts, memory_bytes=ask(0), **_summary([turn[index] for turn in turns], [turn[0] for turn in turns]))
+            for index, (facts, ask) in enumerate(opened)
+        ]
 
 
 def describe_machine():
-    """Returns what the figures depend on beside the files: processor, cores, versions of the runtimes."""
+    """Returns the Machine that this process runs on."""
     names = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino")
-    return {"processor": processor_name(), "cores": os.cpu_count(), "versions": {name: _version(name) for name in names}}
+    return Machine(processor=processor_name(), cores=os.cpu_count(), versions={name: _version(name) for name in names})
+
+
+def format_measurements(rows, *, kind="text", accuracy=()):
+    """Returns the table of Measurements and, below it, what its columns say, and whether the machine was too busy for them.
+
+    Args:
+        rows: at least one Measurement.
+        kind: one of TABLE_FORMATS.
+        accuracy: one mapping per row of further columns, placed before the latency.
+    """
+    table = format_table([_cells(row, more) for row, more in zip(rows, accuracy or [{}] * len(rows), strict=True)], kind=kind)
+    lines = [table, *([""] if kind == "markdown" else []), LEGEND]
+    waited = [row.path for row in rows if row.device == "CPU" and row.cores < BUSY_CORES]
+    if waited:
+        lines.append(
+            f"The machine was busy with other work: {', '.join(waited)} got less than {BUSY_CORES} of a core."
+            " median, p95, load and first are too long."
+        )
+    return "\n".join(lines)
+
+
+def _cells(row, accuracy):
+    """Returns a Measurement as text by column."""
+    height, width = row.image_size
+    return {
+        "model": row.path,
+        "kind": row.kind if row.device == "CPU" else f"{row.kind}, {row.device}",
+        "input": f"{height} x {width}",
+        **accuracy,
+        "MB": f"{row.bytes / 1e6:.2f}",
+        "median, ms": f"{row.median_ms:.2f}",
+        "p95, ms": f"{row.p95_ms:.2f}",
+        "ratio": f"{row.ratio:.2f}",
+        "CPU, ms": f"{row.cpu_ms:.2f}",
+        "cores": f"{row.cores:.2f}",
+        "peak, MB": "-" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f}",
+        "load, s": f"{row.load_seconds:.2f}",
+        "first, s": f"{row.first_call_seconds:.2f}",
+    }
 
 
 @contextlib.contextmanager
 def _in_own_process(path, *options):
-    """Opens a network file in a new process; yields its first row and the function calls -> answer."""
+    """Opens a network file in a new process; yields the first facts of its Measurement and the function calls -> answer."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit the memory and threads of this process
     connection, other_end = context.Pipe()
     process = context.Process(target=_serve, args=(other_end, str(path), *options), daemon=True)
@@ -104,7 +178,7 @@ def _in_own_process(path, *options):
 
 
 def _serve(connection, path, image_size, batch, threads):
-    """Opens a file and answers by `connection`: first with its row, then with calls; the last question is 0."""
+    """Opens a file and answers by `connection`: first with its facts, then with calls; the last question is 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the asker, who ends this process
     load_tensorflow()
     import tensorflow as tf

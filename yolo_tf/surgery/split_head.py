@@ -45,7 +45,7 @@ def _head_convolution(raw, filters):
     operation = kernel_behind(raw)
     if type(operation) is not keras.layers.Conv2D or operation.filters != filters:
         raise InputError(
-            f"--precision int8: the output of '{maker_of(raw).name}' comes from '{operation.name}'. Expected a"
+            f"precision: for int8 the output of '{maker_of(raw).name}' comes from '{operation.name}'. Expected a"
             f" convolution of {filters} filters, whose boxes and scores int8 must keep apart. Use another precision."
         )
     return operation

@@ -138,7 +138,7 @@ def _train(config, run, before, *, strategy, profile, callbacks):
 def _write_start(run, setup, batches):
     """Writes what a run begins with: versions, the report on its network, pictures of its labels and first batches."""
     write_environment(run.root / "environment.json")
-    write_json(run.root / "swap_report.json", setup.report)
+    write_json(run.root / "swap_report.json", setup.report.to_json())
     plot_labels(setup.train_set, run.plots / "labels.png")
     pictures = [run.plots / f"train_batch_{number}.png" for number in range(2)]
     picture_batches(batches, setup.train_set.class_names, pictures, augment=setup.augment)

@@ -18,8 +18,8 @@ from yolo_tf.engine.optimizers import DetectorOptimizer, build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.files.spec import DetectorSpec, detector_spec
 from yolo_tf.models.parts import frozen_layers
-from yolo_tf.models.reports.cost import format_report, network_report
-from yolo_tf.models.reports.start import format_swap_report, swap_report
+from yolo_tf.models.reports.cost import network_report
+from yolo_tf.models.reports.start import StartReport, format_start, start_report
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.system.processor import available_memory
@@ -43,7 +43,7 @@ class Setup:
     frozen: list  # layers that do not learn, or not yet
     augment_on: str  # "host" | "accelerator"
     augment: Callable | None  # RawBatch -> (images, Targets), in the training step; None = the batches come augmented
-    report: dict  # cost, and what the network starts with
+    report: StartReport
 
     def make_batches(self, epoch, step, **data):
         """Makes the endless training batches from a step of an epoch on; `data` replaces options of that section."""
@@ -94,7 +94,7 @@ def set_up(config, strategy):
     frozen = frozen_layers(network, config.transfer.freeze)
     named = dataclasses.replace(config.model, name=spec.name)
     report = network_report(network, model=named, num_classes=len(spec.class_names), image_size=spec.image_size)
-    report |= swap_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
+    report = start_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
     _describe(config, train_set, val_set, report, network)
 
     augment_on = augments_on(config.augment.device, replicas)
@@ -133,7 +133,7 @@ def set_up(config, strategy):
 
 def _describe(config, train_set, val_set, report, network):
     """Prints cost and start of the network, its recipe, the data, and the memory that a step needs."""
-    print(format_report(report), format_swap_report(report), sep="\n\n")
+    print(format_start(report))
     family = recipe_family(config.model.backbone) if config.train.recipe == "auto" else None
     if family:
         recipe = RECIPES[family]
