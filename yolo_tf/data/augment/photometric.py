@@ -59,10 +59,7 @@ def build_photometric(photometric, seed):
                 f" Expected one of: {', '.join(sorted(PHOTOMETRIC_LAYERS))}."
                 " Use degrees, translate, scale, shear, perspective, flipud, fliplr, mosaic or mixup of config.augment."
             )
-        try:
-            look_up(PHOTOMETRIC_LAYERS, name, kind="photometric layer")
-        except InputError as error:
-            raise InputError(f"config.augment.photometric: {error}") from None
+        look_up(PHOTOMETRIC_LAYERS, name, kind="photometric layer", where="config.augment.photometric")
     if not photometric:
         return lambda image, draw: image
 
