@@ -57,14 +57,7 @@ def resize_image(image, size_hw):
 
 
 def read_image(path):
-    """Reads one image file.
-
-    Returns:
-        uint8 numpy [h, w, 3], RGB.
-
-    Raises:
-        InputError: the file is missing or does not decode.
-    """
+    """Returns the pixels of an image file, uint8 numpy [h, w, 3] RGB; raises InputError where it is missing or broken."""
     try:
         return decode_image(tf.io.read_file(str(path))).numpy()
     except tf.errors.OpError:
@@ -105,10 +98,7 @@ def broken_images(dataset, progress=None):
     Returns:
         {index in dataset.records: the line that says what is wrong with the image}, in record order.
     """
-    records = dataset.records
-    if not records:
-        return {}
-    read = byte_reader(records)
+    records, read = dataset.records, byte_reader(dataset.records)
     sizes = (
         tf.data.Dataset.range(len(records))
         .map(lambda index: (index, tf.shape(decode_image(read(index)))[:2]), num_parallel_calls=tf.data.AUTOTUNE)
@@ -116,7 +106,7 @@ def broken_images(dataset, progress=None):
     )
     found = {}
     for index, size in sizes.as_numpy_iterator():
-        found[int(index)] = tuple(int(side) for side in size)
+        found[int(index)] = tuple(size.tolist())
         if progress:
             progress(len(found), len(records))
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from yolo_tf.data.augment.compiled import compiled
 from yolo_tf.data.letterbox import letterbox_offset
 
 
@@ -25,6 +26,7 @@ def canvas_size(is_mosaic, image_size):
     return factor[:, tf.newaxis] * tf.constant([width, height], tf.float32)
 
 
+@compiled
 def place_tiles(sizes_hw, members, is_mosaic, centre, image_size):
     """Lays the images out.
 

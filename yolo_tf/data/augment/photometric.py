@@ -1,5 +1,7 @@
 """keras-cv's photometric layers by name: they change colours, blur or sharpen, and move no pixel."""
 
+from functools import partial
+
 import tensorflow as tf
 
 from yolo_tf.errors import InputError, look_up
@@ -75,12 +77,8 @@ def build_photometric(photometric, seed):
         chosen = tf.random.stateless_uniform([len(layers)], draw, alg="philox") < [probability for _, probability in layers]
         pixels = tf.cast(image, tf.float32)
         for place, (layer, _) in enumerate(layers):
-            pixels = _applied_where(chosen[place], layer, pixels)
+            pixels = tf.cond(chosen[place], partial(layer, pixels, training=True), partial(tf.identity, pixels))
             pixels.set_shape([None, None, 3])
         return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
 
     return apply
-
-
-def _applied_where(chosen, layer, pixels):
-    return tf.cond(chosen, lambda: layer(pixels, training=True), lambda: pixels)

@@ -39,17 +39,13 @@ def warp_boxes(boxes, class_ids, parameters, image_size):
 
 
 def is_candidate(boxes, area_before):
-    """Tells which boxes are worth learning from: sides over 2 px, over a tenth of the area left, aspect under 100.
+    """Tells, bool [...], which boxes are worth learning from: sides over 2 px, over a tenth of the area left, aspect under 100.
 
     Args:
         boxes: float32 [..., 4] xyxy px, after the warp and clipped to the input.
         area_before: float32 [...], px^2, area before the warp times the zoom squared.
 
-    Returns:
-        bool [...].
-
-    Example:
-        (0, 0, 40, 3) with area_before 1000: sides 40 and 3, ratio 0.12, aspect 13 -> True; with 1300 -> False.
+    Example: (0, 0, 40, 3) with area_before 1000: sides 40 and 3, ratio 0.12, aspect 13 -> True; with 1300 -> False.
     """
     width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     long_side, short_side = tf.maximum(width, height), tf.minimum(width, height)
