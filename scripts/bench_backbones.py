@@ -34,7 +34,6 @@ import tensorflow as tf
 
 from yolo_tf.config.reader import read_config
 from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.heads.anchor.loss import detection_loss
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.system.atomic import write_json, write_text
@@ -103,7 +102,7 @@ class StepRecord(keras.callbacks.Callback):
         predictions = network(images, training=True)
         for variable, state in zip(network.non_trainable_variables, states, strict=True):
             variable.assign(state)
-        parts = detection_loss(targets, predictions, self.model.anchors, loss=self.model.loss_config)
+        parts = self.model.head.loss(targets, predictions, self.model.layout, loss=self.model.loss_config)
         return {"loss": float(tf.add_n(list(parts.values()))), **{part: float(value) for part, value in parts.items()}}
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from yolo_tf import cli
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
-from yolo_tf.system.plain import plain
 
 
 def run(capsys, *argv):

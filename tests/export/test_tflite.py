@@ -46,7 +46,7 @@ def test_a_network_that_tflite_cannot_hold(tmp_path, capfd):
         write_tflite(
             keras.Model(images, outputs),
             tmp_path / "no.tflite",
-            anchors=detector_files.ANCHORS,
+            spec=detector_files.SPEC,
             detect=detector_files.DETECT,
             image_size=(64, 96),
         )

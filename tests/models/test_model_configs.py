@@ -12,7 +12,7 @@ from yolo_tf.config.reader import read_config
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.backbones.application_rows import V2_PIXELS
 from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, UNIT_PIXELS
-from yolo_tf.models.network import build_network, network_anchors
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import network_report
 
 MODELS = ROOT / "configs" / "models"
@@ -125,7 +125,7 @@ SCALED_PIXELS = {
 def built(request):
     """(name, ModelConfig, network, report) of one file, built once for all tests of it."""
     model = read_config(MODELS / f"{request.param}.yaml").model
-    network = build_network(model, num_classes=80, anchors=network_anchors(model))
+    network = build_network(model, num_classes=80, anchors=network_layout(model))
     report = network_report(network, model=model, num_classes=80, image_size=(640, 640))
     return request.param, model, network, report
 

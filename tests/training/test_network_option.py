@@ -22,7 +22,7 @@ from yolo_tf.models.parts import frozen_layers, learning_rate_factors
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.models.reports.start import format_start, start_report
 from yolo_tf.sources import read_dataset, read_source
-from yolo_tf.training.start import start_anchors, start_network, state_anchors
+from yolo_tf.training.origin import choose_layout, first_layout, first_network, read_origin
 
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"
 CONFIG = """data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
@@ -71,21 +71,23 @@ def test_its_structure_anchors_and_name_come_from_the_file(project):
 
 def test_it_starts_with_the_weights_of_the_file_and_keeps_their_anchors(project, capsys):
     config = read_config(project / "config.yaml", [f"model.network={project / 'own.keras'}", "model.batch_norm_momentum=0.5"])
-    spec = detector_spec(class_names=CLASSES, image_size=(64, 64), anchors=start_anchors(config.model))
-    network, loaded = start_network(config, spec)
+    origin = read_origin(config.model, class_names=CLASSES)
+    spec = detector_spec(class_names=CLASSES, image_size=(64, 64), anchors=first_layout(config.model, origin))
+    network, loaded = first_network(config, origin, spec)
     assert loaded is None and network.get_layer("stage3_batch_norm").momentum == 0.5
     theirs = open_network(project / "own.keras")
     for one, other in zip(network.weights, theirs.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
     assert f"network: own as it is in {project / 'own.keras'}, {network.count_params():,} weights" in capsys.readouterr().out
-    np.testing.assert_array_equal(start_anchors(config.model).sizes, OWN_ANCHORS.sizes)
+    np.testing.assert_array_equal(first_layout(config.model, origin).sizes, OWN_ANCHORS.sizes)
 
 
 def test_its_anchors_are_kept_though_they_match_too_few(project, capsys):
-    spec = dataclasses.replace(read_spec(project / "own.keras"), anchor_sizes=[[[900, 900]] * 3] * 3)
+    spec = dataclasses.replace(read_spec(project / "own.keras"), geometry={"anchors": [[[900, 900]] * 3] * 3})
     save_network(open_network(project / "own.keras"), spec, project / "huge_anchors.keras")
     config = read_config(project / "config.yaml", [f"model.network={project / 'huge_anchors.keras'}"])
-    assert state_anchors(config, read_dataset(read_source(project / "shapes.yaml"), "train")) == config
+    train_set = read_dataset(read_source(project / "shapes.yaml"), "train")
+    assert choose_layout(config, read_origin(config.model, class_names=CLASSES), train_set) == config
     assert "they match too few boxes (below 0.98). They are those of model.network" in capsys.readouterr().out
 
 

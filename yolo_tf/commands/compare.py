@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from yolo_tf.commands import benchmark
 from yolo_tf.commands.arguments import add_data, add_measuring, evaluate_with_progress, read_given_dataset
+from yolo_tf.commands.measuring import describe, format_measurements, measure
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_json, write_text
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -31,15 +31,14 @@ def run(arguments):
 
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)  # where it cannot be, said before minutes of measuring
-    conditions, rows = benchmark.measure(arguments)
+    conditions, rows = measure(arguments)
     conditions |= {"data": str(arguments.data), "split": arguments.split, "images": len(dataset.records)}
     load_tensorflow()  # not before the measurement: an idle TensorFlow takes memory, too
-    from yolo_tf.inference.benchmark import format_measurements
     from yolo_tf.pictures.plots import plot_comparison
 
     metrics = [_evaluate(row.path, dataset, tuple(row.image_size)) for row in rows]
     accuracy = [{name: one[name] for name in ("AP", "AP50")} for one in metrics]
-    title = f"{len(dataset.records)} images of {arguments.data}, {arguments.split}; {benchmark.describe(conditions)}"
+    title = f"{len(dataset.records)} images of {arguments.data}, {arguments.split}; {describe(conditions)}"
     columns = [{name: "-" if value is None else f"{value:.3f}" for name, value in one.items()} for one in accuracy]
     text = f"{title}\n{format_measurements(rows, accuracy=columns)}"
     models = [row.to_json() | one for row, one in zip(rows, accuracy, strict=True)]

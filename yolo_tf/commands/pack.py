@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from yolo_tf.commands.arguments import add_reading
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_text
-from yolo_tf.system.plain import plain
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal.progress import progress_bar
 

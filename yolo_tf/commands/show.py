@@ -60,7 +60,7 @@ def _show_model(arguments):
 
     from yolo_tf.files import read_spec
     from yolo_tf.files.keras import read_network
-    from yolo_tf.models.network import build_network, network_anchors
+    from yolo_tf.models.network import build_network, network_layout
     from yolo_tf.models.reports.blocks import block_rows, format_block_rows
     from yolo_tf.models.reports.cost import format_report, network_report
 
@@ -72,7 +72,7 @@ def _show_model(arguments):
         network = build_network(
             dataclasses.replace(model, backbone_weights="none"),  # counting needs no download
             num_classes=num_classes,
-            anchors=network_anchors(model),
+            anchors=network_layout(model),
         )
     report = network_report(network, model=model, num_classes=num_classes, image_size=config.data.image_size)
     if not arguments.rows:

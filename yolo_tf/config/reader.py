@@ -12,10 +12,10 @@ import yaml
 from yolo_tf.config import SECTIONS, Config
 from yolo_tf.config.hyp import hyp_preset
 from yolo_tf.config.migrate import refuse_moved
+from yolo_tf.config.plain import plain
 from yolo_tf.config.presets import filled, named_presets
 from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.atomic import write_text
-from yolo_tf.system.plain import plain
 from yolo_tf.system.yaml_file import read_yaml
 
 PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.network", "model.backbone_file"}

@@ -8,7 +8,6 @@ from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
 from yolo_tf.errors import InputError
 from yolo_tf.sources.tfrecord import write_index
 from yolo_tf.system.atomic import atomic_path
-from yolo_tf.system.plain import plain
 
 SHARD_BYTES = 256 * 2**20  # aimed at when the number of shards is not given
 RECORD_OVERHEAD = 16  # bytes of length and check sums around each record of a TFRecord file
@@ -22,7 +21,7 @@ class PackReport:
     shards: int
     bytes: int  # of all shards
 
-    to_json = plain
+    to_json = dataclasses.asdict
 
 
 def pack_dataset(dataset, directory, *, shards=None, progress=None):

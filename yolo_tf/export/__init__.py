@@ -32,7 +32,7 @@ MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 class ExportFormat(NamedTuple):
     """One row of EXPORTERS."""
 
-    write: Callable  # (network, path, *, anchors, detect, image_size); network in float32, branches merged, batch norms folded
+    write: Callable  # (network, path, *, spec, detect, image_size); network in float32, branches merged, batch norms folded
     quantizes: bool = False  # `write` takes a Quantization
 
 
@@ -105,14 +105,13 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
     images = generated_images(image_size) if images is None else _letterboxed(images, image_size)
 
     spec = dataclasses.replace(detector.spec, image_size=image_size, run=detector.spec.run or _run_name(path))
-    anchors = spec.anchors
     reference = detector.candidates
     if any(layer.compute_dtype != "float32" for layer in detector.network.layers):
         # A network trained in half precision is exported in float32, so that is what the file must equal.
-        reference = network_candidates(float32_copy(detector.network), anchors)
+        reference = network_candidates(float32_copy(detector.network), spec)
     folded = fold_batch_norm(deploy_form(detector.network))
     with atomic_path(out) as temporary:
-        write(folded, temporary, anchors=anchors, detect=detect, image_size=image_size)
+        write(folded, temporary, spec=spec, detect=detect, image_size=image_size)
         attach_spec(temporary, spec)
         try:
             written = open_detector(temporary)

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
 from yolo_tf.structures.boxes import pairwise_iou
-from yolo_tf.system.plain import plain
 
 TOP_CANDIDATES = 100  # of each image, compared before suppression; so an untrained network is compared too
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.keras import check_out, save_network
 from yolo_tf.inference.detector import open_detector
@@ -18,7 +19,6 @@ from yolo_tf.surgery.pruning.channel_flow import follow_channels
 from yolo_tf.surgery.pruning.channels import removed_channels, unread_channels, without_channels
 from yolo_tf.surgery.pruning.magnitude import zero_smallest_weights
 from yolo_tf.system.atomic import size_on_disk
-from yolo_tf.system.plain import plain
 
 TOLERANCE = 1e-3  # largest difference of a raw prediction, over the largest prediction, that the order of sums explains
 

@@ -13,22 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, read_spec
 from yolo_tf.system.atomic import size_on_disk
-from yolo_tf.system.plain import plain
 from yolo_tf.system.processor import processor_name
 from yolo_tf.system.tensorflow_start import load_tensorflow
-from yolo_tf.terminal.tables import format_table
 
 WARM_UP = 5  # calls after the first that are not counted: the runtimes choose kernels and grow their buffers
 TURN = 10  # calls of one network before it is the next one's turn, so that a slow minute meets all of them
-BUSY_CORES = 0.9  # a call that computes on the CPU alone uses one core at least, unless something else has it
-LEGEND = (
-    "median, p95: images in memory -> candidates (network and decode); ratio: of medians, to the first row, turn by turn;\n"
-    "CPU: of all threads, per call; cores: CPU time per time; peak: memory over that of a process that has imported TensorFlow;\n"
-    "load: opening the file; first: the first call."
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,45 +95,6 @@ def describe_machine():
     """Returns the Machine that this process runs on."""
     names = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino")
     return Machine(processor=processor_name(), cores=os.cpu_count(), versions={name: _version(name) for name in names})
-
-
-def format_measurements(rows, *, kind="text", accuracy=()):
-    """Returns the table of Measurements and, below it, what its columns say, and whether the machine was too busy for them.
-
-    Args:
-        rows: at least one Measurement.
-        kind: one of TABLE_FORMATS.
-        accuracy: one mapping per row of further columns, placed before the latency.
-    """
-    table = format_table([_cells(row, more) for row, more in zip(rows, accuracy or [{}] * len(rows), strict=True)], kind=kind)
-    lines = [table, *([""] if kind == "markdown" else []), LEGEND]
-    waited = [row.path for row in rows if row.device == "CPU" and row.cores < BUSY_CORES]
-    if waited:
-        lines.append(
-            f"The machine was busy with other work: {', '.join(waited)} got less than {BUSY_CORES} of a core."
-            " median, p95, load and first are too long."
-        )
-    return "\n".join(lines)
-
-
-def _cells(row, accuracy):
-    """Returns a Measurement as text by column."""
-    height, width = row.image_size
-    return {
-        "model": row.path,
-        "kind": row.kind if row.device == "CPU" else f"{row.kind}, {row.device}",
-        "input": f"{height} x {width}",
-        **accuracy,
-        "MB": f"{row.bytes / 1e6:.2f}",
-        "median, ms": f"{row.median_ms:.2f}",
-        "p95, ms": f"{row.p95_ms:.2f}",
-        "ratio": f"{row.ratio:.2f}",
-        "CPU, ms": f"{row.cpu_ms:.2f}",
-        "cores": f"{row.cores:.2f}",
-        "peak, MB": "-" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f}",
-        "load, s": f"{row.load_seconds:.2f}",
-        "first, s": f"{row.first_call_seconds:.2f}",
-    }
 
 
 @contextlib.contextmanager

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import check_out, save_network
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.network import build_network
-from yolo_tf.system.plain import plain
 from yolo_tf.yolov5.checkpoint import Yolov5Checkpoint, read_yolov5
 
 # Largest difference of a raw prediction that rounding explains; the reference differs from itself by 4e-5 of its box.

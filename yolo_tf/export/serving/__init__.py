@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
 from yolo_tf.export.parity import ParityError, ParityReport
@@ -12,7 +13,6 @@ from yolo_tf.export.serving.model_versions import choose_labels, list_versions, 
 from yolo_tf.export.serving.warmup import require_serving_api, write_warmup
 from yolo_tf.files import read_spec
 from yolo_tf.system.atomic import atomic_path, size_on_disk, write_text
-from yolo_tf.system.plain import plain
 
 # Part of a URL, of a path and of the names of Kubernetes objects, which have 63 characters at most.
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,38}[A-Za-z0-9])?")

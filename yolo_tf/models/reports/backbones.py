@@ -1,7 +1,7 @@
 """BACKBONES to look at: as JSON values, plain text or Markdown."""
 
+from yolo_tf.config.plain import plain
 from yolo_tf.models.backbones.spec import STRIDES
-from yolo_tf.system.plain import plain
 from yolo_tf.terminal.tables import format_table
 
 

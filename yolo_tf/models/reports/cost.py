@@ -6,10 +6,10 @@ import math
 import keras
 import tensorflow as tf
 
+from yolo_tf.config.plain import plain
 from yolo_tf.models.backbones import BACKBONES, STRIDES, FeatureTap
 from yolo_tf.models.backbones.keras_model import find_taps
 from yolo_tf.models.parts import PARTS, part_of
-from yolo_tf.system.plain import plain
 from yolo_tf.terminal.tables import format_table
 
 

@@ -12,13 +12,12 @@ import string
 import keras
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError, look_up
-from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones.applications import BUILD_SIZE, build_application
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL
-from yolo_tf.models.network import build_network
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import network_report
-from yolo_tf.system.plain import plain
 from yolo_tf.terminal.tables import format_table
 
 # (depth, width) multiples of the published sizes. EfficientNet's are those of its authors' code, which rounded them.
@@ -203,7 +202,7 @@ def scaled_detector(family, depth, width, *, num_classes):
         backbone = scaled_efficientnet(depth, width)
         name, taps = f"efficientnet_{depth:g}_{width:g}", efficientnet_taps(depth)
         model = ModelConfig(name=name, backbone=KERAS_MODEL, taps=taps, pixels="imagenet", **NECK)
-    return build_network(model, num_classes=num_classes, anchors=COCO_ANCHORS, backbone=backbone), model
+    return build_network(model, num_classes=num_classes, anchors=network_layout(model), backbone=backbone), model
 
 
 def scaled_efficientnet(depth, width):

@@ -9,9 +9,9 @@ import math
 
 import keras
 
+from yolo_tf.config.plain import plain
 from yolo_tf.models.parts import PARTS, part_of
 from yolo_tf.models.reports.cost import NetworkReport, format_report, sum_by_part
-from yolo_tf.system.plain import plain
 
 BYTES_PER_VALUE = 4  # float32
 SETTLED = 5  # a moving average has forgotten its start to e^-5 after this many times 1 / (1 - momentum) steps

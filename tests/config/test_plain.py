@@ -2,7 +2,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from yolo_tf.system.plain import plain
+from yolo_tf.config.plain import plain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
