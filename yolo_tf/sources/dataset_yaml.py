@@ -95,15 +95,13 @@ def _entries(value, where):
 
 
 def _class_names(document, yaml_path):
-    names = document.get("names")
+    names = [] if document.get("names") is None else document["names"]
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
             raise InputError(
                 f"{yaml_path}: names: the keys are {list(names)}. Expected 0..{len(names) - 1}, each once. Renumber them."
             )
         names = [names[index] for index in range(len(names))]
-    elif names is None:
-        names = []
     elif not isinstance(names, list):
         raise InputError(f"{yaml_path}: names: got {names!r}. Expected a list of class names or a mapping from 0, 1, … to them.")
     for name in names:

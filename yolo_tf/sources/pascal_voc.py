@@ -57,12 +57,9 @@ def _listed_names(source, split):
 
 
 def _names_of_all_splits(source):
-    names = set()
-    for split in source.splits:
-        for name in _listed_names(source, split):
-            root = _parse_xml(source.path / "Annotations" / f"{name}.xml")
-            names.update(_text(node, "name") for node in root.findall("object"))
-    return tuple(sorted(names - {""}))
+    listed = (name for split in source.splits for name in _listed_names(source, split))
+    roots = (_parse_xml(source.path / "Annotations" / f"{name}.xml") for name in listed)
+    return tuple(sorted({_text(node, "name") for root in roots for node in root.findall("object")} - {""}))
 
 
 def _image_path(source, name):
