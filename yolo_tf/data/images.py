@@ -33,14 +33,9 @@ def decode_image(contents):
 
 
 def resize_image(image, size_hw):
-    """Resizes to exactly `size_hw`: area average when shrinking (bilinear would alias), else bilinear.
+    """Resizes uint8 [h, w, 3] to exactly `size_hw`, int32 [2] (height, width) px; an image of that size stays as it is.
 
-    Args:
-        image: uint8 [h, w, 3].
-        size_hw: int32 [2], (height, width) px.
-
-    Returns:
-        uint8 [height, width, 3]; the image itself when it already has that size.
+    Area average when shrinking (bilinear would alias), else bilinear.
     """
     image = tf.convert_to_tensor(image)
     old_hw = tf.shape(image)[:2]
@@ -73,12 +68,7 @@ def read_record_image(record):
 
 
 def check_images(dataset, progress=None):
-    """Stops at images that cannot be used; see `broken_images`.
-
-    Raises:
-        InputError: files are missing, corrupt or truncated, or have another size than their record says;
-            the message names the first and counts the others.
-    """
+    """Raises InputError if there are `broken_images`; the message names the first and counts the others."""
     broken = broken_images(dataset, progress)
     if broken:
         others = f" {len(broken) - 1} more of {len(dataset.records)} images cannot be used." if len(broken) > 1 else ""
@@ -86,7 +76,7 @@ def check_images(dataset, progress=None):
 
 
 def broken_images(dataset, progress=None):
-    """Decodes every image of `dataset` once and compares its size with the record.
+    """Finds files that are missing, corrupt or truncated, or have another size than their record says: decodes each once.
 
     Run it before the first epoch: inside a `tf.data` pipeline a bad file stops the training with an
     error that does not name it.

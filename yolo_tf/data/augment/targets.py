@@ -53,16 +53,10 @@ def is_candidate(boxes, area_before):
 
 
 def keep_largest(boxes, class_ids, max_boxes):
-    """Packs the boxes into `max_boxes` slots, largest first; the smallest are dropped when there are more.
+    """Packs the boxes into M = `max_boxes` slots, largest first; the smallest are dropped when there are more.
 
-    Args:
-        boxes: float32 [B, N, 4] xyxy px.
-        class_ids: int32 [B, N], -1 = padding.
-        max_boxes: number of slots M.
-
-    Returns:
-        boxes: float32 [B, M, 4], padding rows 0.
-        class_ids: int32 [B, M], -1 = padding, at the end.
+    Boxes are float32 [B, N, 4] xyxy px, then [B, M, 4]; class ids int32 [B, N], then [B, M]. Padding is -1 among the ids
+    and, in the slots that are left at the end, 0 among the boxes.
     """
     slots = boxes.shape[1]
     area = tf.where(class_ids >= 0, _area(boxes), -1.0)
