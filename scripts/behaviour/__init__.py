@@ -1,0 +1,1 @@
+"""The parts of scripts/compare_behaviour.py: what each records, and how two recordings are compared."""
