@@ -38,12 +38,7 @@ def build_csp_darknet(pixels, *, depth, width, activation, stages=STAGES, pooled
         if pool_here:
             x = spatial_pyramid_pool(x, filters, activation=activation, name=f"{name}_pool")
         x = csp_block(
-            x,
-            filters,
-            repeats=scaled_repeats(repeats, depth),
-            shortcut=not pool_here,
-            activation=activation,
-            name=f"{name}_csp",
+            x, filters, repeats=scaled_repeats(repeats, depth), shortcut=not pool_here, activation=activation, name=f"{name}_csp"
         )
         features.append(x)
     return tuple(features[1:])
