@@ -32,14 +32,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from yolo_tf.config.reader import read_config
-from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.heads.anchor.loss import detection_loss
-from yolo_tf.models.reports.cost import network_report
-from yolo_tf.sources import read_dataset, read_source
+from yolo_tf import make_train_dataset, network_report, read_config, read_dataset, read_source, train
 from yolo_tf.system.atomic import write_json, write_text
 from yolo_tf.terminal.tables import format_table
-from yolo_tf.training import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NETWORKS = (
@@ -103,7 +98,7 @@ class StepRecord(keras.callbacks.Callback):
         predictions = network(images, training=True)
         for variable, state in zip(network.non_trainable_variables, states, strict=True):
             variable.assign(state)
-        parts = detection_loss(targets, predictions, self.model.anchors, loss=self.model.loss_config)
+        parts = self.model.head.loss(targets, predictions, self.model.layout, loss=self.model.loss_config)
         return {"loss": float(tf.add_n(list(parts.values()))), **{part: float(value) for part, value in parts.items()}}
 
 
@@ -129,8 +124,8 @@ def measure(name, settings):
     return {
         "name": name,
         "settings": settings,
-        "params": report["trainable_params"]["total"],
-        "gflops": report["flops"]["total"] / 1e9,
+        "params": report.trainable_params["total"],
+        "gflops": report.flops["total"] / 1e9,
         "first_step_seconds": steps.seconds[0],
         "step_seconds": statistics.median(steps.seconds[1:]),
         "peak_gib": steps.peak_gib,

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.models.backbones import build_backbone
+from yolo_tf import build_backbone
 from yolo_tf.models.backbones.spec import IMAGENET_PIXELS
 
 

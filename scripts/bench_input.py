@@ -16,13 +16,19 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
+from yolo_tf import (
+    AugmentConfig,
+    DataConfig,
+    TrainConfig,
+    make_eval_dataset,
+    make_train_dataset,
+    pack_dataset,
+    read_dataset,
+    read_source,
+)
 from yolo_tf.data.augment import augment_batch
 from yolo_tf.data.image_bytes import byte_reader
 from yolo_tf.data.images import decode_image
-from yolo_tf.data.packing import pack_dataset
-from yolo_tf.data.pipeline import make_eval_dataset, make_train_dataset
-from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.system.atomic import write_json
 
 FLOOR, RAW, WHOLE, KERAS_CV = "decode only", "raw batches", "augmented on the CPU", "keras-cv's layers"

@@ -54,9 +54,7 @@ def measure(model, precision, batch_size, image_size):
     import jax
     import keras
 
-    from yolo_tf.config.reader import read_config
-    from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
-    from yolo_tf.models.network import build_network
+    from yolo_tf import COCO_ANCHORS, build_network, read_config
 
     keras.mixed_precision.set_global_policy(precision)
     config = read_config(model)

@@ -16,10 +16,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.config import DetectConfig
-from yolo_tf.data.images import read_image
-from yolo_tf.data.letterbox import letterbox_image
-from yolo_tf.inference.detector import open_detector
+from yolo_tf import DetectConfig, letterbox_image, open_detector, read_image
 
 
 def main():

@@ -18,13 +18,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.config.reader import read_config
-from yolo_tf.data.pipeline import make_train_dataset
-from yolo_tf.engine.optimizers import build_optimizer
-from yolo_tf.engine.trainer import DetectorTrainer
-from yolo_tf.models.network import build_network, network_anchors
-from yolo_tf.sources import read_dataset, read_source
-from yolo_tf.structures import Targets
+from yolo_tf import (
+    DetectorTrainer,
+    Targets,
+    build_network,
+    build_optimizer,
+    make_train_dataset,
+    network_layout,
+    read_config,
+    read_dataset,
+    read_source,
+)
 
 NUM_CLASSES = 80
 
@@ -55,7 +59,7 @@ def ways(on_gpu, *, eager):
 
 def make_trainer(config, way):
     """Returns a compiled DetectorTrainer of the config's network."""
-    anchors = network_anchors(config.model)
+    anchors = network_layout(config.model)
     keras.config.set_dtype_policy(way.precision)
     network = build_network(config.model, num_classes=NUM_CLASSES, anchors=anchors)
     keras.config.set_dtype_policy("float32")

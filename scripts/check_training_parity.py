@@ -30,13 +30,9 @@ load_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from yolo_tf.config.reader import read_config  # noqa: E402
+from yolo_tf import InputError, evaluate, network_candidates, read_config, save_network  # noqa: E402
 from yolo_tf.engine.schedules import warmup_steps  # noqa: E402
-from yolo_tf.errors import InputError  # noqa: E402
-from yolo_tf.evaluation.evaluate import evaluate  # noqa: E402
-from yolo_tf.files.keras import save_network  # noqa: E402
-from yolo_tf.inference.detector import network_candidates  # noqa: E402
-from yolo_tf.training.prepare import set_up  # noqa: E402
+from yolo_tf.training.prepare import prepare  # noqa: E402
 
 PARTS = ("box", "objectness", "class")
 WRITTEN_FOR = {"train.optimizer": "sgd", "train.schedule": "linear", "hardware.precision": "float32", "loss.iou": "ciou"}
@@ -249,7 +245,7 @@ def main():
     arguments = parser.parse_intermixed_args()
     config = read_config(arguments.config, arguments.overrides)
     check_written_for(config)
-    setup = set_up(config, tf.distribute.get_strategy())
+    setup = prepare(config, tf.distribute.get_strategy())
     config, network, spec = setup.config, setup.trainer.network, setup.spec
     theirs = TorchNetwork(network)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -277,7 +273,7 @@ def main():
 def validate(setup, network):
     """Returns the metrics of a network on the validation split."""
     options = dict(image_size=setup.config.data.image_size, batch_size=setup.config.train.batch_size)
-    return evaluate(network_candidates(network, setup.spec.anchors), setup.val_set, **options).metrics
+    return evaluate(network_candidates(network, setup.spec), setup.val_set, **options).metrics
 
 
 if __name__ == "__main__":

@@ -22,12 +22,10 @@ load_tensorflow()
 
 import numpy as np  # noqa: E402
 
-from yolo_tf.config import EVALUATION_DETECT  # noqa: E402
+from yolo_tf import EVALUATION_DETECT, choose_image_size, detect_images, letterbox_image, open_detector, read_dataset, read_source  # noqa: E402  # noqa: E402
 from yolo_tf.data.images import read_record_image  # noqa: E402
-from yolo_tf.data.letterbox import letterbox_image, rect_canvases  # noqa: E402
+from yolo_tf.data.letterbox import rect_canvases  # noqa: E402
 from yolo_tf.evaluation.evaluate import measure  # noqa: E402
-from yolo_tf.inference.detector import choose_image_size, detect_images, open_detector  # noqa: E402
-from yolo_tf.sources import read_dataset, read_source  # noqa: E402
 
 
 def evaluate_as_yolov5(detector, dataset, *, side, batch_size, rect, sort):

@@ -20,9 +20,7 @@ from yolo_tf.system.tensorflow_start import load_tensorflow
 
 load_tensorflow()
 
-from yolo_tf.errors import InputError  # noqa: E402
-from yolo_tf.files.keras import save_network  # noqa: E402
-from yolo_tf.files.spec import detector_spec  # noqa: E402
+from yolo_tf import InputError, detector_spec, save_network  # noqa: E402
 from yolo_tf.heads.anchor.layers import prior_logits  # noqa: E402
 from yolo_tf.yolov5 import build_imported  # noqa: E402
 from yolo_tf.yolov5.checkpoint import read_yolov5  # noqa: E402

@@ -8,7 +8,8 @@ holds them against the networks.
 import dataclasses
 from pathlib import Path
 
-from yolo_tf.models.backbones import BACKBONES, STRIDES
+from yolo_tf import BACKBONES
+from yolo_tf.models.backbones import STRIDES
 from yolo_tf.models.backbones.spec import NO_WEIGHTS
 from yolo_tf.system.atomic import write_text
 

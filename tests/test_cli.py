@@ -1,8 +1,14 @@
 """The command line's contract: exit codes, one line on standard error, nothing half-written."""
 
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
 import pytest
 
 from yolo_tf import cli
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 
 
@@ -67,12 +73,68 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
         cli.main(["show", "config"])
 
 
-def test_json_holds_the_result(monkeypatch, tmp_path):
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a command may return."""
+
+    out: Path
+    sizes: tuple[int, ...]
+
+    to_json = plain
+
+
+@pytest.mark.parametrize(
+    ("result", "document"),
+    [
+        ({"a": 1}, {"schema_version": 1, "a": 1}),
+        (Result(Path("x"), (3, 5)), {"schema_version": 1, "out": "x", "sizes": [3, 5]}),
+        ([{"a": 1}], [{"a": 1}]),
+    ],
+)
+def test_json_holds_the_result_and_the_version_of_its_keys(monkeypatch, tmp_path, result, document):
     from yolo_tf.commands import show
 
-    monkeypatch.setattr(show, "run", lambda arguments: {"a": 1})
+    monkeypatch.setattr(show, "run", lambda arguments: result)
     assert cli.main(["show", "config", "--json", str(tmp_path / "r.json")]) == 0
-    assert (tmp_path / "r.json").read_text() == '{\n  "a": 1\n}\n'
+    assert json.loads((tmp_path / "r.json").read_text()) == document
+
+
+def test_json_on_standard_output_stands_there_alone(capsys):
+    code, out, err = run(capsys, "show", "config", "train.epochs=7", "--json", "-")
+    assert code == 0 and json.loads(out)["train"]["epochs"] == 7
+    assert "epochs: 7" in err
+
+
+@pytest.mark.parametrize(
+    ("message", "words", "said"),
+    [
+        ("max_drop: got 2. Change `out`.", (), "--max-ap-drop: got 2. Change --out."),
+        ("`max_drop` 2 of `model` with `nothing`", (), "--max-ap-drop 2 of MODEL with `nothing`"),
+        ("model: is no file", (), "MODEL: is no file"),
+        ("out/max_drop: config.out and out: stay", (), "out/max_drop: config.out and out: stay"),
+        ("out: is a directory", ("out",), "out: is a directory"),  # the directory is called so
+    ],
+)
+def test_arguments_are_named_as_a_person_writes_them(message, words, said):
+    parser = argparse.ArgumentParser()
+    verbs = parser.add_subparsers()
+    verbs.add_parser("other")
+    verb = verbs.add_parser("verb")
+    verb.add_argument("model", metavar="MODEL")
+    verb.add_argument_group("a group").add_argument("-m", "--max-ap-drop", dest="max_drop")
+    verb.add_argument("--out")
+    assert cli.in_flags(message, parser, words) == said
+
+
+def test_an_error_of_the_library_comes_with_the_flag(capsys, monkeypatch):
+    from yolo_tf.commands import prune
+
+    def fail(arguments):
+        raise InputError("amount: got 2.0. Change `out`.")
+
+    monkeypatch.setattr(prune, "run", fail)
+    code, _, err = run(capsys, "prune", "a.keras", "--out", "b.keras", "--method", "channels", "--amount", "2")
+    assert (code, err) == (2, "yolo-tf prune: --amount: got 2.0. Change --out.\n")
 
 
 def test_version_and_help(capsys):

@@ -1,6 +1,7 @@
 """The house rules of docs/architecture.md, held against the source."""
 
 import ast
+import re
 import subprocess
 import sys
 import time
@@ -23,7 +24,6 @@ ORDER = [
     {"engine", "inference", "yolov5"},
     {"evaluation"},
     {"training", "export"},
-    {"study"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -106,6 +106,60 @@ def test_formats_of_files_are_known_in_one_place():
                 f"{name}: ask the row of FORMATS"
             )
         assert name == "system/image_formats.py" or ".webp" not in literals, f"{name}: image_formats lists them"
+
+
+# Law 12: the library speaks Python. The command line translates what an error names, and says what is said.
+SPEAKING = {"commands", "terminal", "cli"}
+FLAG = re.compile(r"(^|[ \"'`(])--[a-z]")
+WHOLE_COMMANDS = ("yolo-tf ", "pip ", "docker", "python ", "tensorboard ")  # a text with one of these shows a line to be typed
+BUNDLE = "export/serving/files.py"  # the texts of a bundle: Docker, Kubernetes, curl
+
+
+def texts_of(tree):
+    """Returns the string literals of a module; of an f-string its parts in one, and {} for each value."""
+    formatted = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    inside = {part for text in formatted for part in text.values}
+    alone = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in inside]
+    joined = ["".join(part.value if isinstance(part, ast.Constant) else "{}" for part in text.values) for text in formatted]
+    return joined + [value for value in alone if isinstance(value, str)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if part_of(path) not in SPEAKING],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_the_library_speaks_python(path):
+    tree = ast.parse(path.read_text())
+    flags = [text for text in texts_of(tree) if FLAG.search(text) and not any(command in text for command in WHOLE_COMMANDS)]
+    assert not flags or str(path.relative_to(PACKAGE)) == BUNDLE, "name the argument: cli.py makes a flag of it"
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert not [call.lineno for call in calls if call.func.id == "print"], "yolo_tf.terminal.say can be silenced"
+
+
+# What a raw prediction holds is known in heads/ alone; `yolov5` reads the checkpoints of one head, and names its anchors.
+HEAD_FUNCTIONS = {"decode_predictions", "detection_loss", "distillation_loss", "count_matches", "BOX_CHANNELS", "detection_head"}
+OUTSIDE_HEADS = [path for path in FILES if part_of(path) not in {"heads", "yolov5"}]
+
+
+@pytest.mark.parametrize("path", OUTSIDE_HEADS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_layout_of_raw_predictions_is_known_in_heads_alone(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.module.startswith("yolo_tf.heads."), f"{node.module}: ask the row of HEADS"
+        if isinstance(node, ast.Name):
+            assert node.id not in HEAD_FUNCTIONS, f"{node.id}: ask the row of HEADS"
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+            sides = {ast.unparse(node.left), ast.unparse(node.right)}
+            about_channels = any(word in side for side in sides for word in ("class", "shape", "channel"))
+            assert not ("5" in sides and about_channels), f"line {node.lineno}: channels of raw predictions"
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) and _first_is_ellipsis(node.slice):
+            numbers = {part.value for part in ast.walk(node.slice.elts[-1]) if isinstance(part, ast.Constant)}
+            assert not numbers & {4, 5}, f"line {node.lineno}: channels of raw predictions"
+
+
+def _first_is_ellipsis(index):
+    return isinstance(index.elts[0], ast.Constant) and index.elts[0].value is ...
 
 
 def test_every_part_has_a_row():

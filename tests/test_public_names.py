@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from places import ROOT
 
 import yolo_tf
 
@@ -14,6 +15,15 @@ import yolo_tf
 def test_a_public_name_is_the_module_s_own(name):
     assert getattr(yolo_tf, name) is getattr(importlib.import_module(f"yolo_tf.{yolo_tf.PUBLIC[name]}"), name)
     assert name in dir(yolo_tf)
+
+
+def test_the_stub_is_the_table_and_nothing_is_passed_over():
+    stub = (ROOT / "yolo_tf" / "__init__.pyi").read_text()
+    assert len(yolo_tf.PUBLIC) == stub.count(" as ") > 50 and yolo_tf.__all__ == list(yolo_tf.PUBLIC)
+    assert {"InputError", "Detections", "ImageDetections", "DetectionDataset", "Quantization", "Comparison"} <= set(
+        yolo_tf.PUBLIC
+    )
+    assert {"predict_image", "draw_detections", "evaluate", "train", "export_detector"} <= set(yolo_tf.PUBLIC)
 
 
 def test_every_section_of_a_config_is_public():

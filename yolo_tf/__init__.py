@@ -1,51 +1,19 @@
 """YOLOv5-style object detection on any Keras backbone.
 
-The names below are loaded from their modules when they are first used: importing the package costs nothing.
+The public names are those of `__init__.pyi`, which editors and type checkers read too. They are loaded from their modules when
+they are first used: importing the package costs nothing.
 """
 
 import importlib
+import re
+from pathlib import Path
 
 from yolo_tf.system.version import VERSION
 
 __version__ = VERSION
 
-# public name -> module
-PUBLIC = {
-    "AugmentConfig": "config",
-    "COCO_ANCHORS": "heads.anchor.anchors",
-    "CompressConfig": "config",
-    "Config": "config",
-    "DataConfig": "config",
-    "DetectConfig": "config",
-    "DetectorTrainer": "engine.trainer",
-    "HardwareConfig": "config",
-    "LossConfig": "config",
-    "ModelConfig": "config",
-    "RunConfig": "config",
-    "TrainConfig": "config",
-    "TransferConfig": "config",
-    "augment_candidates": "inference.three_views",
-    "build_network": "models.network",
-    "decode_predictions": "heads.anchor.decode",
-    "detect_images": "inference.detector",
-    "detection_loss": "heads.anchor.loss",
-    "detector_spec": "files.spec",
-    "evaluate": "evaluation.evaluate",
-    "export_detector": "export",
-    "import_yolov5": "yolov5",
-    "load_weights": "files.weights",
-    "make_eval_dataset": "data.pipeline",
-    "make_train_dataset": "data.pipeline",
-    "open_detector": "inference.detector",
-    "read_config": "config.reader",
-    "read_dataset": "sources",
-    "read_source": "sources",
-    "save_network": "files.keras",
-    "steps_per_epoch": "data.pipeline",
-    "suppress": "inference.suppression",
-    "train": "training",
-}
-
+_STUB = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+PUBLIC = {name: module for module, name in re.findall(r"^from yolo_tf\.([\w.]+) import (\w+) as \2$", _STUB, re.MULTILINE)}
 __all__ = list(PUBLIC)
 
 

@@ -1,7 +1,9 @@
 """The command line: a table of verbs. Imports no TensorFlow, so that `--help` answers at once."""
 
 import argparse
+import contextlib
 import importlib
+import re
 import sys
 
 from yolo_tf.errors import InputError, did_you_mean
@@ -27,6 +29,9 @@ COMMANDS = {
     "show": ("show", "tables: backbones, one network's cost, the resolved config"),
 }
 
+JSON_HELP = "write the result there too; - is standard output, where nothing else goes then"
+SCHEMA_VERSION = 1  # of the documents that --json writes; raised when a key changes its meaning
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
@@ -45,7 +50,7 @@ def build_parser(verb=None):
         if verb in (None, name):
             command = importlib.import_module(f"yolo_tf.commands.{module}")
             command.add_arguments(child)
-            child.add_argument("--json", metavar="FILE", help="write the result there too")
+            child.add_argument("--json", metavar="FILE", help=JSON_HELP)
             child.set_defaults(execute=command.run)
     return parser
 
@@ -65,13 +70,9 @@ def main(argv=None):
     if rest:  # argparse takes section.key=value in one place only; a person writes it anywhere
         arguments.overrides = [*arguments.overrides, *rest]
     try:
-        result = arguments.execute(arguments)
-        if arguments.json and result is not None:  # None: a worker that is not the chief
-            from yolo_tf.system.atomic import write_json
-
-            write_json(arguments.json, result)
+        _execute(arguments)
     except InputError as error:
-        print(f"yolo-tf {arguments.verb}: {error}", file=sys.stderr)
+        print(f"yolo-tf {arguments.verb}: {in_flags(str(error), parser, argv)}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, an unwritable directory, a file that vanished
         what = f"{error.filename or 'output'}: {error.strerror or error}"
@@ -84,3 +85,45 @@ def main(argv=None):
         print(f"yolo-tf {arguments.verb}: interrupted.", file=sys.stderr)
         return 130
     return 0
+
+
+def _execute(arguments):
+    """Runs the command, and writes its result where --json says."""
+    alone = arguments.json == "-"
+    with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
+        result = arguments.execute(arguments)
+    if not arguments.json or result is None:  # None: a worker that is not the chief
+        return
+    from yolo_tf.system.atomic import json_text, write_text
+
+    document = result.to_json() if hasattr(result, "to_json") else result
+    text = json_text({"schema_version": SCHEMA_VERSION, **document} if isinstance(document, dict) else document)
+    if alone:
+        print(text, end="")
+    else:
+        write_text(arguments.json, text)
+
+
+def in_flags(message, parser, argv):
+    """Names the arguments in a message of the library as a person writes them: `amount` becomes --amount.
+
+    They stand there as the first word, before a colon, or in backticks; all other words are left as they are, and so is
+    a first word that the person gave as it is: it is the name of a file.
+    """
+    written = _written(parser)
+    first, colon, rest = message.partition(":")
+    if colon and first not in argv:
+        message = written.get(first, first) + colon + rest
+    return re.sub("`([a-z_]+)`", lambda found: written.get(found[1], found[0]), message)
+
+
+def _written(parser):
+    """Returns {name of an argument: how a person writes it} of a parser, those of its verbs and subjects included."""
+    names = {}
+    for action in parser._actions:  # argparse tells them in no other way
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                names |= _written(child)
+        else:
+            names[action.dest] = action.option_strings[-1] if action.option_strings else action.metavar or action.dest
+    return names

@@ -18,21 +18,21 @@ def measured(monkeypatch):
     def fake(paths, **options):
         given.append(options)
         return [
-            {
-                "path": str(path),
-                "kind": path.suffix.removeprefix(".") or "saved_model",
-                "device": "CPU",
-                "image_size": [96, 160],
-                "bytes": 10**6 * number,
-                "memory_bytes": None if number == 2 else 34_000_000,
-                "load_seconds": 0.25 * number,
-                "first_call_seconds": 1.5 * number,
-                "median_ms": 8.0 * number,
-                "p95_ms": 9.0 * number,
-                "ratio": 1.0 * number,
-                "cpu_ms": 7.0 * number,
-                "cores": 0.9 * number,
-            }
+            measuring.Measurement(
+                path=str(path),
+                kind=path.suffix.removeprefix(".") or "saved_model",
+                device="CPU",
+                image_size=[96, 160],
+                bytes=10**6 * number,
+                memory_bytes=None if number == 2 else 34_000_000,
+                load_seconds=0.25 * number,
+                first_call_seconds=1.5 * number,
+                median_ms=8.0 * number,
+                p95_ms=9.0 * number,
+                ratio=1.0 * number,
+                cpu_ms=7.0 * number,
+                cores=0.9 * number,
+            )
             for number, path in enumerate(paths, 1)
         ]
 
@@ -70,26 +70,6 @@ def test_benchmark(measured, tmp_path, capsys):
     assert second.split()[1:] == ["tflite", "96", "x", "160", *numbers]
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["conditions"]["threads"] == 2 and [row["median_ms"] for row in result["models"]] == [8, 16]
-
-
-def test_a_gpu_is_named():
-    from yolo_tf.commands.benchmark import cells
-
-    figures = ("median_ms", "p95_ms", "ratio", "load_seconds", "first_call_seconds", "cpu_ms", "cores")
-    row = dict.fromkeys(figures, 1.0) | {"path": "a", "kind": "keras", "image_size": [3, 5], "bytes": 7, "memory_bytes": 8}
-    assert [cells(row | {"device": device})["kind"] for device in ("CPU", "GPU")] == ["keras", "keras, GPU"]
-
-
-def test_a_busy_machine_is_named():
-    """A network on a GPU leaves the cores idle by itself."""
-    from yolo_tf.commands.benchmark import LEGEND, notes
-
-    rows = [
-        {"path": path, "device": device, "cores": cores}
-        for path, device, cores in (("a", "CPU", 0.9), ("b", "CPU", 0.4), ("c", "GPU", 0.1), ("d", "CPU", 0.6))
-    ]
-    assert notes(rows[::2]) == LEGEND
-    assert notes(rows).startswith(LEGEND) and "busy with other work: b, d got less than 0.9 of a core." in notes(rows)
 
 
 def test_compare(measured, data_yaml, capsys):
@@ -136,4 +116,4 @@ def test_a_place_that_is_taken_is_told_before_anything_is_measured(measured, dat
 
 def test_bad_numbers_are_one_line(capsys):
     assert run("benchmark", detector_files.keras_file(), "--threads", 0) == 2
-    assert capsys.readouterr().err == "yolo-tf benchmark: threads: got 0. Expected a whole number above 0.\n"
+    assert capsys.readouterr().err == "yolo-tf benchmark: --threads: got 0. Expected a whole number above 0.\n"

@@ -90,9 +90,9 @@ def test_overrides_may_follow_the_options(photos, capsys, monkeypatch):
         (["--images", "none.jpg"], "none.jpg: stands for no image"),
         (["--images", "a.jpg", "--data", "b.yaml"], "--images and --data: both are given. Expected one of them"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),
-        (["--max-ap-drop", "0.1"], "--max-ap-drop: there is no data set. Expected one to measure the AP on. Add --data."),
+        (["--max-ap-drop", "0.1"], "--max-ap-drop: there is no data set. Expected one to measure the AP on. Name one."),
         (["--precision", "int4"], "unknown precision 'int4'. Did you mean 'int8'?"),
-        (["--io", "uint8"], "--io uint8: does not fit --precision float32. Expected --precision int8"),
+        (["--io", "uint8"], "--io: does not fit --precision float32. Expected --precision int8"),
     ],
 )
 def test_bad_arguments(words, message, tmp_path, capsys):

@@ -22,10 +22,10 @@ def packed(dataset, root, **options):
 def test_what_is_packed_is_read_back_bit_for_bit_in_any_order(dataset_of, tmp_path):
     dataset = dataset_of(SIZES, empty=(1,), crowds=(3,))
     calls = []
-    again, report = packed(dataset, tmp_path, shards=2, progress=lambda *numbers: calls.append(numbers))
-    assert calls == [(count, 5) for count in range(1, 6)]
-    assert (report["images"], report["shards"]) == (5, 2)
-    assert report["bytes"] == sum(path.stat().st_size for path in tmp_path.glob("shards/*.tfrecord"))
+    again, report = packed(dataset, tmp_path, shards=2, progress=calls.append)
+    assert calls == [1, 2, 3, 4, 5]
+    assert (report.images, report.shards) == (5, 2)
+    assert report.bytes == sum(path.stat().st_size for path in tmp_path.glob("shards/*.tfrecord"))
     assert again.class_names == dataset.class_names
     for ours, theirs in zip(again.records, dataset.records, strict=True):
         assert (ours.image_id, ours.height, ours.width) == (theirs.image_id, theirs.height, theirs.width)
@@ -54,16 +54,16 @@ def test_a_record_stands_for_itself(dataset_of, tmp_path):
 
 def test_shards_are_chosen_by_size(dataset_of, tmp_path, monkeypatch):
     dataset = dataset_of(SIZES)
-    assert packed(dataset, tmp_path)[1]["shards"] == 1
+    assert packed(dataset, tmp_path)[1].shards == 1
     monkeypatch.setattr("yolo_tf.data.packing.SHARD_BYTES", 500)
-    assert packed(dataset, tmp_path)[1]["shards"] > 1
+    assert packed(dataset, tmp_path)[1].shards > 1
     monkeypatch.setattr("yolo_tf.data.packing.SHARD_BYTES", 1)
-    assert packed(dataset, tmp_path)[1]["shards"] == 5
+    assert packed(dataset, tmp_path)[1].shards == 5
 
 
 @pytest.mark.parametrize("shards", [0, 6, -1])
 def test_more_shards_than_images_are_refused(dataset_of, tmp_path, shards):
-    with pytest.raises(InputError, match=rf"--shards: got {shards} for 5 images\. Expected 1\.\.5\. Leave it out"):
+    with pytest.raises(InputError, match=rf"shards: got {shards} for 5 images\. Expected 1\.\.5\. Leave it out"):
         pack_dataset(dataset_of(SIZES), tmp_path / "shards", shards=shards)
     assert not (tmp_path / "shards").exists()
 

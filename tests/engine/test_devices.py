@@ -21,6 +21,7 @@ from yolo_tf.engine.devices import (
     use_xla,
 )
 from yolo_tf.errors import InputError
+from yolo_tf.terminal import say
 
 
 def tf_config(cluster, kind="worker", index=0):
@@ -160,7 +161,8 @@ def test_other_workers_are_quiet_and_leave_nothing(monkeypatch, capsys, tmp_path
         monkeypatch.setattr(devices, "worker_of", lambda strategy: worker)  # noqa: B023 (called in this turn only)
         with devices.chief_only(tmp_path / "run", None) as root:
             print(f"from worker {index}")
+            say(f"said by worker {index}")
             root.mkdir()
             assert (root == tmp_path / "run") == (index == 0)
-    assert capsys.readouterr().out == "from worker 0\n"
+    assert capsys.readouterr().out == "from worker 0\nsaid by worker 0\n"
     assert not root.exists() and (tmp_path / "run").exists()

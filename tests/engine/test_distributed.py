@@ -26,7 +26,7 @@ def alone():
 
 
 def start(result, *options, tf_config=""):
-    environment = {**os.environ, "TF_CONFIG": tf_config, "PYTHONPATH": str(SCRIPT.parents[1])}
+    environment = {**os.environ, "TF_CONFIG": tf_config, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(SCRIPT), str(result), *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -96,6 +96,20 @@ def test_two_devices_with_a_teacher_equal_one(alone, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_devices_equal_one_where_matches_depend_on_predictions(tmp_path):
+    """The step talks between forward pass and loss, so where XLA is asked for, it is not compiled."""
+    losses, weights, _ = distributed_training.train_steps(
+        tf.distribute.get_strategy(), teacher=True, layout=distributed_training.CELLS
+    )
+    assert losses[-1, 0] < losses[0, 0]
+    finish(start(tmp_path / "cells.npz", "--devices", "2", "--teacher", "--cell"))
+    check_equal(tmp_path / "cells.npz", (losses, weights))
+    for name, *options in (("graph", "--unsynchronized"), ("xla", "--unsynchronized", "--xla")):
+        finish(start(tmp_path / f"{name}.npz", "--devices", "2", "--cell", *options))
+    np.testing.assert_allclose(read(tmp_path / "xla.npz")[0], read(tmp_path / "graph.npz")[0], rtol=1e-4)
+
+
+@pytest.mark.slow
 def test_two_devices_equal_one_in_half_precision_with_loss_scaling(tmp_path):
     losses, weights, _ = distributed_training.train_steps(tf.distribute.get_strategy(), half=True)
     finish(start(tmp_path / "half.npz", "--devices", "2", "--half"))
@@ -132,8 +146,8 @@ SHAPES = "format: shapes\npath: shapes\ntrain: 10\nval: 5\ntest: 2\nimage_size: 
 
 
 def launch(folder, workers, *arguments):
-    script = SCRIPT.parents[1] / "scripts" / "launch_local_workers.sh"
-    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(SCRIPT.parents[1])}
+    script = ROOT / "scripts" / "launch_local_workers.sh"
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     command = [str(script), str(workers), str(folder / "config.yaml"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
 

@@ -50,10 +50,10 @@ def test_the_numbers_of_both(dataset):
 
 
 def test_the_largest_drop(dataset):
-    assert check_accuracy(finds(32), detector(20), dataset, image_size=(64, 96), max_drop=0.71)["file"]["AP"] < 0.31
-    assert check_accuracy(finds(20), detector(32), dataset, image_size=(64, 96), max_drop=0)["file"]["AP"] > 0.99
+    assert check_accuracy(finds(32), detector(20), dataset, image_size=(64, 96), max_ap_drop=0.71)["file"]["AP"] < 0.31
+    assert check_accuracy(finds(20), detector(32), dataset, image_size=(64, 96), max_ap_drop=0)["file"]["AP"] > 0.99
     with pytest.raises(ParityError, match="AP falls from 1.0000 to 0.3000 on 5 images. Expected at most 0.69 less. Choose a"):
-        check_accuracy(finds(32), detector(20), dataset, image_size=(64, 96), max_drop=0.69)
+        check_accuracy(finds(32), detector(20), dataset, image_size=(64, 96), max_ap_drop=0.69)
 
 
 def test_without_boxes_there_is_no_drop(dataset):
@@ -61,5 +61,5 @@ def test_without_boxes_there_is_no_drop(dataset):
     records = [dataclasses.replace(record, **nothing) for record in dataset.records]
     background = dataclasses.replace(dataset, records=tuple(records))
     assert check_accuracy(finds(32), detector(20), background, image_size=(64, 96))["file"] == {"AP": None, "AP50": None}
-    with pytest.raises(InputError, match="--max-ap-drop: the data set has no box. .* Name another --data"):
-        check_accuracy(finds(32), detector(20), background, image_size=(64, 96), max_drop=0.1)
+    with pytest.raises(InputError, match="max_ap_drop: the data set has no box. .* Name another data set or split"):
+        check_accuracy(finds(32), detector(20), background, image_size=(64, 96), max_ap_drop=0.1)

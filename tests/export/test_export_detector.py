@@ -97,11 +97,11 @@ def test_a_directory_of_one_format_gives_way_to_another(tmp_path):
     "format, out, message",
     [
         ("saved", "out", "unknown export format 'saved'. Did you mean 'saved_model'?"),
-        ("tflite", "out.lite", "does not fit the `format` tflite. Expected a path ending in .tflite. Change `out`"),
-        ("saved_model", "out.tflite", "does not fit the `format` saved_model. Expected a directory. Change `out`"),
-        ("saved_model", "out.onnx", "does not fit the `format` saved_model. Expected a directory"),
-        ("saved_model", "saved_model.pb", "does not fit the `format` saved_model. Expected a directory"),
-        ("openvino", "out.xml", "does not fit the `format` openvino. Expected a directory"),
+        ("tflite", "out.lite", "does not fit `format` tflite. Expected a path ending in .tflite. Change `out`"),
+        ("saved_model", "out.tflite", "does not fit `format` saved_model. Expected a directory. Change `out`"),
+        ("saved_model", "out.onnx", "does not fit `format` saved_model. Expected a directory"),
+        ("saved_model", "saved_model.pb", "does not fit `format` saved_model. Expected a directory"),
+        ("openvino", "out.xml", "does not fit `format` openvino. Expected a directory"),
         ("openvino", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("saved_model", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("tflite", "dir.tflite", "dir.tflite: is a directory with other things in it"),
@@ -132,9 +132,9 @@ def test_image_size_must_suit_the_strides(tmp_path):
 
 def test_the_largest_drop_is_a_fraction():
     dataset = DetectionDataset(class_names=("car",), records=())
-    with pytest.raises(InputError, match="--max-ap-drop: got 2. Expected 0..1, as 0.02 for two points of AP. Change it"):
+    with pytest.raises(InputError, match="max_ap_drop: got 2. Expected 0..1, as 0.02 for two points of AP. Change it"):
         Comparison(dataset=dataset, max_ap_drop=2)
-    with pytest.raises(InputError, match="--max-ap-drop: there is no data set. Expected one .* Add --data"):
+    with pytest.raises(InputError, match="max_ap_drop: there is no data set. Expected one .* Name one"):
         Comparison(max_ap_drop=0.1)
 
 

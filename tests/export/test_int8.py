@@ -120,7 +120,7 @@ def test_what_stands_behind_the_last_convolutions():
 
 
 def test_convolutions_in_float_are_refused():
-    message = "--precision int8: 8 of 8 convolutions stay in float, the first '.+'. Expected all in int8. Use --precision dynamic"
+    message = "precision: int8 leaves 8 of 8 convolutions in float, the first '.+'. Expected all in int8. Use `precision` dynamic"
     with pytest.raises(InputError, match=message):
         check_convolutions(detector_files.tflite_file().read_bytes())
 

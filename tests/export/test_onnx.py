@@ -16,7 +16,7 @@ REASON = "needs pip install 'yolo_tf[onnx]'"
 
 
 def write(network, path):
-    write_onnx(network, path, anchors=detector_files.ANCHORS, detect=detector_files.DETECT, image_size=(64, 96))
+    write_onnx(network, path, spec=detector_files.SPEC, detect=detector_files.DETECT, image_size=(64, 96))
 
 
 def network_of_one_size(wrap=lambda raw: raw):
@@ -54,7 +54,7 @@ def test_a_network_of_one_size_stays_so(tmp_path):
     detector = open_detector(tmp_path / "fixed.onnx")
     assert detector.fixed_image_size == (64, 96)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)
-    expected = network_candidates(network, detector_files.ANCHORS)(images)
+    expected = network_candidates(network, detector_files.SPEC)(images)
     for found, own in zip(detector.candidates(images), expected, strict=True):
         np.testing.assert_allclose(found, own, atol=5e-3)
 
@@ -67,7 +67,7 @@ def test_an_exact_gelu(tmp_path):
     write(network, tmp_path / "gelu.onnx")
     attach_spec(tmp_path / "gelu.onnx", read_spec(detector_files.keras_file()))
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)
-    expected = network_candidates(network, detector_files.ANCHORS)(images)
+    expected = network_candidates(network, detector_files.SPEC)(images)
     for found, own in zip(open_detector(tmp_path / "gelu.onnx").candidates(images), expected, strict=True):
         np.testing.assert_allclose(found, own, atol=5e-3)
 

@@ -20,7 +20,7 @@ def openvino():
 
 
 def write(network, path):
-    write_openvino(network, path, anchors=detector_files.ANCHORS, detect=detector_files.DETECT, image_size=(64, 96))
+    write_openvino(network, path, spec=detector_files.SPEC, detect=detector_files.DETECT, image_size=(64, 96))
 
 
 def network_of_one_size(wrap=lambda raw: raw):
@@ -51,13 +51,13 @@ def test_a_network_of_one_size_stays_so(activation, tmp_path, openvino):
     detector = open_detector(tmp_path / "fixed")
     assert detector.fixed_image_size == (64, 96)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)
-    expected = network_candidates(network, detector_files.ANCHORS)(images)
+    expected = network_candidates(network, detector_files.SPEC)(images)
     for found, own in zip(detector.candidates(images), expected, strict=True):
         np.testing.assert_allclose(found, own, atol=5e-3)
 
 
 def test_a_network_that_openvino_cannot_hold(tmp_path, capfd, openvino):
-    with pytest.raises(InputError, match="OpenVINO: the network does not convert .*Erfinv.*Use --format onnx") as raised:
+    with pytest.raises(InputError, match="OpenVINO: the network does not convert .*Erfinv.*Use `format` onnx") as raised:
         write(network_of_one_size(keras.ops.erfinv), tmp_path / "no")
     assert "\n" not in str(raised.value) and capfd.readouterr() == ("", "") and not any(tmp_path.iterdir())
 

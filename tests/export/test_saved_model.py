@@ -165,7 +165,7 @@ def test_the_assets_say_where_it_comes_from(exported):
         "class_names": ["car", "bus", "tram"],
         "image_size": [64, 96],
     }
-    np.testing.assert_array_equal(fields["anchor_sizes"], detector_files.ANCHORS.sizes)
+    np.testing.assert_array_equal(fields["geometry"]["anchors"], detector_files.ANCHORS.sizes)
     assert read_spec(detector_files.saved_model()).run == ""
 
 

@@ -46,7 +46,7 @@ def test_a_network_that_tflite_cannot_hold(tmp_path, capfd):
         write_tflite(
             keras.Model(images, outputs),
             tmp_path / "no.tflite",
-            anchors=detector_files.ANCHORS,
+            spec=detector_files.SPEC,
             detect=detector_files.DETECT,
             image_size=(64, 96),
         )
@@ -78,12 +78,15 @@ SIXTEEN = generated_images((32, 64), count=16)
     "options, message",
     [
         (dict(precision="int4"), "unknown precision 'int4'"),
-        (dict(precision="int8"), "--calibration: got 0 images for --precision int8. Expected 16 at least, .* Name a data set"),
-        (dict(precision="int8", calibration=SIXTEEN[1:]), "--calibration: got 15 images"),
-        (dict(precision="int8", calibration=SIXTEEN, io_type="int8"), "--io: got 'int8'. Expected one of float, uint8. Leave it"),
-        (dict(io_type="uint8"), "--io uint8: does not fit --precision float32. Expected --precision int8 with it. Leave one out"),
-        (dict(precision="dynamic", calibration=SIXTEEN), "--calibration: does not fit --precision dynamic"),
-        (dict(precision="float16", per_layer="e.csv"), "--per-layer: does not fit --precision float16"),
+        (dict(precision="int8"), "calibration: got 0 images for `precision` int8. Expected 16 at least, .* Name a data set"),
+        (dict(precision="int8", calibration=SIXTEEN[1:]), "calibration: got 15 images"),
+        (
+            dict(precision="int8", calibration=SIXTEEN, io_type="int8"),
+            "io_type: got 'int8'. Expected one of float, uint8. Leave it",
+        ),
+        (dict(io_type="uint8"), "io_type: does not fit `precision` float32. Expected `precision` int8 with it. Leave one out"),
+        (dict(precision="dynamic", calibration=SIXTEEN), "calibration: does not fit `precision` dynamic"),
+        (dict(precision="float16", per_layer="e.csv"), "per_layer: does not fit `precision` float16"),
     ],
 )
 def test_bad_quantization(options, message):
@@ -92,6 +95,6 @@ def test_bad_quantization(options, message):
 
 
 def test_other_formats_have_one_precision(tmp_path):
-    with pytest.raises(InputError, match="--precision: does not fit --format saved_model. Expected --format tflite. Leave"):
+    with pytest.raises(InputError, match="precision: does not fit `format` saved_model. Expected `format` tflite. Leave"):
         export_detector(detector_files.keras_file(), "saved_model", tmp_path / "x", quantization=Quantization())
     assert not any(tmp_path.iterdir())

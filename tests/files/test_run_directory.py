@@ -14,7 +14,7 @@ def test_a_run_is_never_overwritten(tmp_path):
     assert not run.root.exists()
     run.root.mkdir()
     run.config.write_text("x")
-    with pytest.raises(InputError, match="holds a run already. Expected a new directory. Go on with --resume"):
+    with pytest.raises(InputError, match="holds a run already. Expected a new directory. Go on with `resume`"):
         new_run_directory(tmp_path / "a")
     assert next_free_directory(tmp_path, "a").name == "a-2"
     assert next_free_directory(tmp_path, "b").name == "b"

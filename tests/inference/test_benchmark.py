@@ -20,18 +20,18 @@ MB = 1_000_000
 @pytest.mark.slow
 def test_files_of_two_kinds():
     rows = benchmark([detector_files.keras_file(), detector_files.tflite_file()], batch=2, threads=1, repeats=12)
-    assert [row["kind"] for row in rows] == ["keras", "tflite"]
-    assert [row["path"] for row in rows] == [str(detector_files.keras_file()), str(detector_files.tflite_file())]
+    assert [row.kind for row in rows] == ["keras", "tflite"]
+    assert [row.path for row in rows] == [str(detector_files.keras_file()), str(detector_files.tflite_file())]
     for row in rows:
-        assert row["bytes"] == size_on_disk(row["path"]) and row["image_size"] == [96, 160]
-        assert 0 < row["median_ms"] <= row["p95_ms"] < 1000 * 60
-        assert row["load_seconds"] > 0 and row["first_call_seconds"] > row["median_ms"] / 1000
-        assert 0 < row["cores"] < 1.5, "one thread"
-        assert row["cpu_ms"] > 0
-    assert rows[0]["ratio"] == 1
+        assert row.bytes == size_on_disk(row.path) and row.image_size == [96, 160]
+        assert 0 < row.median_ms <= row.p95_ms < 1000 * 60
+        assert row.load_seconds > 0 and row.first_call_seconds > row.median_ms / 1000
+        assert 0 < row.cores < 1.5, "one thread"
+        assert row.cpu_ms > 0
+    assert rows[0].ratio == 1
     if os.path.exists("/proc/self/clear_refs"):
         # TensorFlow itself, some 400 MB, is not in it; a network of Keras holds more than the file of an interpreter
-        assert 2 * MB < rows[1]["memory_bytes"] < rows[0]["memory_bytes"] < 250 * MB
+        assert 2 * MB < rows[1].memory_bytes < rows[0].memory_bytes < 250 * MB
 
 
 class Questions:
@@ -118,5 +118,5 @@ def test_a_process_that_ends_is_one_line(monkeypatch):
 
 def test_the_machine():
     machine = describe_machine()
-    assert machine["processor"] and machine["cores"] == os.cpu_count()
-    assert machine["versions"]["tensorflow"] == tf.__version__ and {"onnxruntime", "openvino"} <= set(machine["versions"])
+    assert machine.processor and machine.cores == os.cpu_count()
+    assert machine.versions["tensorflow"] == tf.__version__ and {"onnxruntime", "openvino"} <= set(machine.versions)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yolo_tf.files.spec import detector_spec
 from yolo_tf.inference.detector import network_candidates
 from yolo_tf.inference.three_views import augment_candidates
 
@@ -12,6 +13,10 @@ HEIGHT, WIDTH = 160, 224
 VIEWS = [(160, 224), (160, 192), (128, 160)]
 # Candidates with 2 anchors a cell, fine to coarse: 1120 + 280 + 70, 960 + 240 + 60, 640 + 160 + 40.
 COUNTS = [1470, 1260, 840]
+
+
+def spec_of(anchors):
+    return detector_spec(class_names="abcdef", image_size=(HEIGHT, WIDTH), anchors=anchors)
 
 
 def numbered_candidates(seen):
@@ -83,7 +88,7 @@ def test_a_size_that_needs_no_padding_gets_none(tiny_anchors):
 
 
 def test_a_symmetric_image_gives_the_mirrored_view_the_mirrored_boxes(tiny_network, tiny_anchors):
-    candidates = network_candidates(tiny_network(), tiny_anchors)
+    candidates = network_candidates(tiny_network(), spec_of(tiny_anchors))
     half = np.random.default_rng(0).integers(0, 256, [2, HEIGHT, WIDTH // 2, 3], np.uint8)
     images = np.concatenate([half, half[:, :, ::-1]], axis=2)
     boxes, scores = augment_candidates(candidates, tiny_anchors)(images)
@@ -100,7 +105,7 @@ def test_a_symmetric_image_gives_the_mirrored_view_the_mirrored_boxes(tiny_netwo
 
 
 def test_a_function_with_unknown_shapes_equals_eager(tiny_network, tiny_anchors):
-    augmented = augment_candidates(network_candidates(tiny_network(), tiny_anchors), tiny_anchors)
+    augmented = augment_candidates(network_candidates(tiny_network(), spec_of(tiny_anchors)), tiny_anchors)
     traced = tf.function(augmented, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
     for size in ((96, 160), (HEIGHT, WIDTH)):
         images = np.random.default_rng(1).integers(0, 256, [2, *size, 3], np.uint8)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.heads.anchor.layers import detection_head
 from yolo_tf.models.necks import NECKS
 
@@ -10,7 +11,7 @@ from yolo_tf.models.necks import NECKS
 def model():
     features = [keras.Input((None, None, count)) for count in (128, 256, 512)]
     maps = NECKS["csp_pan_narrow"](features, depth=0.33, width=0.5)
-    outputs = detection_head(maps, num_classes=80, anchors_per_cell=3, strides=(8, 16, 32))
+    outputs = detection_head(maps, COCO_ANCHORS, num_classes=80)
     return keras.Model(features, [*maps, *outputs])
 
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.heads.anchor.layers import detection_head
 from yolo_tf.models.necks.fpn import fpn
 
@@ -19,7 +20,7 @@ def neck_model(channels, *, width=1.0):
 )
 def test_published_totals_with_20_classes(channels, backbone, total):
     neck = neck_model(channels)
-    outputs = detection_head(neck.outputs, num_classes=20, anchors_per_cell=3, strides=(8, 16, 32))
+    outputs = detection_head(neck.outputs, COCO_ANCHORS, num_classes=20)
     model = keras.Model(neck.inputs, outputs)
     assert backbone + sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == total
 

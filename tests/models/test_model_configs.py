@@ -12,7 +12,7 @@ from yolo_tf.config.reader import read_config
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.backbones.application_rows import V2_PIXELS
 from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, UNIT_PIXELS
-from yolo_tf.models.network import build_network, network_anchors
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import network_report
 
 MODELS = ROOT / "configs" / "models"
@@ -125,7 +125,7 @@ SCALED_PIXELS = {
 def built(request):
     """(name, ModelConfig, network, report) of one file, built once for all tests of it."""
     model = read_config(MODELS / f"{request.param}.yaml").model
-    network = build_network(model, num_classes=80, anchors=network_anchors(model))
+    network = build_network(model, num_classes=80, anchors=network_layout(model))
     report = network_report(network, model=model, num_classes=80, image_size=(640, 640))
     return request.param, model, network, report
 
@@ -147,16 +147,16 @@ def test_cost_is_the_published_one(built):
     name, model, _, report = built
     params, gflops = FIGURES[name]
     batch_norm = model.adapters == "batch_norm" and not BACKBONES[model.backbone].scalable
-    assert report["trainable_params"]["total"] == params + 896 * batch_norm
-    assert report["flops"]["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
+    assert report.trainable_params["total"] == params + 896 * batch_norm
+    assert report.flops["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
 
 
 def test_header_states_the_cost(built):
     name, _, _, report = built
     header = (MODELS / f"{name}.yaml").read_text()
     params, gflops = re.search(r"([\d,]+) parameters at 80 classes, ([\d.]+) GFLOPs at 640 x 640", header).groups()
-    assert int(params.replace(",", "")) == report["trainable_params"]["total"]
-    assert float(gflops) == pytest.approx(report["flops"]["total"] / 1e9, abs=0.05)
+    assert int(params.replace(",", "")) == report.trainable_params["total"]
+    assert float(gflops) == pytest.approx(report.flops["total"] / 1e9, abs=0.05)
     assert f"yolo-tf show model --config configs/models/{name}.yaml" in header
 
 

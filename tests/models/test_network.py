@@ -11,7 +11,7 @@ import tensorflow as tf
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
-from yolo_tf.models.network import adapt_features, build_network, network_anchors
+from yolo_tf.models.network import adapt_features, build_network, network_layout
 
 SMALL = dict(name="small", width=0.125)
 SLOW = pytest.mark.slow
@@ -187,8 +187,8 @@ def test_anchors_of_other_strides():
 
 
 def test_anchors_of_the_config():
-    assert network_anchors(ModelConfig()) is COCO_ANCHORS
-    own = network_anchors(ModelConfig(anchors=(((4, 6), (8, 7)), ((20, 30), (31, 19)), ((70, 90), (110, 60)))))
+    assert network_layout(ModelConfig()) is COCO_ANCHORS
+    own = network_layout(ModelConfig(anchors=(((4, 6), (8, 7)), ((20, 30), (31, 19)), ((70, 90), (110, 60)))))
     assert (own.strides, own.per_cell) == ((8, 16, 32), 2)
     np.testing.assert_array_equal(own.sizes[1], [[20, 30], [31, 19]])
 
@@ -206,7 +206,7 @@ def test_anchors_of_the_config():
 )
 def test_unusable_anchors(anchors):
     with pytest.raises(InputError, match=r"config.model.anchors: got .* Expected 3 levels with equally many"):
-        network_anchors(ModelConfig(anchors=anchors))
+        network_layout(ModelConfig(anchors=anchors))
 
 
 def test_batch_norm_momentum_replaces_that_of_every_batch_norm(tmp_path):

@@ -8,7 +8,7 @@ from places import ROOT
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
 from yolo_tf.models.backbones import BACKBONES, build_backbone, feature_channels
-from yolo_tf.models.network import build_network, network_anchors
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.blocks import block_rows
 from yolo_tf.models.reports.cost import network_report
 
@@ -48,18 +48,18 @@ ROWS = {
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in PUBLISHED])
 def test_every_published_number(name):
     model = read_config(MODELS / f"{name}.yaml").model
-    network = build_network(model, num_classes=NUM_CLASSES, anchors=network_anchors(model))
+    network = build_network(model, num_classes=NUM_CLASSES, anchors=network_layout(model))
     report = network_report(network, model=model, num_classes=NUM_CLASSES, image_size=(640, 640))
     backbone, pyramid, rest, total, gflops = PUBLISHED[name]
     sppcsp = [layer for layer in network.layers if layer.name.startswith("neck_sppcsp_")]
-    params = report["trainable_params"]
+    params = report.trainable_params
     assert sum(math.prod(variable.shape) for layer in sppcsp for variable in layer.trainable_variables) == pyramid
     assert (params["backbone"], params["adapters"]) == (backbone, 0)
     assert (params["neck"] - pyramid + params["head"], params["total"]) == (rest, total)
-    assert report["flops"]["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
-    rows = [row["params"] for row in block_rows(network) if row["params"]]
+    assert report.flops["total"] / 1e9 == pytest.approx(gflops, abs=1e-3)
+    rows = [row.params for row in block_rows(network) if row.params]
     assert rows[: len(ROWS[name])] == ROWS[name]
-    assert network_anchors(model).sizes[2, 2].tolist() == [459, 401]
+    assert network_layout(model).sizes[2, 2].tolist() == [459, 401]
 
 
 def test_backbone_scales_with_depth_and_width():

@@ -22,6 +22,7 @@ from yolo_tf.system.openvino_start import load_openvino
 CLASS_NAMES = ("car", "bus", "tram")
 ANCHORS = anchor_set((8, 16, 32), [[(10, 14), (20, 12)], [(30, 40), (60, 30)], [(90, 70), (120, 150)]])
 IMAGE_SIZE = (96, 160)
+SPEC = detector_spec(class_names=CLASS_NAMES, image_size=IMAGE_SIZE, anchors=ANCHORS, name="tiny")
 DETECT = DetectConfig(score_threshold=0.3, iou_threshold=0.5, max_detections=40, max_candidates=200)
 
 
@@ -60,7 +61,7 @@ def disturb_batch_norms(network, rng):
 def write_detector(network, path):
     """Saves a network as a detector file of the classes, anchors and size above."""
     network.save(path)
-    attach_spec(path, detector_spec(class_names=CLASS_NAMES, image_size=IMAGE_SIZE, anchors=ANCHORS, name="tiny"))
+    attach_spec(path, SPEC)
     return path
 
 

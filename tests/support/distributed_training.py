@@ -1,10 +1,12 @@
 """Twenty steps of training on one device, on many, or as one worker of many; run by test_distributed.py.
 
-python tests/support/distributed_training.py RESULT.npz --devices 2 [--xla] [--half] [--teacher]     (with TF_CONFIG: one worker)
+python tests/support/distributed_training.py RESULT.npz --devices 2 [--xla] [--half] [--teacher] [--cell]
+(with TF_CONFIG: one worker)
 """
 
 import argparse
 
+import cell_head
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,25 +15,33 @@ from yolo_tf.config import TrainConfig
 from yolo_tf.engine.devices import choose_strategy, distribute_batches
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
+from yolo_tf.heads import HEADS
 from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.structures import Targets
 
-STEPS, BATCH, HEIGHT, WIDTH, BOXES, CLASSES, ANCHORS = 20, 6, 64, 96, 7, 5, 2
+STEPS, BATCH, HEIGHT, WIDTH, BOXES, CLASSES = 20, 6, 64, 96, 7, 5
+ANCHORS = anchor_set((8, 16), [[(10, 14), (20, 12)], [(24, 18), (16, 30)]])
+CELLS = cell_head.Cells((8, 16))  # its matches depend on what is predicted
+HEADS["cell"] = "cell_head"
 
 
-def build_network(seed=0):
+def build_network(layout, seed=0):
     """Two levels, three batch norms."""
     keras.utils.set_random_seed(seed)
     images = keras.Input((HEIGHT, WIDTH, 3))
     x = keras.layers.Rescaling(1 / 255)(images)
-    outputs = []
+    features, outputs = [], []
     for filters, stride in ((8, 4), (12, 2), (16, 2)):
         x = keras.layers.Conv2D(filters, 5, stride, padding="same", use_bias=False)(x)
         x = keras.layers.Activation("silu")(keras.layers.BatchNormalization(momentum=0.9)(x))
-        if len(outputs) < 2 and filters > 8:
-            raw = keras.layers.Conv2D(ANCHORS * (5 + CLASSES), 1)(x)
-            raw = keras.layers.Reshape((*raw.shape[1:3], ANCHORS, 5 + CLASSES))(raw)
+        if filters > 8 and layout is CELLS:
+            features.append(x)
+        elif filters > 8:
+            raw = keras.layers.Conv2D(layout.per_cell * (5 + CLASSES), 1)(x)
+            raw = keras.layers.Reshape((*raw.shape[1:3], layout.per_cell, 5 + CLASSES))(raw)
             outputs.append(keras.layers.Activation("linear", dtype="float32")(raw))
+    if layout is CELLS:
+        outputs = cell_head.build(features, layout, num_classes=CLASSES, model=None)
     return keras.Model(images, outputs, name="tiny")
 
 
@@ -60,23 +70,23 @@ class Record(keras.callbacks.Callback):
         self.losses.append([float(logs[name]) for name in ("loss", "box", "objectness", "class")])
 
 
-def train_steps(strategy, *, xla=False, sync=True, half=False, optimizer="sgd", teacher=False):
+def train_steps(strategy, *, xla=False, sync=True, half=False, optimizer="sgd", teacher=False, layout=ANCHORS):
     """Returns (losses [STEPS, 4], weights, how far the states of the replicas differ at most)."""
     train = TrainConfig(
         batch_size=BATCH, nominal_batch_size=2 * BATCH, warmup_epochs=1.0, learning_rate=0.01, clip_norm=1.0, optimizer=optimizer
     )
     with strategy.scope():
         keras.config.set_dtype_policy("mixed_float16" if half else "float32")
-        network = build_network()
+        network = build_network(layout)
         keras.config.set_dtype_policy("float32")
         trainer = DetectorTrainer(
             network,
-            anchor_set((8, 16), [[(10, 14), (20, 12)], [(24, 18), (16, 30)]]),
+            layout,
             fused_batch_norm=not xla,
             sync_batch_norm=sync,
         )
         if teacher:
-            taught = build_network(seed=1)
+            taught = build_network(layout, seed=1)
             taught.trainable = False
             trainer.distill_from(taught, weight=3.0)
         own = build_optimizer(train, network, steps_per_epoch=STEPS)
@@ -96,7 +106,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("result")
     parser.add_argument("--devices", type=int, default=1)
-    for name in ("xla", "half", "unsynchronized", "teacher"):
+    for name in ("xla", "half", "unsynchronized", "teacher", "cell"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--optimizer", default="sgd")
     arguments = parser.parse_args()
@@ -111,6 +121,7 @@ def main():
         half=arguments.half,
         optimizer=arguments.optimizer,
         teacher=arguments.teacher,
+        layout=CELLS if arguments.cell else ANCHORS,
     )
     np.savez(arguments.result, losses, spread, strategy.num_replicas_in_sync, *weights)
 

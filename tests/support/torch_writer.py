@@ -221,7 +221,7 @@ def yolov5_model(network, anchors, class_names, *, layout=V7, depth, width, dtyp
         return module(
             "models.yolo.Detect",
             children={"m": module("torch.nn.modules.container.ModuleList", children=convolutions)},
-            buffers={"anchors": tensor(anchors.grid_sizes)},
+            buffers={"anchors": tensor(anchors.sizes / np.array(anchors.strides, np.float32)[:, None, None])},
             nc=len(class_names),
             nl=3,
             stride=Tensor(strides),

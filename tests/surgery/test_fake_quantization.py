@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from yolo_tf.surgery.fake_quantization import FakeQuantized, fake_quantize, fake_quantize_kernel, fake_quantized_view
 
+PARTS = {"box": slice(0, 4), "score": slice(4, None)}  # of the channels of raw predictions
+
 
 def test_an_activation_has_256_steps_over_its_range():
     x = tf.constant(np.linspace(-1, 4, 3001), tf.float32)
@@ -77,7 +79,7 @@ def images_of(batch=2):
 
 
 def test_what_is_rounded_and_what_is_not():
-    view = fake_quantized_view(a_network())
+    view = fake_quantized_view(a_network(), PARTS)
     rounded = {layer.plain.name: layer for layer in view.layers if isinstance(layer, FakeQuantized)}
     assert set(rounded) == {"pixel_scaling", "before_relu", "relu", "depthwise", "silu", "add", "head_p3"}
     assert {name for name, layer in rounded.items() if not layer.round_output} == {"before_relu", "head_p3"}
@@ -86,7 +88,7 @@ def test_what_is_rounded_and_what_is_not():
 
 def test_a_second_view_is_like_the_first():
     network = a_network()
-    first, second = fake_quantized_view(network), fake_quantized_view(network)
+    first, second = fake_quantized_view(network, PARTS), fake_quantized_view(network, PARTS)
     np.testing.assert_array_equal(first(images_of()), second(images_of()))
 
 
@@ -95,7 +97,7 @@ def test_a_network_inside_the_network_is_rounded_too():
     part = keras.Model(inside, keras.layers.Conv2D(4, 1, name="conv")(inside), name="part")
     raw = keras.layers.Conv2D(16, 1, name="head_p3")(part(images))
     raw = keras.ops.stack(keras.ops.split(raw, 2, axis=-1), axis=3)
-    view = fake_quantized_view(keras.Model(images, raw))
+    view = fake_quantized_view(keras.Model(images, raw), PARTS)
     [inner] = [layer for layer in view.layers if isinstance(layer, keras.Model)]
     assert [layer.name for layer in inner.layers if isinstance(layer, FakeQuantized)] == ["rounded_conv"]
     assert len(np.unique(inner(images_of()))) <= 256
@@ -103,7 +105,7 @@ def test_a_network_inside_the_network_is_rounded_too():
 
 def test_the_view_computes_nearly_what_the_network_computes_with_its_variables():
     network = a_network()
-    view = fake_quantized_view(network)
+    view = fake_quantized_view(network, PARTS)
     ours, theirs = view(images_of()).numpy(), network(images_of()).numpy()
     assert ours.shape == (2, 16, 24, 2, 8)
     assert 0 < np.abs(ours - theirs).max() < 0.05 * np.ptp(theirs)
@@ -130,7 +132,7 @@ def test_rounding_a_kernel_by_hand_gives_the_same():
 
 def test_every_variable_learns_through_the_view():
     network = a_network()
-    view = fake_quantized_view(network)
+    view = fake_quantized_view(network, PARTS)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(view(images_of(), training=True)))
     for variable, gradient in zip(network.trainable_variables, tape.gradient(loss, network.trainable_variables), strict=True):
@@ -142,7 +144,7 @@ def test_a_batch_norm_that_is_left_keeps_its_statistics():
     x = keras.layers.BatchNormalization(name="batch_norm")(images)
     network = keras.Model(images, keras.layers.Conv2D(16, 1, name="conv")(x))
     before = network.get_layer("batch_norm").moving_mean.numpy()
-    view = fake_quantized_view(network)
+    view = fake_quantized_view(network, PARTS)
     one, other = (view(images_of(), training=training) for training in (True, False))
     np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(network.get_layer("batch_norm").moving_mean, before)
@@ -150,7 +152,7 @@ def test_a_batch_norm_that_is_left_keeps_its_statistics():
 
 def test_the_view_is_the_same_under_xla():
     network = a_network()
-    view = fake_quantized_view(network)
+    view = fake_quantized_view(network, PARTS)
 
     @tf.function(jit_compile=True)
     def gradients(images):

@@ -7,10 +7,12 @@ from yolo_tf.errors import InputError
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.surgery.split_head import split_head
 
+PARTS = {"box": slice(0, 4), "score": slice(4, None)}  # of the channels of raw predictions
+
 
 def test_the_same_answers_from_twice_the_convolutions():
     network = detector_files.build_network()
-    split = split_head(network)
+    split = split_head(network, PARTS)
     images = generated_images((64, 96), count=3).astype(np.float32)
     expected, found = network(images), split(images)
     assert [raw.shape for raw in found] == [(3, 8, 12, 2, 8), (3, 4, 6, 2, 8), (3, 2, 3, 2, 8)]
@@ -28,7 +30,7 @@ def test_box_and_score_channels_of_each_anchor_are_told_apart():
     x = keras.layers.Conv2D(20, 1, use_bias=False, name="head")(images)
     network = keras.Model(images, [keras.ops.stack(keras.ops.split(x, 2, axis=-1), axis=3)])
     network.get_layer("head").set_weights([np.tile(np.arange(20.0), (1, 1, 3, 1))])
-    split = split_head(network)
+    split = split_head(network, PARTS)
     assert split.get_layer("head_box").kernel[0, 0, 0].numpy().tolist() == [0, 1, 2, 3, 10, 11, 12, 13]
     assert split.get_layer("head_score").kernel[0, 0, 1].numpy().tolist() == [4, 5, 6, 7, 8, 9, 14, 15, 16, 17, 18, 19]
 
@@ -41,6 +43,8 @@ def test_a_head_of_another_shape_is_refused(filters, join):
     x = keras.layers.Add(name="sum")([x, keras.layers.Conv2D(filters, 1)(images)]) if join else keras.ops.tile(x, [1, 1, 1, 2])
     network = keras.Model(images, [keras.ops.stack(keras.ops.split(x, 2, axis=-1), axis=3)])
     name = "sum" if join else "one"
-    message = f"--precision int8: .*comes from '{name}'. Expected a convolution of 20 filters.* Use another precision"
+    message = (
+        f"precision: got int8 for a network .*comes from '{name}'. Expected a convolution of 20 filters.* Use another precision"
+    )
     with pytest.raises(InputError, match=message):
-        split_head(network)
+        split_head(network, PARTS)

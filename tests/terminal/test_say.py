@@ -1,6 +1,8 @@
 """Lines that a person reads, silenced or sent elsewhere."""
 
-from yolo_tf.terminal import is_terminal, quiet, say, sent_to
+import sys
+
+from yolo_tf.terminal import is_terminal, quiet, say, say_below_bar, sent_to
 
 
 def test_lines_go_to_standard_output_or_to_whoever_listens(capsys):
@@ -22,3 +24,13 @@ def test_a_block_that_fails_gives_standard_output_back(capsys):
     except ValueError:
         say("heard")
     assert capsys.readouterr().out == "heard\n" and not is_terminal()
+
+
+def test_a_line_goes_below_a_bar_where_there_is_one(capsys, monkeypatch):
+    say_below_bar("plain")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    say_below_bar("below")
+    heard = []
+    with sent_to(heard.append):
+        say_below_bar("listened to")
+    assert capsys.readouterr().out == "plain\n\nbelow\n" and heard == ["listened to"]

@@ -15,9 +15,9 @@ from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import RunDirectory, read_history
 from yolo_tf.files.spec import detector_spec
-from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
+from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.training.compression import check_quantize_aware, read_teacher
-from yolo_tf.training.prepare import set_up
+from yolo_tf.training.prepare import prepare
 
 CLASSES = ("circle", "square", "triangle", "star", "cross")  # of the shapes
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"
@@ -80,7 +80,7 @@ def test_such_a_run_goes_on_as_if_it_had_not_been_stopped(project):
 
 
 def test_a_run_begins_with_the_answers_of_the_file_and_evaluates_them_rounded(project, capsys):
-    setup = set_up(read_config(project / "run" / "config.yaml"), tf.distribute.get_strategy())
+    setup = prepare(read_config(project / "run" / "config.yaml"), tf.distribute.get_strategy())
     images = tf.random.stateless_uniform([2, 64, 96, 3], (1, 2), 0, 255)
     theirs = open_network(project / "own.keras")(images)
     for folded, rounded, raw in zip(setup.trainer.network(images), setup.trainer.forward(images), theirs, strict=True):
@@ -107,7 +107,7 @@ def test_a_teacher_gives_its_answers_with_its_batch_norms_folded(project):
 def test_a_teacher_of_other_anchors_is_refused_with_the_anchors_to_take(project):
     compress = read_config(project / "run" / "config.yaml").compress
     spec = dataclasses.replace(
-        read_spec(project / "own.keras"), anchor_sizes=anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) + 6).sizes.tolist()
+        read_spec(project / "own.keras"), geometry={"anchors": (np.arange(18.0).reshape(3, 3, 2) + 6).tolist()}
     )
     with pytest.raises(InputError, match=r"has other anchors .* Set 'model.anchors=\[\[\[10.0,13.0\],\[16.0,30.0\],") as caught:
         read_teacher(compress, spec, precision="float32")

@@ -1,4 +1,4 @@
-"""Memory of a run before it starts, the batch that fits, the time that is left."""
+"""Memory of a run before it starts, the batch that fits."""
 
 import dataclasses
 import math
@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import LossConfig, TrainConfig
+from yolo_tf.config import Config, DataConfig, LossConfig, TrainConfig
 from yolo_tf.engine.optimizers import build_optimizer
+from yolo_tf.errors import InputError
 from yolo_tf.models.reports.start import activation_megabytes
 from yolo_tf.training import estimate as estimate_module
 from yolo_tf.training.estimate import (
     STEP_MEGABYTES,
     MemoryEstimate,
-    PromiseTime,
+    choose_batch_size,
     estimate_memory,
-    fitting_batch_size,
-    format_duration,
     format_memory,
     largest_batch,
     step_probe,
@@ -78,14 +77,49 @@ def test_the_largest_batch_is_a_power_of_two_that_fits():
     assert largest_batch(lambda batch_size: False, most=10) == 0
 
 
-def test_the_batch_that_fits_takes_a_safe_share_of_the_memory(tiny_network):
-    network, train = tiny_network(), TrainConfig()
-    options = dict(image_size=(320, 640), train=train)
-    needs = {size: estimate_memory(network, batch_size=size, **options).total for size in (8, 16)}
-    available = (needs[8] + needs[16]) / 2 / 0.6
-    assert fitting_batch_size(network, **options, most=64, available=available) == 8
-    assert fitting_batch_size(network, **options, most=5, available=available) == 4
-    assert fitting_batch_size(network, **options, most=64, available=1.0) == 0
+def test_the_batch_that_fits_takes_a_safe_share_of_the_memory(tiny_network, tiny_anchors, monkeypatch):
+    network, train = tiny_network(), TrainConfig(batch_size="auto")
+    config = Config(train=train, data=DataConfig(image_size=(320, 640)))
+    needs = {size: estimate_memory(network, image_size=(320, 640), train=train, batch_size=size).total for size in (8, 16)}
+    for images, available, expected in ((64, (needs[8] + needs[16]) / 2 / 0.6, 8), (5, needs[16] / 0.6, 4)):
+        monkeypatch.setattr(estimate_module, "available_memory", lambda available=available: available)
+        chosen = choose_batch_size(config, network, images, layout=tiny_anchors, compiled=False)
+        assert chosen.train.batch_size == expected
+
+
+@pytest.fixture
+def config():
+    """A Config of small images whose batch size is to be chosen."""
+    return Config(train=TrainConfig(batch_size="auto"), data=DataConfig(image_size=(64, 64)))
+
+
+@pytest.mark.parametrize(("nominal", "images", "expected"), [(64, 100, 64), (64, 9, 8), (16, 100, 16), (3, 100, 2)])
+def test_an_automatic_batch_is_bounded_by_the_nominal_batch_and_the_images(
+    config, tiny_network, tiny_anchors, monkeypatch, capsys, nominal, images, expected
+):
+    monkeypatch.setattr(estimate_module, "available_memory", lambda: 16e3)
+    wanted = dataclasses.replace(config, train=dataclasses.replace(config.train, nominal_batch_size=nominal))
+    resolved = choose_batch_size(wanted, tiny_network(), images, layout=tiny_anchors, compiled=False)
+    assert resolved.train.batch_size == expected
+    assert f"batch size: {expected} (by estimate for 16.0 GB of free memory" in capsys.readouterr().out
+    assert choose_batch_size(resolved, None, images, layout=None, compiled=False) is resolved
+
+
+def test_on_gpus_growing_batches_are_run_on_one_of_them(config, tiny_network, tiny_anchors, monkeypatch, capsys):
+    monkeypatch.setattr(estimate_module.tf.config, "list_physical_devices", lambda kind: ["a", "b"])
+    monkeypatch.setattr(estimate_module, "step_probe", lambda *arguments, **options: lambda batch_size: batch_size <= 9)
+    wanted = dataclasses.replace(config, train=dataclasses.replace(config.train, nominal_batch_size=64))
+    assert choose_batch_size(wanted, tiny_network(), 100, layout=tiny_anchors, compiled=True, replicas=2).train.batch_size == 16
+    assert "batch size: 16 (by running steps" in capsys.readouterr().out
+
+
+def test_a_batch_that_cannot_be_chosen_is_one_line(config, tiny_network, tiny_anchors, monkeypatch):
+    monkeypatch.setattr(estimate_module, "available_memory", lambda: 1.0)
+    with pytest.raises(InputError, match="not even one image of 64 x 64 px fits in memory .* Lower data.image_size, or take"):
+        choose_batch_size(config, tiny_network(), 9, layout=tiny_anchors, compiled=False)
+    monkeypatch.setattr(estimate_module, "available_memory", lambda: None)
+    with pytest.raises(InputError, match="auto needs a system that tells its free memory. Give a number instead"):
+        choose_batch_size(config, tiny_network(), 9, layout=tiny_anchors, compiled=False)
 
 
 @pytest.mark.slow
@@ -109,25 +143,6 @@ def test_the_probe_runs_a_step_and_leaves_the_network_alone(tiny_network, tiny_a
     assert not fail(tf.errors.InternalError(None, None, "Failed to allocate request: out of memory"))
     with pytest.raises(tf.errors.InternalError, match="libdevice"):
         fail(tf.errors.InternalError(None, None, "libdevice not found"))
-
-
-def test_the_time_left_is_told_once_after_some_steps(monkeypatch, capsys):
-    now = iter([100.0, 102.0, 104.0, 106.0, 107.0, 109.0, 300.0, 301.0])
-    monkeypatch.setattr(estimate_module.time, "perf_counter", lambda: next(now))
-    callback = PromiseTime(epochs=50, steps=4)
-    for epoch in (0, 1):
-        callback.on_epoch_begin(epoch)
-        for batch in range(4):
-            callback.on_train_batch_end(batch)
-    # 2, 2, 2 s between the steps of the first epoch, 2 and 191 s in the second: told after its third step
-    out = capsys.readouterr().out
-    assert out.count("to go for") == 1
-    assert "00:06:26 to go for 193 steps of 2.00 s, and the evaluations" in out
-
-
-def test_a_duration_has_hours_minutes_and_seconds():
-    durations = [format_duration(seconds) for seconds in (0.4, 59.6, 3725, 360000)]
-    assert durations == ["00:00:00", "00:01:00", "01:02:05", "100:00:00"]
 
 
 def test_an_estimate_is_a_value(tiny_network):

@@ -94,7 +94,7 @@ def test_sparsity_after_two_epochs_and_after_a_resumed_run(project, monkeypatch,
     assert share == pytest.approx(0.6, abs=1e-4)
 
     def stop(self, batch, logs=None):
-        if (self.epoch, batch) == (1, 1):
+        if (self.progress.state.epoch, batch) == (1, 1):
             os.kill(os.getpid(), signal.SIGTERM)
 
     assert train_sparse(project, "whole", "compress.keep_zeros=true") == 0

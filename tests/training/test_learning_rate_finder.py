@@ -59,14 +59,16 @@ def test_the_test_stops_when_the_smoothed_loss_leaves(last, count):
 def test_the_steepest_fall_is_suggested_when_it_is_well_before_the_lowest_point():
     rates = 10.0 ** np.arange(-6, 1)
     found = suggest_rate(rates, [10, 10, 9.5, 6, 4, 3.9, 30])
-    assert found == pytest.approx({"suggestion": 1e-3, "steepest": 1e-3, "minimum": 1e-1})
+    assert found.to_json() == pytest.approx({"suggestion": 1e-3, "steepest": 1e-3, "minimum": 1e-1, "updates": 7})
     found = suggest_rate(rates, [10, 10, 9.9, 9.8, 9, 5, 30])
-    assert found == pytest.approx({"suggestion": 1e-2, "steepest": 1e-1, "minimum": 1e-1})
+    assert found.to_json() == pytest.approx({"suggestion": 1e-2, "steepest": 1e-1, "minimum": 1e-1, "updates": 7})
 
 
 @pytest.mark.parametrize("losses", [[], [1.0, 2.0, 3.0], [2.0, 1.0, 4.0]])
 def test_a_loss_that_never_falls_suggests_nothing(losses):
-    with pytest.raises(InputError, match=r"the loss never fell over \d updates.*Check the data and model.weights, or raise"):
+    with pytest.raises(
+        InputError, match=r"the loss never fell over \d updates.*Check the data and model.weights, or raise `steps`"
+    ):
         suggest_rate([1e-6, 1e-3, 1.0][: len(losses)], losses)
 
 

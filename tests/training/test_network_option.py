@@ -20,9 +20,9 @@ from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import build_network
 from yolo_tf.models.parts import frozen_layers, learning_rate_factors
 from yolo_tf.models.reports.cost import network_report
-from yolo_tf.models.reports.start import format_swap_report, swap_report
+from yolo_tf.models.reports.start import format_start, start_report
 from yolo_tf.sources import read_dataset, read_source
-from yolo_tf.training.start import start_anchors, start_network, state_anchors
+from yolo_tf.training.origin import choose_layout, first_layout, first_network, read_origin
 
 SHAPES = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 1\nimage_size: 96\nmax_objects: 3\n"
 CONFIG = """data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
@@ -71,21 +71,23 @@ def test_its_structure_anchors_and_name_come_from_the_file(project):
 
 def test_it_starts_with_the_weights_of_the_file_and_keeps_their_anchors(project, capsys):
     config = read_config(project / "config.yaml", [f"model.network={project / 'own.keras'}", "model.batch_norm_momentum=0.5"])
-    spec = detector_spec(class_names=CLASSES, image_size=(64, 64), anchors=start_anchors(config.model))
-    network, loaded = start_network(config, spec)
+    origin = read_origin(config.model, class_names=CLASSES)
+    spec = detector_spec(class_names=CLASSES, image_size=(64, 64), anchors=first_layout(config.model, origin))
+    network, loaded = first_network(config, origin, spec)
     assert loaded is None and network.get_layer("stage3_batch_norm").momentum == 0.5
     theirs = open_network(project / "own.keras")
     for one, other in zip(network.weights, theirs.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
     assert f"network: own as it is in {project / 'own.keras'}, {network.count_params():,} weights" in capsys.readouterr().out
-    np.testing.assert_array_equal(start_anchors(config.model).sizes, OWN_ANCHORS.sizes)
+    np.testing.assert_array_equal(first_layout(config.model, origin).sizes, OWN_ANCHORS.sizes)
 
 
 def test_its_anchors_are_kept_though_they_match_too_few(project, capsys):
-    spec = dataclasses.replace(read_spec(project / "own.keras"), anchor_sizes=[[[900, 900]] * 3] * 3)
+    spec = dataclasses.replace(read_spec(project / "own.keras"), geometry={"anchors": [[[900, 900]] * 3] * 3})
     save_network(open_network(project / "own.keras"), spec, project / "huge_anchors.keras")
     config = read_config(project / "config.yaml", [f"model.network={project / 'huge_anchors.keras'}"])
-    assert state_anchors(config, read_dataset(read_source(project / "shapes.yaml"), "train")) == config
+    train_set = read_dataset(read_source(project / "shapes.yaml"), "train")
+    assert choose_layout(config, read_origin(config.model, class_names=CLASSES), train_set) == config
     assert "they match too few boxes (below 0.98). They are those of model.network" in capsys.readouterr().out
 
 
@@ -136,9 +138,9 @@ def test_layers_without_names_by_part_train_but_have_no_stages(tiny_network, tmp
 
     network = keras.models.clone_model(tiny_network(num_classes=2), clone_function=clone)
     report = network_report(network, model=ModelConfig(network="a.keras"), num_classes=2, image_size=(64, 96))
-    assert report["taps"] == [] and report["trainable_params"]["backbone"] == report["trainable_params"]["total"]
-    swap = swap_report(network, report)
-    assert swap["pixel_scaling"] is None and "pixels: scaled as the network's own layers do" in format_swap_report(swap)
+    assert report.taps == () and report.trainable_params["backbone"] == report.trainable_params["total"]
+    start = start_report(network, report)
+    assert start.pixel_scaling is None and "pixels: scaled as the network's own layers do" in format_start(start)
 
     with pytest.raises(InputError, match="transfer.freeze: the layers of tiny do not say which are the backbone. Expected"):
         frozen_layers(network, ("stage2",))
@@ -157,10 +159,10 @@ def test_a_narrowed_yolov5_is_still_known_by_its_names():
     network = keras.models.clone_model(whole, clone_function=clone)
     model = ModelConfig(network="a.keras", name="narrowed")
     report = network_report(network, model=model, num_classes=5, image_size=(64, 96))
-    assert [tap["stride"] for tap in report["taps"]] == [8, 16, 32]
-    assert report["initial_weights"] == {"backbone": "a.keras", "adapters": "absent", "neck": "a.keras", "head": "a.keras"}
-    assert report["trainable_params"]["total"] == sum(int(np.prod(one.shape)) for one in network.trainable_weights)
-    assert len(frozen_layers(network, ("stage1",))) == 2 and swap_report(network, report)["pixel_scaling"]["offset"] == [0.0]
+    assert [tap.stride for tap in report.taps] == [8, 16, 32]
+    assert report.initial_weights == {"backbone": "a.keras", "adapters": "absent", "neck": "a.keras", "head": "a.keras"}
+    assert report.trainable_params["total"] == sum(int(np.prod(one.shape)) for one in network.trainable_weights)
+    assert len(frozen_layers(network, ("stage1",))) == 2 and start_report(network, report).pixel_scaling["offset"] == [0.0]
     assert set(learning_rate_factors(network, backbone=0.5, layer_decay=1.0).values()) == {0.5}
 
 

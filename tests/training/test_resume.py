@@ -1,6 +1,7 @@
 """A run goes on with the options it began with, and from every place it can stop at as if it had not stopped."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -15,8 +16,10 @@ from yolo_tf.errors import InputError
 from yolo_tf.files.run_directory import RunDirectory, read_history
 from yolo_tf.structures import Targets
 from yolo_tf.system.interruption import Interrupted, stop_if_noted
-from yolo_tf.training.callbacks import EvaluateAveraged, KeepCheckpoints, RecordRun
+from yolo_tf.training.callbacks import EvaluateAveraged, KeepCheckpoints, RecordRun, write_networks
 from yolo_tf.training.checkpoint import load_checkpoint
+from yolo_tf.training.failures import stopped_whole
+from yolo_tf.training.progress import RunProgress
 from yolo_tf.training.resume import fit_from, resumed_config
 
 STEPS, EPOCHS = 3, 2
@@ -69,46 +72,38 @@ def make_run(tiny_network, tiny_anchors, tmp_path):
 
     def make(name, *, every_steps=0, stop_in_evaluation=None, kill_before=None):
         """A signal comes in the evaluation of one epoch, or SIGKILL before one (epoch, step); both count from 1."""
-        run, noted = RunDirectory(tmp_path / name), []
+        run = RunDirectory(tmp_path / name)
         network = tiny_network()
         trainer = DetectorTrainer(network, tiny_anchors)
         optimizer = build_optimizer(TRAIN, network, steps_per_epoch=STEPS)
         trainer.compile(optimizer=optimizer, jit_compile=False)
+        setup = SimpleNamespace(trainer=trainer, optimizer=optimizer, spec=None)
         state = load_checkpoint(run.checkpoints, trainer, data="d")
+        rows = read_history(run.history, before_epoch=state.epoch + 1)
+        progress = RunProgress(epochs=EPOCHS, steps=STEPS, state=state, rows=rows)
 
         def evaluate():
             if stop_in_evaluation == int(optimizer.iterations.numpy()) // STEPS:
-                noted.append(2)
-            stop_if_noted(noted)
+                progress.noted.append(2)
+            stop_if_noted(progress.noted)
             return dict.fromkeys(("AP", "AP50", "precision", "recall"), float(np.abs(network.weights[0].numpy()).mean()))
 
         def kill(batch, logs):
-            if (checkpoints.epoch + 1, checkpoints.first_step + batch + 1) == kill_before:
+            if (progress.state.epoch + 1, progress.state.step + 1) == kill_before:
                 raise Killed
 
-        def write_network(path):
-            run.root.mkdir(exist_ok=True)
-            np.save(path.with_suffix(".npy"), np.concatenate([weight.numpy().ravel() for weight in network.weights]))
-
-        evaluation = EvaluateAveraged(optimizer, evaluate=evaluate, epochs=TRAIN.epochs, options=RunConfig(), best=state.best)
-        rows = read_history(run.history, before_epoch=state.epoch + 1)
-        recording = RecordRun(run, optimizer, rows=rows, plot=len, tensorboard=False, seconds=state.seconds)
-        checkpoints = KeepCheckpoints(
-            run, evaluation, recording, write_network=write_network, state=state, every_steps=every_steps, noted=noted
-        )
+        callbacks = [
+            keras.callbacks.LambdaCallback(on_train_batch_begin=kill),
+            EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=RunConfig()),
+            RecordRun(progress, optimizer, run=run, tensorboard=False),
+            KeepCheckpoints(progress, run, write_networks=lambda: write_networks(run, setup, progress), every_steps=every_steps),
+        ]
+        run.plots.mkdir(parents=True, exist_ok=True)
+        begin, following = batches(state.epoch, state.step), lambda: batches(state.epoch + 1, 0)
         try:
-            fit_from(
-                state,
-                trainer,
-                batches(state.epoch, state.step),
-                lambda: batches(state.epoch + 1, 0),
-                steps=STEPS,
-                epochs=EPOCHS,
-                callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=kill), evaluation, recording, checkpoints],
-            )
-        except Interrupted:
-            checkpoints.save()
-        except Killed:
+            with stopped_whole(run, trainer, progress, alone=True):
+                fit_from(progress, trainer, begin, following, epochs=EPOCHS, callbacks=callbacks)
+        except (Interrupted, Killed):
             pass
         return run
 
@@ -128,15 +123,30 @@ def test_a_run_goes_on_from_every_kind_of_place(make_run):
         names.append(sorted(path.name for path in parts.checkpoints.iterdir()))
         make_run("parts", **options)
     assert names == [["epoch_0000_step_000003"], ["epoch_0001", "epoch_0001_step_000002"]]
-    for file in ("checkpoints/epoch_0002/variables.npz", "last.npy", "best.npy"):
-        left, right = np.load(whole.root / file), np.load(parts.root / file)
-        arrays = [(left, right)] if file.endswith("npy") else [(left[name], right[name]) for name in left.files]
-        assert len(arrays) > 20 or file.endswith("npy")
-        for one, other in arrays:
-            np.testing.assert_array_equal(one, other, err_msg=file)
+    left, right = (np.load(run.checkpoints / "epoch_0002" / "variables.npz") for run in (whole, parts))
+    assert len(left.files) > 20
+    for name in left.files:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+    for file in ("last.keras", "best.keras"):
+        left, right = (keras.models.load_model(run.root / file, compile=False).weights for run in (whole, parts))
+        for one, other in zip(left, right, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=f"{file} {one.path}")
     rows = [read_history(run.history, before_epoch=9) for run in (whole, parts)]
     columns = [[list(row) for row in some] for some in rows]
     assert columns[0] == columns[1] and {"loss", "box", "class", "AP"} < set(columns[0][0])
     left, right = ([{**row, "seconds": 0} for row in some] for some in rows)
     assert left == right and [row["epoch"] for row in left] == [1, 2]
     assert left[0]["loss"] != left[1]["loss"] and left[0]["AP"] != left[1]["AP"]
+
+
+def test_a_bar_moves_where_a_person_watches(make_run, monkeypatch, capsys):
+    plain = make_run("plain")
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "Epoch 1/2" not in out
+    monkeypatch.setattr("yolo_tf.training.resume.is_terminal", lambda: True)
+    watched = make_run("watched")
+    out = capsys.readouterr().out
+    assert "Epoch 1/2" in out and "Epoch 2/2" in out and f"{STEPS}/{STEPS}" in out and "- AP:" in out
+    left, right = (np.load(run.checkpoints / "epoch_0002" / "variables.npz") for run in (plain, watched))
+    for name in left.files:
+        np.testing.assert_array_equal(left[name], right[name], err_msg="what is learned does not depend on who watches")

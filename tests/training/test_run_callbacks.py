@@ -4,8 +4,9 @@ import pytest
 
 from yolo_tf.config import RunConfig
 from yolo_tf.errors import InputError
-from yolo_tf.training.callbacks import EvaluateAveraged, StopOnNonFiniteLoss, fitness
+from yolo_tf.training.callbacks import EvaluateAveraged, StopOnNonFiniteLoss, ends_after, fitness
 from yolo_tf.training.checkpoint import RunState
+from yolo_tf.training.progress import RunProgress
 
 
 class Optimizer:
@@ -29,8 +30,8 @@ def make_evaluation(scores, epochs=9, **options):
         assert optimizer.swaps % 2 == 1, "evaluated without the averages"
         return dict.fromkeys(("AP", "AP50", "precision", "recall"), next(scores))
 
-    best = {"fitness": -1.0, "epoch": 0}
-    callback = EvaluateAveraged(optimizer, evaluate=evaluate, epochs=epochs, options=RunConfig(**options), best=best)
+    progress = RunProgress(epochs=epochs, steps=7, state=RunState())
+    callback = EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=RunConfig(**options))
     callback.set_model(Model())
     return callback
 
@@ -42,8 +43,9 @@ def test_patience_counts_epochs_without_a_better_fitness():
         callback.on_epoch_end(epoch, {})
         stops.append(callback.model.stop_training)
     assert stops == [False, False, False, False, True]
-    assert callback.best == {"fitness": pytest.approx(0.3), "epoch": 2}
-    assert callback.finished(5) and not callback.finished(4), "a run that goes on after its last epoch stops again"
+    assert callback.progress.state.best == {"fitness": pytest.approx(0.3), "epoch": 2}
+    ends = [ends_after(epoch, callback.progress, callback.options) for epoch in (4, 5)]
+    assert ends == [False, True], "a run that goes on after its last epoch stops again"
     assert callback.optimizer.swaps == 10
 
 
@@ -53,7 +55,8 @@ def test_only_evaluated_epochs_count_and_the_last_is_evaluated():
     for epoch in range(5):
         callback.on_epoch_end(epoch, logs[epoch])
     assert [row.get("AP") for row in logs] == [None, 0.2, None, 0.1, 0.3]
-    assert callback.best["epoch"] == 5 and [callback.finished(epoch) for epoch in (0, 4, 5)] == [False, False, True]
+    ends = [ends_after(epoch, callback.progress, callback.options) for epoch in (0, 4, 5)]
+    assert callback.progress.state.best["epoch"] == 5 and ends == [False, False, True]
 
 
 def test_an_evaluation_that_fails_gives_the_weights_back():
@@ -69,15 +72,15 @@ def test_fitness_weighs_ap_nine_to_one():
 
 
 def test_a_loss_that_is_no_number_stops_with_its_parts_and_a_picture():
-    """The process began at step 4 of epoch 5, so its batch 7 is step 12 of that epoch."""
-    drawn = []
-    callback = StopOnNonFiniteLoss(RunState(epoch=4, step=4), draw_batch=lambda *place: drawn.append(place) or "batch.png")
-    callback.on_epoch_begin(4)
+    """Eleven steps of epoch 5 are counted, some of them by an earlier process: the one that fails is step 12."""
+    drawn, progress = [], RunProgress(epochs=9, steps=20, state=RunState(epoch=4, step=10))
+    callback = StopOnNonFiniteLoss(progress, draw_batch=lambda *place: drawn.append(place) or "batch.png")
     callback.on_train_batch_end(6, {"loss": 1.0})
+    progress.move(step=11)
     message = r"epoch 5, step 12: the loss is not finite \(box nan, loss inf\).*images of this batch in batch.png;.*learning_rate"
     with pytest.raises(InputError, match=message):
         callback.on_train_batch_end(7, {"loss": float("inf"), "class": 0.5, "box": float("nan")})
-    callback.on_epoch_begin(5)
+    progress.move(epoch=5, step=7)
     with pytest.raises(InputError, match=r"epoch 6, step 8"):
         callback.on_train_batch_end(7, {"loss": float("nan")})
     assert drawn == [(4, 11), (5, 7)]

@@ -3,8 +3,11 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -25,7 +28,7 @@ from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.inference.detector import open_detector
 from yolo_tf.training.callbacks import KeepCheckpoints
 from yolo_tf.training.data_sets import read_splits
-from yolo_tf.training.start import start_anchors, start_network
+from yolo_tf.training.origin import first_layout, first_network, read_origin
 
 CONFIG = """# a test
 data: {dataset: shapes.yaml, image_size: 64, max_boxes: 20}
@@ -38,13 +41,28 @@ SHAPES = "format: shapes\npath: shapes\ntrain: 10\nval: 5\ntest: 2\nimage_size: 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A directory with a config and a data set YAML, and one finished run in `run`."""
+    """A directory with a config and a data set YAML, and one finished run in `run`, whose output went to a file."""
     root = tmp_path_factory.mktemp("project")
     (root / "config.yaml").write_text(CONFIG)
     (root / "shapes.yaml").write_text(SHAPES)
     argv = ["train", "--config", str(root / "config.yaml"), "--run", str(root / "run"), "--json", str(root / "r.json")]
-    assert cli.main(argv) == 0
+    with open(root / "train.log", "wb") as log, open(root / "errors.log", "wb") as errors:
+        subprocess.run([sys.executable, "-m", "yolo_tf", *argv], stdout=log, stderr=errors, check=True)
     return root
+
+
+def test_a_log_has_one_plain_line_an_epoch(project):
+    log, errors = ((project / name).read_text() for name in ("train.log", "errors.log"))
+    assert not re.findall(r"[\x00-\x09\x0b-\x1f]", log + errors)
+    lines = log.splitlines()
+    assert len(lines) < 60
+    parts = r"loss \d\.\d{4} \(box \d\.\d{4}, objectness \d\.\d{4}, class \d\.\d{4}\)  AP \d\.\d{3}  AP50 \d\.\d{3}  \d+\.\d s"
+    first, last = (line for line in lines if line.startswith("epoch "))
+    assert re.fullmatch(rf"epoch 1/2  {parts}  \d\d:\d\d:\d\d left", first) and re.fullmatch(rf"epoch 2/2  {parts}", last)
+    rows = read_history(RunDirectory(project / "run").history, before_epoch=9)
+    for line, row in zip((first, last), rows, strict=True):
+        assert f"loss {row['loss']:.4f} (box {row['box']:.4f}, " in line and f"AP50 {row['AP50']:.3f}" in line
+    assert [lines.index(line) for line in lines if line.startswith("compiled in ")] == [lines.index(first) - 1]
 
 
 def test_a_run_leaves_everything_that_is_promised(project):
@@ -61,7 +79,7 @@ def test_a_run_leaves_everything_that_is_promised(project):
     assert [row["epoch"] for row in rows] == [1, 2]
     assert all({"loss", "box", "objectness", "class", "AP", "AP50", "learning_rate", "seconds"} <= set(row) for row in rows)
     metrics = json.loads(run.metrics.read_text())
-    assert metrics == json.loads((project / "r.json").read_text())
+    assert {"schema_version": 1, **metrics} == json.loads((project / "r.json").read_text())
     assert metrics["images"] == 5 and metrics["epochs"] == 2 and set(metrics["per_class"]) >= {"circle", "star"}
 
 
@@ -102,7 +120,7 @@ def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not_been(project, monk
     """SIGTERM in the second step of the second epoch: the step is finished and kept, and the rest comes out the same."""
 
     def stop(self, batch, logs=None):
-        if (self.epoch, batch) == (1, 1):
+        if (self.progress.state.epoch, batch) == (1, 1):
             os.kill(os.getpid(), signal.SIGTERM)
 
     again = RunDirectory(project / "again")
@@ -174,20 +192,25 @@ def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     config = read_config(project / "config.yaml", [f"model.weights={best}", "data.classes=[star, circle]"])
     own = anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) + 4)
     attached = project / "attached.keras"
-    save_network(open_detector(best).network, dataclasses.replace(read_spec(best), anchor_sizes=own.sizes.tolist()), attached)
-    np.testing.assert_array_equal(start_anchors(dataclasses.replace(config.model, weights=str(attached))).sizes, own.sizes)
-    stated = dataclasses.replace(config.model, weights=str(attached), anchors=COCO_ANCHORS.sizes.tolist())
-    np.testing.assert_array_equal(start_anchors(stated).sizes, COCO_ANCHORS.sizes)
+    save_network(
+        open_detector(best).network, dataclasses.replace(read_spec(best), geometry={"anchors": own.sizes.tolist()}), attached
+    )
+    given = dataclasses.replace(config.model, weights=str(attached))
+    origin = read_origin(given, class_names=("star", "circle"))
+    np.testing.assert_array_equal(first_layout(given, origin).sizes, own.sizes)
+    stated = dataclasses.replace(given, anchors=COCO_ANCHORS.sizes.tolist())
+    np.testing.assert_array_equal(first_layout(stated, origin).sizes, COCO_ANCHORS.sizes)
 
     spec = dataclasses.replace(read_spec(best), class_names=("star", "circle"))
-    network, _ = start_network(config, spec)
+    origin = read_origin(config.model, class_names=spec.class_names)
+    network, _ = first_network(config, origin, spec)
     theirs = open_detector(best).network
     kernels = [one.get_layer("neck_p5_lateral_conv").kernel for one in (network, theirs)]
     np.testing.assert_array_equal(*kernels)
     out = capsys.readouterr().out
     assert "left as initialised: head_p3 (other shape), head_p4 (other shape), head_p5 (other shape)" in out
     assert "new head: initial kernels times 0.1 (model.new_head_scale)" in out
-    start_network(config, dataclasses.replace(spec, class_names=tuple("abcde")))
+    first_network(config, origin, dataclasses.replace(spec, class_names=tuple("abcde")))
     assert "note: their head was trained on ['circle', " in capsys.readouterr().out
 
 
@@ -218,7 +241,7 @@ def test_anchors_of_other_levels_are_refused(project, tiny_network):
     save_network(tiny_network(), spec, project / "two_levels.keras")
     config = read_config(project / "config.yaml", [f"model.weights={project / 'two_levels.keras'}"])
     with pytest.raises(InputError, match=r"has levels of strides \(16, 32\). Expected \(8, 16, 32\). Use other weights"):
-        start_anchors(config.model)
+        first_layout(config.model, read_origin(config.model, class_names=("a",)))
 
 
 def test_going_on_with_other_options_or_data_is_refused(project, capsys):

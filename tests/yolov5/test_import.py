@@ -50,7 +50,7 @@ def test_own_anchors_come_along(yolov5_file, tmp_path):
     anchors = anchor_set((8, 16, 32), np.arange(18).reshape(3, 3, 2) * 8 + 8)
 
     def change(model):
-        row(model, 24)._buffers["anchors"] = Tensor(anchors.grid_sizes)
+        row(model, 24)._buffers["anchors"] = Tensor(anchors.sizes / np.array(anchors.strides, np.float32)[:, None, None])
 
     assert run(yolov5_file(change)[0], "--out", tmp_path / "m.keras") == 0
     np.testing.assert_allclose(read_spec(tmp_path / "m.keras").anchors.sizes, anchors.sizes)

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from yolo_tf.commands import benchmark
 from yolo_tf.commands.arguments import add_data, add_measuring, evaluate_with_progress, read_given_dataset
+from yolo_tf.commands.measuring import describe, format_measurements, measure
+from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import write_json, write_text
+from yolo_tf.system.tensorflow_start import load_tensorflow
 
 
 def add_arguments(parser):
@@ -15,11 +18,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Compares; prints the table, writes the files and returns the rows."""
-    from yolo_tf.errors import InputError
     from yolo_tf.files import read_spec
-    from yolo_tf.system.atomic import write_json, write_text
-    from yolo_tf.system.tensorflow_start import load_tensorflow
-    from yolo_tf.terminal.tables import format_table
 
     dataset = read_given_dataset(arguments)
     for path in arguments.models:
@@ -32,26 +31,25 @@ def run(arguments):
 
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)  # where it cannot be, said before minutes of measuring
-    conditions, rows = benchmark.measure(arguments)
+    conditions, rows = measure(arguments)
     conditions |= {"data": str(arguments.data), "split": arguments.split, "images": len(dataset.records)}
     load_tensorflow()  # not before the measurement: an idle TensorFlow takes memory, too
     from yolo_tf.pictures.plots import plot_comparison
 
-    for row in rows:
-        metrics = _evaluate(row["path"], dataset, tuple(row["image_size"]))
-        row.update({name: metrics[name] for name in ("AP", "AP50")})
-    title = f"{len(dataset.records)} images of {arguments.data}, {arguments.split}; {benchmark.describe(conditions)}"
-    table = [_cells(row) for row in rows]
-    notes = benchmark.notes(rows)
-    text = f"{title}\n{format_table(table)}\n{notes}"
-    result = {"conditions": conditions, "models": rows}
+    metrics = [_evaluate(row.path, dataset, tuple(row.image_size)) for row in rows]
+    accuracy = [{name: one[name] for name in ("AP", "AP50")} for one in metrics]
+    title = f"{len(dataset.records)} images of {arguments.data}, {arguments.split}; {describe(conditions)}"
+    columns = [{name: "-" if value is None else f"{value:.3f}" for name, value in one.items()} for one in accuracy]
+    text = f"{title}\n{format_measurements(rows, accuracy=columns)}"
+    models = [row.to_json() | one for row, one in zip(rows, accuracy, strict=True)]
+    result = {"conditions": conditions, "models": models}
     print(text)
     if arguments.out:
-        markdown = f"{title}\n\n{format_table(table, kind='markdown')}\n\n{notes}"
+        markdown = f"{title}\n\n{format_measurements(rows, accuracy=columns, kind='markdown')}"
         write_text(arguments.out / "comparison.txt", text + "\n")
         write_text(arguments.out / "comparison.md", markdown + "\n")
         write_json(arguments.out / "comparison.json", result)
-        plot_comparison(rows, arguments.out / "comparison.png")
+        plot_comparison(models, arguments.out / "comparison.png")
         print(f"written: {arguments.out}")
     return result
 
@@ -62,9 +60,3 @@ def _evaluate(path, dataset, image_size):
 
     print(path)
     return evaluate_with_progress(open_detector(path).candidates, dataset, image_size=image_size).metrics
-
-
-def _cells(row):
-    """Returns a row as text by column."""
-    accuracy = {name: "-" if row[name] is None else f"{row[name]:.3f}" for name in ("AP", "AP50")}
-    return benchmark.cells(row, accuracy)

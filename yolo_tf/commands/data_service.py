@@ -1,5 +1,8 @@
 """`yolo-tf data-service`: one process of a tf.data service, which prepares training batches for `data.service`."""
 
+from yolo_tf.errors import InputError
+from yolo_tf.system.tensorflow_start import load_tensorflow
+
 DEFAULT_PORT = 5050
 
 
@@ -14,14 +17,10 @@ def add_arguments(parser):
 
 def run(arguments):
     """Serves until it is interrupted."""
-    from yolo_tf.errors import InputError
-
     if arguments.port is not None and not 0 < arguments.port < 65536:
         raise InputError(f"--port: got {arguments.port}. Expected 1..65535.")
     if (arguments.role == "worker") != bool(arguments.dispatcher):
         raise InputError("--dispatcher: Expected with `worker`, and only there: grpc://HOST:PORT of the dispatcher.")
-
-    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     import time

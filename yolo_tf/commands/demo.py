@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import size_on_disk, write_json, write_text
+from yolo_tf.system.tensorflow_start import load_tensorflow
+from yolo_tf.terminal.tables import format_table
+
 # A YOLOv5n from random weights that is done in some minutes on two cores: many small updates, and a class loss
 # that counts for more than in runs of hundreds of epochs.
 OVERRIDES = (
@@ -19,6 +24,7 @@ OVERRIDES = (
     "augment.mosaic=0.25",
     "augment.scale=0.3",
 )
+DIFFERENCE = "{box_difference:.2g} px, {score_difference:.2g} in score"
 NUM_PICTURES = 12  # predicted, drawn, and compared with every export
 DATA_YAML = """# Written by `yolo-tf demo`: pictures painted from a seed.
 format: shapes
@@ -43,9 +49,7 @@ def run(arguments):
     import time
 
     from yolo_tf.config.reader import read_config
-    from yolo_tf.errors import InputError
     from yolo_tf.files.run_directory import next_free_directory
-    from yolo_tf.system.atomic import write_json, write_text
 
     if arguments.images < 10:
         raise InputError(f"--images: got {arguments.images}. Expected 10 or more.")
@@ -59,8 +63,6 @@ def run(arguments):
     ]
     config = read_config(None, overrides)
     write_text(data_yaml, DATA_YAML.format(train=arguments.images, val=max(arguments.images // 6, 10)))
-
-    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.training import train
@@ -86,7 +88,6 @@ def deploy(network, data_yaml, out):
     from yolo_tf.inference.prediction import predict_image
     from yolo_tf.pictures.drawing import draw_detections, write_picture
     from yolo_tf.sources import read_dataset, read_source
-    from yolo_tf.system.atomic import size_on_disk
 
     held_out = read_dataset(read_source(data_yaml), "test")
     paths = [Path(record.path) for record in held_out.records[:NUM_PICTURES]]
@@ -111,18 +112,22 @@ def deploy(network, data_yaml, out):
 
 def format_summary(summary, out):
     """Returns the closing table."""
-    lines = [
-        f"\nDone in {summary['minutes']:.1f} minutes. On pictures that training never saw:",
-        f"{'file':<34}  {'AP':>6}  {'AP50':>6}  {'MB':>6}  {'images/s':>8}  {'largest difference from the network':>36}",
+    rows = [
+        {
+            "file": row["path"],
+            "AP": f"{row['AP']:.3f}",
+            "AP50": f"{row['AP50']:.3f}",
+            "MB": f"{row['bytes'] / 1e6:.1f}",
+            "images/s": f"{row['images_per_second']:.1f}",
+            "largest difference from the network": DIFFERENCE.format(**row) if "box_difference" in row else "-",
+        }
+        for row in summary["files"].values()
     ]
-    for row in summary["files"].values():
-        difference = "-"
-        if "box_difference" in row:
-            difference = f"{row['box_difference']:.2g} px, {row['score_difference']:.2g} in score"
-        lines.append(
-            f"{row['path']:<34}  {row['AP']:6.3f}  {row['AP50']:6.3f}  {row['bytes'] / 1e6:6.1f}"
-            f"  {row['images_per_second']:8.1f}  {difference:>36}"
-        )
-    lines.append(f"pictures: {out / 'predictions'} ({summary['num_pictures']})")
-    lines.append(f"curves and training batches: {Path(summary['run']) / 'plots'}")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"\nDone in {summary['minutes']:.1f} minutes. On pictures that training never saw:",
+            format_table(rows),
+            f"pictures: {out / 'predictions'} ({summary['num_pictures']})",
+            f"curves and training batches: {Path(summary['run']) / 'plots'}",
+        ]
+    )

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from yolo_tf.commands.arguments import add_data, read_given_dataset
-
-MOST_IMAGES = 16  # compared; more take time and say little
+from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, spread
+from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.tensorflow_start import load_tensorflow
 
 
 def add_arguments(parser):
@@ -26,7 +28,7 @@ def add_arguments(parser):
     tflite.add_argument("--calibration-split", default="train", metavar="SPLIT", help="split of it (default train)")
     tflite.add_argument("--calibration-images", type=int, default=64, metavar="N", help="images of it, at random (default 64)")
     tflite.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default 0)")
-    tflite.add_argument("--io", default="float", metavar="TYPE", help="int8: float (default) or uint8 pixels in")
+    tflite.add_argument("--io", dest="io_type", default="float", metavar="TYPE", help="int8: float (default) or uint8 pixels in")
     tflite.add_argument("--nms", action="store_true", help="suppress inside the file, in float: a second signature, detections")
     tflite.add_argument("--per-layer", type=Path, metavar="FILE", help="int8: write the rounding error of every layer, CSV")
 
@@ -35,91 +37,36 @@ def run(arguments):
     """Exports; prints what was compared and returns it."""
     sources, detect = read_sources_and_detect(arguments)
 
-    from yolo_tf.system.tensorflow_start import load_tensorflow
-
     load_tensorflow()
-    import dataclasses
-
-    from yolo_tf.errors import InputError
     from yolo_tf.export import Comparison, export_detector
-    from yolo_tf.export.parity import ParityError
-    from yolo_tf.system.atomic import size_on_disk
+    from yolo_tf.export.parity import format_parity
 
     images, dataset, origin = _read_comparison(sources, arguments)
-    comparison = Comparison(images=images, dataset=dataset, max_ap_drop=arguments.max_ap_drop)
     quantization = _read_quantization(arguments)
     if images is None and quantization and quantization.calibration:
         origin = "calibration images"
-    try:
-        report = export_detector(
-            arguments.model,
-            arguments.format,
-            arguments.out,
-            detect=detect,
-            image_size=arguments.image_size,
-            comparison=comparison,
-            quantization=quantization,
-        )
-    except ParityError as error:
-        raise InputError(str(error)) from error
+    report = export_detector(
+        arguments.model,
+        arguments.format,
+        arguments.out,
+        detect=detect,
+        image_size=arguments.image_size,
+        comparison=Comparison(images=images, dataset=dataset, max_ap_drop=arguments.max_ap_drop),
+        quantization=quantization,
+    )
     size = size_on_disk(arguments.out)
     print(f"{arguments.out}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {report.num_images} {origin}:")
-    print(describe_comparison(report))
+    print(format_parity(report))
     if report.accuracy and dataset.num_boxes:
         print(f"  On all {len(dataset.records)} {arguments.split} images:")
         for name, numbers in report.accuracy.items():
             print(f"  {name:>7}: AP {numbers['AP']:.4f}, AP50 {numbers['AP50']:.4f}")
-    return {
-        "path": str(arguments.out),
-        "format": arguments.format,
-        "bytes": size,
-        "compared_on": origin,
-        **dataclasses.asdict(report),
-    }
-
-
-def read_sources_and_detect(arguments):
-    """Returns (the words of --images, DetectConfig of the words detect.key=value)."""
-    from yolo_tf.config.reader import read_config
-    from yolo_tf.errors import InputError
-
-    for override in arguments.overrides:
-        if not override.startswith("detect."):
-            raise InputError(
-                f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3."
-            )
-    # --images takes every word up to the next option, overrides among them
-    sources = [word for word in arguments.images or () if not word.startswith("detect.")]
-    overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
-    return sources, read_config(overrides=overrides).detect
-
-
-def read_given_images(sources):
-    """Reads at most MOST_IMAGES of the images that file names, directories and globs stand for."""
-    from yolo_tf.data.images import read_image
-    from yolo_tf.inference.frames.files import list_images
-
-    return [read_image(place) for place in _spread(list_images(sources))]
-
-
-def describe_comparison(report):
-    """Returns the lines on a ParityReport."""
-    return (
-        f"  {report.num_candidates} candidates and {report.num_detections} detections:"
-        f" {report.same_candidates:.2%} and {report.same_detections:.2%} agree,\n"
-        f"  all within {report.box_difference:.2g} px and {report.score_difference:.2g} in score."
-    )
-
-
-def _spread(places):
-    """Returns MOST_IMAGES of a list at most, evenly from the whole of it."""
-    return places[:: -(-len(places) // MOST_IMAGES)]
+    told = {"path": str(arguments.out), "format": arguments.format, "bytes": size, "compared_on": origin}
+    return told | report.to_json()
 
 
 def _read_comparison(sources, arguments):
     """Returns (images or None for those that the export has itself, data set or None, words for where they come from)."""
-    from yolo_tf.errors import InputError
-
     if sources and arguments.data:
         raise InputError("--images and --data: both are given. Expected one of them. Leave one out.")
     if not sources and not arguments.data:
@@ -130,13 +77,13 @@ def _read_comparison(sources, arguments):
     from yolo_tf.data.images import read_record_image
 
     dataset = read_given_dataset(arguments)
-    images = [read_record_image(record) for record in _spread(dataset.records)]
+    images = [read_record_image(record) for record in spread(dataset.records)]
     return images, dataset, f"{arguments.split} images of {arguments.data}"
 
 
 def _read_quantization(arguments):
     """Returns the Quantization of a TFLite file, with its calibration images; None where none of its options is given."""
-    given = arguments.precision, arguments.calibration, arguments.per_layer, arguments.io != "float", arguments.nms
+    given = arguments.precision, arguments.calibration, arguments.per_layer, arguments.io_type != "float", arguments.nms
     if not any(given):
         return None
     import numpy as np
@@ -155,7 +102,7 @@ def _read_quantization(arguments):
         origin = f"{len(images)} {arguments.calibration_split} images of {arguments.calibration.name}, seed {arguments.seed}"
     return Quantization(
         precision=arguments.precision or "float32",
-        io_type=arguments.io,
+        io_type=arguments.io_type,
         calibration=images,
         calibration_origin=origin,
         per_layer=arguments.per_layer,

@@ -22,4 +22,4 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.training.learning_rate_finder import find_learning_rate
 
-    return find_learning_rate(config, arguments.out, updates=arguments.steps)
+    return find_learning_rate(config, arguments.out, steps=arguments.steps).to_json()

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from yolo_tf.errors import InputError
+from yolo_tf.system.tensorflow_start import load_tensorflow
+from yolo_tf.terminal.tables import format_table
+
 
 def add_arguments(parser):
     """Declares the arguments."""
@@ -14,16 +18,12 @@ def add_arguments(parser):
 
 def run(arguments):
     """Imports; prints the proof and returns it."""
-    from yolo_tf.errors import InputError
-
     size = arguments.image_size
     if size is not None and (size <= 0 or size % 32):
         raise InputError(f"--image-size: {size} is no positive multiple of 32. Use {max(32, round(size / 32) * 32)}.")
 
-    from yolo_tf.system.tensorflow_start import load_tensorflow
-
     load_tensorflow()
-    from yolo_tf.yolov5 import format_import, import_yolov5
+    from yolo_tf.yolov5 import import_yolov5
 
     result = import_yolov5(
         arguments.weights,
@@ -32,6 +32,27 @@ def run(arguments):
         reference=arguments.reference,
         backbone_only=arguments.backbone_only,
     )
-    print(format_import(result))
-    print(f"wrote {result['out']}")
+    print(_format(result))
+    print(f"wrote {result.out}")
     return result
+
+
+def _format(report):
+    checkpoint, (height, width) = report.checkpoint, report.image_size
+    tensors = [
+        {"tensors": part, **{name: f"{counts[name]}" for name in ("read", "used", "unused")}}
+        for part, counts in checkpoint.tensors.items()
+    ]
+    lines = [
+        f"{checkpoint.name}: YOLOv5 {checkpoint.versions}, depth {checkpoint.depth}, width {checkpoint.width},"
+        f" {len(checkpoint.class_names)} classes, {report.trainable_params:,} parameters, {height} x {width} px",
+        f"weights: {checkpoint.weights_of}, stored as {checkpoint.precision}",
+        "",
+        format_table(tensors),
+    ]
+    if checkpoint.unused:
+        lines.append(f"unused: {', '.join(checkpoint.unused)}, which only PyTorch needs")
+    if report.largest_difference is not None:
+        numbers = ", ".join(f"{level} {value:.1e}" for level, value in report.largest_difference.items())
+        lines.append(f"largest difference from the reference, raw predictions: {numbers}")
+    return "\n".join(lines)

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 from yolo_tf.commands.arguments import add_reading
+from yolo_tf.config.plain import plain
+from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import write_text
+from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal.progress import progress_bar
 
 DATASET_YAML = "dataset.yaml"
@@ -20,7 +24,6 @@ def add_arguments(parser):
 def run(arguments):
     """Packs split by split; returns what was written of each."""
     from yolo_tf.sources import read_dataset, read_source
-    from yolo_tf.system.tensorflow_start import load_tensorflow
 
     source = read_source(arguments.data, path=arguments.path)
     datasets = {split: read_dataset(source, split, strict=not arguments.lenient) for split in arguments.split}
@@ -29,7 +32,6 @@ def run(arguments):
 
     load_tensorflow()
     from yolo_tf.data.packing import pack_dataset
-    from yolo_tf.system.atomic import write_text
 
     written = {}
     for split, dataset in datasets.items():
@@ -37,13 +39,13 @@ def run(arguments):
             print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
         progress = progress_bar(len(dataset.records), label=f"{split}: ")
         report = pack_dataset(dataset, arguments.out / split, shards=arguments.shards, progress=progress)
-        print(f"{split}: {report['images']} images, {report['shards']} shards, {report['bytes'] / 1e6:.1f} MB")
+        print(f"{split}: {report.images} images, {report.shards} shards, {report.bytes / 1e6:.1f} MB")
         written[split] = report
     lines = [f"{split}: {split}" for split in _packed_splits(arguments.out)]
     text = "\n".join(["# Written by `yolo-tf pack`.", "format: tfrecord", "path: .", *lines]) + "\n"
     write_text(arguments.out / DATASET_YAML, text)
     print(f"data set: {arguments.out / DATASET_YAML}")
-    return written
+    return plain(written)
 
 
 def _packed_splits(out):
@@ -56,15 +58,12 @@ def _packed_splits(out):
 
 def _protect_source(source, out):
     """Raises InputError where packing would replace what it reads."""
-    from yolo_tf.errors import InputError
-
     if out.resolve() == source.path.resolve() or out.resolve() == source.yaml_path.parent.resolve():
         raise InputError(f"{out}: holds the data set that is to be packed. Expected another directory. Change --out.")
 
 
 def _check_class_names(datasets, out):
     """Raises InputError where splits that one data set YAML joins have different classes."""
-    from yolo_tf.errors import InputError
     from yolo_tf.sources.tfrecord import read_class_names
 
     names = {split: read_class_names(out / split) for split in _packed_splits(out)}

@@ -20,13 +20,8 @@ def run(arguments):
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
-    from yolo_tf.study.search import read_space, search
+    from yolo_tf.training.search import read_space, search
 
-    return search(
-        arguments.config,
-        arguments.overrides,
-        read_space(arguments.space),
-        arguments.out,
-        trials=arguments.trials,
-        tuner=arguments.tuner,
-    )
+    space = read_space(arguments.space)
+    options = dict(trials=arguments.trials, tuner=arguments.tuner)
+    return search(arguments.config, arguments.overrides, space, arguments.out, **options).to_json()

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect
+from yolo_tf.system.tensorflow_start import load_tensorflow
+
 
 def add_arguments(parser):
     """Declares the arguments."""
@@ -18,46 +21,26 @@ def add_arguments(parser):
 
 def run(arguments):
     """Writes the version; prints what is served now and returns it."""
-    from yolo_tf.commands.export import describe_comparison, read_given_images, read_sources_and_detect
-
     sources, detect = read_sources_and_detect(arguments)
 
-    from yolo_tf.system.tensorflow_start import load_tensorflow
-
     load_tensorflow()
-    import dataclasses
-
-    from yolo_tf.errors import InputError
     from yolo_tf.export import Comparison
-    from yolo_tf.export.parity import ParityError
+    from yolo_tf.export.parity import format_parity
     from yolo_tf.export.serving import write_serving_bundle
-    from yolo_tf.system.atomic import size_on_disk
 
-    try:
-        bundle = write_serving_bundle(
-            arguments.model,
-            arguments.out,
-            name=arguments.name,
-            version=arguments.version,
-            detect=detect,
-            image_size=arguments.image_size,
-            comparison=Comparison(images=read_given_images(sources) if sources else None),
-        )
-    except ParityError as error:
-        raise InputError(str(error)) from error
-    size = size_on_disk(bundle.version_dir)
+    bundle = write_serving_bundle(
+        arguments.model,
+        arguments.out,
+        name=arguments.name,
+        version=arguments.version,
+        detect=detect,
+        image_size=arguments.image_size,
+        comparison=Comparison(images=read_given_images(sources) if sources else None),
+    )
     origin = "given images" if sources else "generated images (--images compares on real ones)"
-    print(f"{bundle.version_dir}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {origin}:")
-    print(describe_comparison(bundle.parity))
+    print(f"{bundle.path}: {bundle.bytes / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {origin}:")
+    print(format_parity(bundle.parity))
     served = ", ".join(f"{label} = version {version}" for label, version in bundle.labels.items())
     print(f"Served by {arguments.out / 'serving' / 'models.config'}: {served}.")
     print(f"How to run it: {arguments.out / 'README.md'}")
-    return {
-        "path": str(bundle.version_dir),
-        "name": arguments.name,
-        "version": int(bundle.version_dir.name),
-        "labels": bundle.labels,
-        "bytes": size,
-        "compared_on": origin,
-        **dataclasses.asdict(bundle.parity),
-    }
+    return bundle.to_json() | {"compared_on": origin}

@@ -2,6 +2,10 @@
 
 import argparse
 
+from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import json_text
+from yolo_tf.system.tensorflow_start import load_tensorflow
+
 
 def add_arguments(parser):
     """Adds one subject per table."""
@@ -32,29 +36,23 @@ def add_arguments(parser):
 def run(arguments):
     """Prints the table and returns what it holds."""
     subjects = {"backbones": _show_backbones, "model": _show_model, "config": _show_config, "scaling": _show_scaling}
-    return subjects[arguments.subject](arguments)
+    result, text = subjects[arguments.subject](arguments)
+    print(json_text(result).rstrip() if getattr(arguments, "format", "") == "json" else text)
+    return result
 
 
 def _show_backbones(arguments):
-    import json
-
-    from yolo_tf.system.tensorflow_start import load_tensorflow
-
     load_tensorflow()
     from yolo_tf.models.backbones import BACKBONES
-    from yolo_tf.models.reports.backbones import backbone_rows, format_backbones
+    from yolo_tf.models.reports.backbones import backbones_to_json, format_backbones
 
-    rows = backbone_rows(BACKBONES)
-    result = {"backbones": rows}
-    print(json.dumps(result, indent=2) if arguments.format == "json" else format_backbones(rows, kind=arguments.format))
-    return result
+    return {"backbones": backbones_to_json(BACKBONES)}, format_backbones(BACKBONES, kind=arguments.format)
 
 
 def _show_model(arguments):
     import dataclasses
 
     from yolo_tf.config.reader import read_config
-    from yolo_tf.errors import InputError
 
     if arguments.num_classes < 1:
         raise InputError(f"--num-classes: got {arguments.num_classes}. Expected 1 or more. Leave it out for 80.")
@@ -62,7 +60,8 @@ def _show_model(arguments):
 
     from yolo_tf.files import read_spec
     from yolo_tf.files.keras import read_network
-    from yolo_tf.models.network import build_network, network_anchors
+    from yolo_tf.models.network import build_network, network_layout
+    from yolo_tf.models.reports.blocks import block_rows, format_block_rows
     from yolo_tf.models.reports.cost import format_report, network_report
 
     model, num_classes = config.model, arguments.num_classes
@@ -73,16 +72,13 @@ def _show_model(arguments):
         network = build_network(
             dataclasses.replace(model, backbone_weights="none"),  # counting needs no download
             num_classes=num_classes,
-            anchors=network_anchors(model),
+            anchors=network_layout(model),
         )
     report = network_report(network, model=model, num_classes=num_classes, image_size=config.data.image_size)
-    print(format_report(report))
-    if arguments.rows:
-        from yolo_tf.models.reports.blocks import block_rows, format_block_rows
-
-        report["rows"] = block_rows(network)
-        print("", format_block_rows(report["rows"]), sep="\n")
-    return report
+    if not arguments.rows:
+        return report.to_json(), format_report(report)
+    rows = block_rows(network)
+    return report.to_json() | {"rows": [row.to_json() for row in rows]}, f"{format_report(report)}\n\n{format_block_rows(rows)}"
 
 
 def _add_scaling_arguments(parser):
@@ -96,11 +92,7 @@ def _add_scaling_arguments(parser):
 
 
 def _show_scaling(arguments):
-    import json
-
-    from yolo_tf.errors import InputError
-    from yolo_tf.files.keras import FORMAT, save_network
-    from yolo_tf.system.tensorflow_start import load_tensorflow
+    from yolo_tf.files.keras import FORMAT
 
     if arguments.write and (arguments.backbone != "efficientnet" or not arguments.write.endswith(FORMAT.suffix)):
         raise InputError(
@@ -108,16 +100,17 @@ def _show_scaling(arguments):
             " none: model.depth and model.width say it all."
         )
     load_tensorflow()
+    from yolo_tf.files.keras import save_network
     from yolo_tf.models.reports.scaling import CompoundScaling, format_scaling, scaled_efficientnet, scaling_table
 
     scaling = CompoundScaling(alpha=arguments.alpha, beta=arguments.beta, gamma=arguments.gamma)
     table = scaling_table(arguments.backbone, arguments.phi, scaling=scaling, image_size=arguments.image_size)
     if arguments.write:
-        largest = table["rows"][-1]
-        save_network(scaled_efficientnet(largest["depth"], largest["width"]), None, arguments.write)
-        largest["config"]["model.backbone_file"] = arguments.write
-    print(json.dumps(table, indent=2) if arguments.format == "json" else format_scaling(table, kind=arguments.format))
-    return table
+        largest = table.rows[-1]
+        save_network(scaled_efficientnet(largest.depth, largest.width), None, arguments.write)
+        largest.config["model.backbone_file"] = arguments.write
+    unwritten = arguments.backbone == "efficientnet" and not arguments.write
+    return table.to_json(), format_scaling(table, kind=arguments.format) + unwritten * " (FILE: of --write)"
 
 
 def _show_config(arguments):
@@ -125,15 +118,13 @@ def _show_config(arguments):
 
     from yolo_tf.config.migrate import migrate_file
     from yolo_tf.config.reader import config_to_dict, read_config
-    from yolo_tf.errors import InputError
 
     if arguments.migrate:
         if arguments.config or arguments.overrides:
             raise InputError("--migrate: rewrites its file alone. Expected no --config and no overrides. Leave them out.")
         moved = migrate_file(arguments.migrate)
         lines = [f"{old} -> {new}" for old, new in moved.items()]
-        print(*lines, f"{arguments.migrate}: {'rewritten' if moved else 'nothing has moved; left as it is'}", sep="\n")
-        return {"file": arguments.migrate, "moved": moved}
+        lines.append(f"{arguments.migrate}: {'rewritten' if moved else 'nothing has moved; left as it is'}")
+        return {"file": arguments.migrate, "moved": moved}, "\n".join(lines)
     values = config_to_dict(read_config(arguments.config, arguments.overrides))
-    print(yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110), end="")
-    return values
+    return values, yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110).rstrip()

@@ -17,6 +17,7 @@ def run(arguments):
     from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
     from yolo_tf.files.run_directory import RunDirectory, next_free_directory
+    from yolo_tf.terminal import say
 
     root, config_file, resume = arguments.run, arguments.config, arguments.resume
     if resume:
@@ -27,7 +28,7 @@ def run(arguments):
         if not resume and config_file is None:
             raise InputError(f"{root}: holds no run (no config.yaml). Expected a directory written by `yolo-tf train`.")
         if not resume:  # killed before it wrote anything: one command line can be repeated until the run is done
-            print(f"{root}: holds no run yet; it begins with {config_file}")
+            say(f"{root}: holds no run yet; it begins with {config_file}")
         config_file = config_file or saved
     if config_file is None and not arguments.overrides:
         raise InputError("--config: no config is given. Expected --config FILE or data.dataset=FILE. See configs/.")
@@ -39,4 +40,5 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.training import train
 
-    return train(config, root, resume=resume, profile=arguments.profile)
+    result = train(config, root, resume=resume, profile=arguments.profile)
+    return result and result.to_json()  # None: a worker that is not the chief

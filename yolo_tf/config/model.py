@@ -26,6 +26,7 @@ class ModelConfig:
         "batch_norm", "1x1 convolutions from backbone taps to neck widths: with batch norm, plain with bias, or none"
     )
     neck: str = option("csp_pan", "a row of NECKS")
+    head: str = option("anchor", "a row of HEADS: anchor = YOLOv5's, three predictions a cell relative to `anchors`")
     depth: float = option(0.33, "depth multiple of a scalable backbone (csp_darknet, yolov4_csp) and of the neck")
     width: float = option(0.25, "width multiple of a scalable backbone and of the neck")
     activation: Literal["silu", "mish", "leaky_relu", "relu", "relu6", "hard_silu"] = option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import types
 import typing
@@ -13,6 +12,7 @@ import yaml
 from yolo_tf.config import SECTIONS, Config
 from yolo_tf.config.hyp import hyp_preset
 from yolo_tf.config.migrate import refuse_moved
+from yolo_tf.config.plain import plain
 from yolo_tf.config.presets import filled, named_presets
 from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.atomic import write_text
@@ -61,9 +61,7 @@ def read_config(path=None, overrides=()):
 
 def config_to_dict(config):
     """Returns a Config as nested plain dicts, lists and scalars."""
-    return {
-        section: {key: _plain(value) for key, value in fields.items()} for section, fields in dataclasses.asdict(config).items()
-    }
+    return plain(config)
 
 
 def write_config(config, path):
@@ -165,7 +163,3 @@ def _wrong_type(where, expected, value):
     number = isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value, re.IGNORECASE)
     hint = " YAML needs a dot and no quotes: write 1.0e-3." if number else ""
     return InputError(f"{where}: expected {expected}, got {value!r} ({type(value).__name__}).{hint}")
-
-
-def _plain(value):
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value

@@ -1,5 +1,7 @@
 """DetectionDataset -> TFRecord shards with the encoded images and their labels."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
@@ -9,6 +11,17 @@ from yolo_tf.system.atomic import atomic_path
 
 SHARD_BYTES = 256 * 2**20  # aimed at when the number of shards is not given
 RECORD_OVERHEAD = 16  # bytes of length and check sums around each record of a TFRecord file
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PackReport:
+    """What was written of a data set."""
+
+    images: int
+    shards: int
+    bytes: int  # of all shards
+
+    to_json = dataclasses.asdict
 
 
 def pack_dataset(dataset, directory, *, shards=None, progress=None):
@@ -21,10 +34,10 @@ def pack_dataset(dataset, directory, *, shards=None, progress=None):
         directory: Path; holds 00000.tfrecord, 00001.tfrecord ... and index.json in the end.
         shards: number of files, at most one per image; None = as many as keep each near 256 MiB. Shards hold equal
             numbers of images, in the order of the data set.
-        progress: called as progress(images done, images in all) after each one; None = silent.
+        progress: called with the number of images done after each one; None = silent.
 
     Returns:
-        dict: "images", "shards" and "bytes".
+        PackReport.
 
     Raises:
         InputError: no such number of shards, or an image that cannot be read.
@@ -36,7 +49,7 @@ def pack_dataset(dataset, directory, *, shards=None, progress=None):
         sample = [len(_read(read, index, records[index])) for index in range(0, len(records), -(-len(records) // 100))]
         shards = max(1, min(round(sum(sample) / len(sample) * len(records) / SHARD_BYTES), len(records)))
     if not 0 < shards <= len(records):
-        raise InputError(f"--shards: got {shards} for {len(records)} images. Expected 1..{len(records)}. Leave it out.")
+        raise InputError(f"shards: got {shards} for {len(records)} images. Expected 1..{len(records)}. Leave it out.")
     with atomic_path(directory) as temporary:
         temporary.mkdir()
         files, images = [], []
@@ -50,10 +63,10 @@ def pack_dataset(dataset, directory, *, shards=None, progress=None):
                     images.append((records[index], shard, offset))
                     offset += len(example) + RECORD_OVERHEAD
                     if progress:
-                        progress(len(images), len(records))
+                        progress(len(images))
             files.append((name, offset))
         write_index(temporary, dataset.class_names, files, images)
-    return {"images": len(records), "shards": shards, "bytes": sum(size for _, size in files)}
+    return PackReport(images=len(records), shards=shards, bytes=sum(size for _, size in files))
 
 
 def _read(read, index, record):

@@ -72,12 +72,12 @@ def start_worker(dispatcher, *, host="localhost", port=0):
     Raises:
         InputError: a bad address, no dispatcher there, or the port is taken.
     """
-    check_dispatcher(dispatcher, "--dispatcher")
+    check_dispatcher(dispatcher, "dispatcher")
     if not port:
         with socket.create_server(("", 0)) as free:
             port = free.getsockname()[1]
     config = tf.data.experimental.service.WorkerConfig(
-        dispatcher_address="{}:{}".format(*split_address(dispatcher, "--dispatcher")), worker_address=f"{host}:{port}", port=port
+        dispatcher_address="{}:{}".format(*split_address(dispatcher, "dispatcher")), worker_address=f"{host}:{port}", port=port
     )
     try:
         return tf.data.experimental.service.WorkerServer(config), f"grpc://{host}:{port}"
@@ -87,7 +87,7 @@ def start_worker(dispatcher, *, host="localhost", port=0):
 
 def _no_port(port, error):
     reason = str(error).splitlines()[0]
-    return InputError(f"--port: {port} cannot be listened on ({reason}). Expected a free port. Choose another one.")
+    return InputError(f"port: {port} cannot be listened on ({reason}). Expected a free port. Choose another one.")
 
 
 def distribute(dataset, address, *, where="config.data.service"):

@@ -16,6 +16,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.terminal import quiet, say, sent_to
 
 POLL_SECONDS = 0.2  # between two attempts to reach a worker
 TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
@@ -166,7 +167,7 @@ def use_xla(choice, *, sync_batch_norm=False):
         )
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if choice == "auto" and on_gpu and sync_batch_norm:
-        print("XLA is off: hardware.sync_batch_norm asks the other devices in the forward pass, which XLA cannot compile")
+        say("XLA is off: hardware.sync_batch_norm asks the other devices in the forward pass, which XLA cannot compile")
     return choice == "true" or (choice == "auto" and on_gpu and not sync_batch_norm)
 
 
@@ -207,7 +208,7 @@ def chief_only(root, strategy):
         yield Path(root)
         return
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w", encoding="utf-8") as nothing:
-        with contextlib.redirect_stdout(nothing):
+        with contextlib.redirect_stdout(nothing), sent_to(quiet):
             yield Path(scratch) / "run"
 
 

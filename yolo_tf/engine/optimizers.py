@@ -42,11 +42,14 @@ def build_optimizer(train, network, *, steps_per_epoch, transfer=TransferConfig(
         steps_per_epoch=steps_per_epoch,
     )
     optimizer_class = {"sgd": DetectorSGD, "adamw": DetectorAdamW}[train.optimizer]
-    steps = warmup_steps(train.warmup_epochs, steps_per_epoch)
-    optimizer = optimizer_class(schedule, train=train, warmup_steps=steps, keep_zeros=keep_zeros)
-    optimizer.averaged = [v for v in network.non_trainable_variables if v.dtype == "float32" and "moving_" in v.path]
-    optimizer.rate_factors = learning_rate_factors(
-        network, backbone=transfer.backbone_learning_rate_multiplier, layer_decay=transfer.layer_decay
+    multiplier, layer_decay = transfer.backbone_learning_rate_multiplier, transfer.layer_decay
+    optimizer = optimizer_class(
+        schedule,
+        train=train,
+        warmup_steps=warmup_steps(train.warmup_epochs, steps_per_epoch),
+        keep_zeros=keep_zeros,
+        rate_factors=learning_rate_factors(network, backbone=multiplier, layer_decay=layer_decay),
+        averaged=[v for v in network.non_trainable_variables if v.dtype == "float32" and "moving_" in v.path],
     )
     optimizer.build(network.trainable_variables)
     return optimizer
@@ -64,17 +67,19 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         train: TrainConfig; uses its batch sizes, momentum, decay, warm-up, clipping and EMA.
         warmup_steps: batches of warm-up; 0 = none.
         keep_zeros: kernel weights that are zero stay zero.
+        rate_factors: variable path -> factor on its learning rate; 1 where absent.
+        averaged: variables of the EMA besides those that learn: batch norm statistics.
     """
 
-    def __init__(self, learning_rate, *, train, warmup_steps=0, keep_zeros=False, name="detector_optimizer"):
-        super().__init__(learning_rate=learning_rate, name=name)
+    def __init__(self, learning_rate, *, train, warmup_steps=0, keep_zeros=False, rate_factors=None, averaged=()):
+        super().__init__(learning_rate=learning_rate, name="detector_optimizer")
         self.train = train
         self.warmup_steps = warmup_steps
         self.keep_zeros = keep_zeros
         self.accumulation = max(round(train.nominal_batch_size / train.batch_size), 1)
         self.decay = train.weight_decay * train.batch_size * self.accumulation / train.nominal_batch_size
-        self.rate_factors = {}  # variable path -> factor on its learning rate; 1 where absent
-        self.averaged = []  # further variables of the EMA: batch norm statistics
+        self.rate_factors = rate_factors or {}
+        self.averaged = list(averaged)
 
     def build(self, variables):
         """Creates the state: gradient sums, momenta, averages, counters."""

@@ -1,13 +1,10 @@
 """The one Keras model of a training run: a detector network plus its loss, on one device or many."""
 
-import time
-
 import keras
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
-from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss
-from yolo_tf.heads.anchor.loss import count_matches, detection_loss
+from yolo_tf.heads import load_head
 from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
 
 
@@ -22,8 +19,8 @@ class DetectorTrainer(keras.Model):
     normalizes by its own share, and only the moving statistics are averaged.
 
     Args:
-        network: functional keras.Model, images -> L raw predictions [B, Y, X, A, 5 + C].
-        anchors: AnchorSet with L levels.
+        network: functional keras.Model, images -> raw predictions.
+        anchors: AnchorSet with L levels, or the layout of another head, whose loss it is.
         loss: LossConfig.
         fused_batch_norm: train through fused kernels (faster without XLA, same variables).
         sync_batch_norm: batch norm over the batches of all replicas instead; not under XLA.
@@ -33,11 +30,11 @@ class DetectorTrainer(keras.Model):
     def __init__(self, network, anchors, *, loss=LossConfig(), fused_batch_norm=True, sync_batch_norm=False, augment=None):
         # The network's policy, for Keras scales the loss of a float16 model; no autocasting, for pixels stay float32.
         super().__init__(name=f"{network.name}_trainer", dtype=network.dtype_policy, autocast=False)
-        self.anchors = anchors
+        self.layout, self.head = anchors, load_head(anchors.head)
         self.loss_config = loss
         self.sync_batch_norm = sync_batch_norm
         self.augment = augment
-        self.part_means = [keras.metrics.Mean(name=part) for part in ("box", "objectness", "class")]
+        self.part_means = [keras.metrics.Mean(name=part) for part in self.head.loss_parts]
         self.network = network
         # Kept as a bound method: Keras would track a second model and save every weight of it twice.
         replaced = fused_batch_norm or sync_batch_norm
@@ -64,7 +61,8 @@ class DetectorTrainer(keras.Model):
     def compile(self, optimizer, *, jit_compile=False, **options):
         """Prepares `fit`. With `jit_compile` XLA compiles augmentation, forward pass, loss and gradients.
 
-        The update stays outside: with several replicas it talks to the others, which a compiled step cannot.
+        The update stays outside: with several replicas it talks to the others, which a compiled step cannot. Where they must
+        talk about the matches between forward pass and loss, too, as some heads need it, nothing is compiled.
 
         Raises:
             ValueError: XLA and synchronized batch norm, which talks to the others in the forward pass.
@@ -72,7 +70,8 @@ class DetectorTrainer(keras.Model):
         if jit_compile and self.sync_batch_norm:
             raise ValueError("sync_batch_norm cannot be compiled by XLA. Use jit_compile=False, or leave it out.")
         super().compile(optimizer=optimizer, jit_compile=False, **options)
-        self.xla = jit_compile
+        talks = self.head.matches_need_predictions and self.distribute_strategy.num_replicas_in_sync > 1
+        self.xla = jit_compile and not talks
 
     def call(self, images, training=False):
         """Returns the raw predictions of images [B, H, W, 3]."""
@@ -81,7 +80,7 @@ class DetectorTrainer(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns this replica's share of the mean loss of the batch, float32 scalar."""
         taught = self._taught(x) if self.teacher else None
-        parts = self._loss_parts(y, y_pred, self._mean_matches(x, y), taught, self._mean_objects(taught))
+        parts = self._loss_parts(y, y_pred, self._mean_matches(x, y, y_pred), taught, self._mean_objects(taught))
         self._update_means(parts, y)
         return tf.add_n(list(parts.values())) / _num_replicas()
 
@@ -99,7 +98,7 @@ class DetectorTrainer(keras.Model):
         if self.augment:
             images, targets = self._compiled_augment(images)
         taught = self._compiled_teacher(images) if self.teacher else None
-        divisors = self._mean_matches(images, targets), self._mean_objects(taught)
+        divisors = self._mean_matches(images, targets, None), self._mean_objects(taught)
         parts, gradients = self._compiled_gradients(images, targets, taught, *divisors)
         if _num_replicas() > 1:
             self._join_statistics()
@@ -117,15 +116,17 @@ class DetectorTrainer(keras.Model):
         return self.teacher(images, training=False)
 
     def _loss_parts(self, targets, predictions, num_matches, taught, num_objects):
-        parts = detection_loss(targets, predictions, self.anchors, loss=self.loss_config, num_matches=num_matches)
+        parts = self.head.loss(targets, predictions, self.layout, loss=self.loss_config, num_matches=num_matches)
         if self.teacher:
-            apart = distillation_loss(taught, predictions, self.anchors, loss=self.loss_config, num_objects=num_objects)
-            parts["distillation"] = self.distillation * apart
+            options = {"loss": self.loss_config, "num_objects": num_objects}
+            parts["distillation"] = self.distillation * self.head.distillation_loss(taught, predictions, self.layout, **options)
         return parts
 
     def _parts_and_gradients(self, images, targets, taught, num_matches, num_objects):
         with tf.GradientTape() as tape:
             predictions = self.forward(images, training=True)
+            if self.head.matches_need_predictions:
+                num_matches = self._mean_matches(images, targets, predictions)
             parts = self._loss_parts(targets, predictions, num_matches, taught, num_objects)
             loss = self.optimizer.scale_loss(tf.add_n(list(parts.values())) / _num_replicas())
         return parts, tape.gradient(loss, self.trainable_variables)
@@ -133,19 +134,19 @@ class DetectorTrainer(keras.Model):
     def _maybe_compiled(self, function):
         return tf.function(function, jit_compile=True, autograph=False) if self.xla and function else function
 
-    def _mean_matches(self, images, targets):
-        """Returns the matches per level that one replica has on average, float32 [L]; None for a single replica."""
-        if _num_replicas() == 1:
+    def _mean_matches(self, images, targets, predictions):
+        """Returns the matches that one replica has on average; None for one alone, or where they cannot be known yet."""
+        if _num_replicas() == 1 or (self.head.matches_need_predictions and predictions is None):
             return None
-        limit = self.loss_config.anchor_ratio_limit
-        counts = count_matches(targets, keras.ops.shape(images)[1:3], self.anchors, ratio_limit=limit)
-        return _all_reduce(tf.distribute.ReduceOp.MEAN, counts)
+        size = keras.ops.shape(images)[1:3]
+        counts = self.head.count_matches(targets, size, self.layout, loss=self.loss_config, predictions=predictions)
+        return _all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(counts))
 
     def _mean_objects(self, taught):
-        """Returns the objects per level that the teacher sees on one replica on average; None for a single replica."""
+        """Returns the objects that the teacher sees on one replica on average; None for a single replica."""
         if self.teacher is None or _num_replicas() == 1:
             return None
-        return _all_reduce(tf.distribute.ReduceOp.MEAN, count_objects(taught))
+        return _all_reduce(tf.distribute.ReduceOp.MEAN, self.head.count_objects(taught))
 
     def _join_statistics(self):
         """Averages the moving statistics of batch norm over the replicas, which saw different images."""
@@ -174,25 +175,6 @@ class DetectorTrainer(keras.Model):
         with self.distribute_strategy.scope():
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-
-
-class ReportFirstStep(keras.callbacks.Callback):
-    """Says how long the first step took: it builds and compiles the graph, so it is no measure of the others."""
-
-    def on_train_begin(self, logs=None):
-        """Expects a first step."""
-        self.done = False
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Starts the clock."""
-        self.started = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Prints the seconds, once."""
-        if not self.done:
-            self.done = True
-            float(logs["loss"])  # waits for the device
-            print(f"\ncompiled in {time.perf_counter() - self.started:.1f} s ({'XLA' if self.model.xla else 'graph only'})")
 
 
 def _num_replicas():

@@ -32,7 +32,7 @@ MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 class ExportFormat(NamedTuple):
     """One row of EXPORTERS."""
 
-    write: Callable  # (network, path, *, anchors, detect, image_size); network in float32, branches merged, batch norms folded
+    write: Callable  # (network, path, *, spec, detect, image_size); network in float32, branches merged, batch norms folded
     quantizes: bool = False  # `write` takes a Quantization
 
 
@@ -56,9 +56,9 @@ class Comparison:
         if self.max_ap_drop is None:
             return
         if self.dataset is None:
-            raise InputError("--max-ap-drop: there is no data set. Expected one to measure the AP on. Add --data.")
+            raise InputError("max_ap_drop: there is no data set. Expected one to measure the AP on. Name one.")
         if not 0 <= self.max_ap_drop <= 1:
-            raise InputError(f"--max-ap-drop: got {self.max_ap_drop}. Expected 0..1, as 0.02 for two points of AP. Change it.")
+            raise InputError(f"max_ap_drop: got {self.max_ap_drop}. Expected 0..1, as 0.02 for two points of AP. Change it.")
 
 
 def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None, comparison=Comparison(), quantization=None):
@@ -88,8 +88,8 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
     out = Path(out)
     _check_out(out, format)
     if quantization is not None and not exporter.quantizes:
-        option = "--nms" if quantization.nms else "--precision"
-        raise InputError(f"{option}: does not fit --format {format}. Expected --format tflite. Leave {option} out.")
+        option = "nms" if quantization.nms else "precision"
+        raise InputError(f"{option}: does not fit `format` {format}. Expected `format` tflite. Leave `{option}` out.")
     detector = open_detector(path)
     if detector.network is None:
         raise InputError(f"{path}: is an export already. Expected a .keras file. Export the network that it was made from.")
@@ -105,14 +105,13 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
     images = generated_images(image_size) if images is None else _letterboxed(images, image_size)
 
     spec = dataclasses.replace(detector.spec, image_size=image_size, run=detector.spec.run or _run_name(path))
-    anchors = spec.anchors
     reference = detector.candidates
     if any(layer.compute_dtype != "float32" for layer in detector.network.layers):
         # A network trained in half precision is exported in float32, so that is what the file must equal.
-        reference = network_candidates(float32_copy(detector.network), anchors)
+        reference = network_candidates(float32_copy(detector.network), spec)
     folded = fold_batch_norm(deploy_form(detector.network))
     with atomic_path(out) as temporary:
-        write(folded, temporary, anchors=anchors, detect=detect, image_size=image_size)
+        write(folded, temporary, spec=spec, detect=detect, image_size=image_size)
         attach_spec(temporary, spec)
         try:
             written = open_detector(temporary)
@@ -120,7 +119,7 @@ def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None
             if comparison.dataset is None:
                 return report
             accuracy = check_accuracy(
-                reference, written, comparison.dataset, image_size=image_size, max_drop=comparison.max_ap_drop
+                reference, written, comparison.dataset, image_size=image_size, max_ap_drop=comparison.max_ap_drop
             )
             return dataclasses.replace(report, accuracy=accuracy)
         except ParityError as error:
@@ -139,7 +138,7 @@ def _check_out(out, format):
     of_files = {row.suffix or Path(row.graph).suffix for row in FORMATS.values()}
     if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in of_files):
         expected = f"a path ending in {suffix}" if suffix else "a directory"
-        raise InputError(f"{out}: does not fit the `format` {format}. Expected {expected}. Change `out`.")
+        raise InputError(f"{out}: does not fit `format` {format}. Expected {expected}. Change `out`.")
     if out.is_dir() and (suffix or (any(out.iterdir()) and format_of(out) is None)):
         raise InputError(
             f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change `out`."

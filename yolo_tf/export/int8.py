@@ -14,7 +14,7 @@ from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.system.atomic import atomic_path
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-# An operation with two outputs does not go by the name of either. Behind the decode of --nms; 256 scores would be too few.
+# An operation with two outputs does not go by the name of either. Behind the decode of `nms`; 256 scores would be too few.
 FLOAT_OPERATIONS = ["TOPK_V2"]
 
 
@@ -82,8 +82,8 @@ def check_convolutions(content):
     in_float = [operation.outputs[0].name for operation in convolutions if operation.outputs[0].dtype != "INT8"]
     if in_float:
         raise InputError(
-            f"--precision int8: {len(in_float)} of {len(convolutions)} convolutions stay in float, the first '{in_float[0]}'."
-            " Expected all in int8. Use --precision dynamic."
+            f"precision: int8 leaves {len(in_float)} of {len(convolutions)} convolutions in float, the first '{in_float[0]}'."
+            " Expected all in int8. Use `precision` dynamic."
         )
 
 

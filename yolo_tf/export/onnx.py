@@ -7,13 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.system.packages import require_package
 
 OPSET = 17  # of 2022: old enough for every runtime in use, and all operations of the networks are in it
 
 
-def write_onnx(network, path, *, anchors, detect, image_size):
+def write_onnx(network, path, *, spec, detect, image_size):
     """Writes a float32 ONNX file with decode inside, for any batch and any image size that the network takes.
 
     Its input `images` is float32 [batch, height, width, 3], RGB 0..255, sides multiples of the coarsest stride; its
@@ -21,9 +20,9 @@ def write_onnx(network, path, *, anchors, detect, image_size):
     Suppression is left to the caller: the standard operation gives a list whose length changes with the image.
 
     Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
+        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
         path: the file to create.
-        anchors: AnchorSet.
+        spec: DetectorSpec.
         detect: not used; the file holds no threshold.
         image_size: not used; the file takes what the network takes.
 
@@ -37,7 +36,7 @@ def write_onnx(network, path, *, anchors, detect, image_size):
 
     @tf.function(autograph=False)
     def candidates(images):
-        boxes, scores = decode_predictions(network(images, training=False), anchors)
+        boxes, scores = spec.decode(network(images, training=False))
         return {"boxes": boxes, "scores": scores}
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it logs becomes the one line below

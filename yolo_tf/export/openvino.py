@@ -4,11 +4,10 @@ import tensorflow as tf
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.openvino import GRAPH
-from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.system.openvino_start import load_openvino
 
 
-def write_openvino(network, path, *, anchors, detect, image_size):
+def write_openvino(network, path, *, spec, detect, image_size):
     """Writes a float32 OpenVINO IR with decode inside, for any batch and any image size that the network takes.
 
     The directory holds the graph, detector.xml, and its weights, detector.bin. Its input `images` is float32
@@ -17,9 +16,9 @@ def write_openvino(network, path, *, anchors, detect, image_size):
     OpenVINO has no rule for the operation that TensorFlow suppresses with.
 
     Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
+        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
         path: the directory to create.
-        anchors: AnchorSet.
+        spec: DetectorSpec.
         detect: not used; the files hold no threshold.
         image_size: not used; the files take what the network takes.
 
@@ -30,7 +29,7 @@ def write_openvino(network, path, *, anchors, detect, image_size):
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec(network.input_shape, tf.float32, name="images")])
     def candidates(images):
-        boxes, scores = decode_predictions(network(images, training=False), anchors)
+        boxes, scores = spec.decode(network(images, training=False))
         return {"boxes": boxes, "scores": scores}
 
     try:
@@ -39,7 +38,7 @@ def write_openvino(network, path, *, anchors, detect, image_size):
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"OpenVINO: the network does not convert ({reason}). Expected operations that OpenVINO reads from TensorFlow"
-            " only. Use --format onnx or another."
+            " only. Use `format` onnx or another."
         ) from error
     path.mkdir()
     openvino.save_model(model, path / GRAPH, compress_to_fp16=False)  # half weights do not pass the gate

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolo_tf.config.plain import plain
+from yolo_tf.errors import InputError
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
 from yolo_tf.structures.boxes import pairwise_iou
@@ -24,7 +26,7 @@ class Tolerance(NamedTuple):
 EXACT = Tolerance(overlap=0.99, box=0.05, score=1e-3, share=1.0)  # the same arithmetic in another order
 
 
-class ParityError(RuntimeError):
+class ParityError(InputError, RuntimeError):
     """Raised when an exported file does not find what its network finds. The message is one line."""
 
 
@@ -40,6 +42,17 @@ class ParityReport:
     box_difference: float  # px, largest of any coordinate of these candidates and of twins
     score_difference: float  # largest of the same
     accuracy: dict | None = None  # of network and file, see accuracy.check_accuracy; None = not measured
+
+    to_json = plain
+
+
+def format_parity(report):
+    """Returns the lines on a ParityReport."""
+    return (
+        f"  {report.num_candidates} candidates and {report.num_detections} detections:"
+        f" {report.same_candidates:.2%} and {report.same_detections:.2%} agree,\n"
+        f"  all within {report.box_difference:.2g} px and {report.score_difference:.2g} in score."
+    )
 
 
 def check_parity(reference, detector, images, detect, tolerance=EXACT):

@@ -5,11 +5,10 @@ import tensorflow as tf
 
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.export.encoded_images import OK, letterbox_encoded
-from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.inference.suppression import suppress
 
 
-def write_saved_model(network, path, *, anchors, detect, image_size):
+def write_saved_model(network, path, *, spec, detect, image_size):
     """Writes a SavedModel with letterbox, decode and suppression inside, for batches of any size from 1.
 
     Signatures, with K = detect.max_detections:
@@ -21,23 +20,23 @@ def write_saved_model(network, path, *, anchors, detect, image_size):
     H and W are multiples of the coarsest stride, or what the network is fixed to.
 
     Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
+        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
         path: the directory to create.
-        anchors: AnchorSet.
+        spec: DetectorSpec.
         detect: DetectConfig; its thresholds become part of the file.
         image_size: (height, width) px that `image_bytes` letterboxes into.
     """
 
     def candidates(images):
-        return dict(zip(("boxes", "scores"), _candidates(network, images, anchors), strict=True))
+        return dict(zip(("boxes", "scores"), _candidates(network, images, spec), strict=True))
 
     def detections(images):
-        return _answer(suppress(*_candidates(network, images, anchors), detect))
+        return _answer(suppress(*_candidates(network, images, spec), detect))
 
     def detections_in_files(image_bytes):
         with tf.control_dependencies([tf.debugging.Assert(tf.size(image_bytes) > 0, ["image_bytes: none. Expected 1 or more."])]):
             images, letterbox, status = letterbox_encoded(image_bytes, image_size)
-        found = suppress(*_candidates(network, images, anchors), detect)
+        found = suppress(*_candidates(network, images, spec), detect)
         num_valid = tf.where(status == OK, found.num_valid, 0)
         filled = tf.sequence_mask(num_valid, detect.max_detections)
         found = found._replace(
@@ -57,15 +56,15 @@ def write_saved_model(network, path, *, anchors, detect, image_size):
     archive.write_out(str(path), verbose=False)
 
 
-def _candidates(network, images, anchors):
+def _candidates(network, images, spec):
     """Returns (boxes, scores) of uint8 images; a wrong shape fails here, with INVALID_ARGUMENT and words, not in some layer."""
-    stride = max(anchors.strides)
+    stride = max(spec.strides)
     shape = tf.shape(images)
     fits = (shape[0] > 0) & tf.reduce_all(shape[1:3] > 0) & tf.reduce_all(shape[1:3] % stride == 0)
     wanted = f"images: wrong shape. Expected 1 or more images, height and width multiples of {stride}. Got [B, H, W, 3] ="
     with tf.control_dependencies([tf.debugging.Assert(fits, [wanted, shape], summarize=4)]):
         images = tf.cast(images, tf.float32)
-    return decode_predictions(network(images, training=False), anchors)
+    return spec.decode(network(images, training=False))
 
 
 def _answer(found):

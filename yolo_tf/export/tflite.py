@@ -17,7 +17,6 @@ from yolo_tf.export.int8 import convert_int8
 from yolo_tf.export.parity import EXACT, Tolerance
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.export.tflite_nms import CANDIDATES, FIXED, check_detect, split_signature, suppress_one_image
-from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.surgery.split_head import split_head
 
 FACTS_MEMBER = "tflite.json"  # in the ZIP behind the network, beside detector.json
@@ -39,23 +38,20 @@ class Quantization:
     def __post_init__(self):
         look_up(PRECISIONS, self.precision, kind="precision")
         if self.io_type not in IO_TYPES:
-            raise InputError(f"--io: got '{self.io_type}'. Expected one of {', '.join(IO_TYPES)}. Leave it out for float.")
+            raise InputError(f"io_type: got '{self.io_type}'. Expected one of {', '.join(IO_TYPES)}. Leave it out for float.")
         if self.precision == "int8":
             count = 0 if self.calibration is None else len(self.calibration)
             if count < LEAST_CALIBRATION:
                 raise InputError(
-                    f"--calibration: got {count} images for --precision int8. Expected {LEAST_CALIBRATION} at least, from which"
+                    f"calibration: got {count} images for `precision` int8. Expected {LEAST_CALIBRATION} at least, from which"
                     " the scales are taken. Name a data set and a split with more images."
                 )
             return
-        for option, given in (
-            ("--io uint8", self.io_type == "uint8"),
-            ("--calibration", self.calibration is not None),
-            ("--per-layer", self.per_layer is not None),
-        ):
-            if given:
+        given = {"io_type": self.io_type != "float", "calibration": self.calibration is not None, "per_layer": self.per_layer}
+        for option in given:
+            if given[option]:
                 raise InputError(
-                    f"{option}: does not fit --precision {self.precision}. Expected --precision int8 with it. Leave one out."
+                    f"{option}: does not fit `precision` {self.precision}. Expected `precision` int8 with it. Leave one out."
                 )
 
 
@@ -103,7 +99,7 @@ PRECISIONS = {
 }
 
 
-def write_tflite(network, path, *, anchors, detect, image_size, quantization=Quantization()):
+def write_tflite(network, path, *, spec, detect, image_size, quantization=Quantization()):
     """Writes a TFLite file with decode inside, for one image of one size.
 
     Its signature `candidates` takes `images` float32 (or uint8) [1, H, W, 3], RGB 0..255, and gives boxes float32
@@ -112,9 +108,9 @@ def write_tflite(network, path, *, anchors, detect, image_size, quantization=Qua
     does; without, suppression is left to the caller.
 
     Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
+        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
         path: the file to create.
-        anchors: AnchorSet.
+        spec: DetectorSpec.
         detect: DetectConfig; with `quantization.nms` its thresholds become part of the file.
         image_size: (height, width) px, fixed in the file.
         quantization: Quantization, its calibration images of size `image_size`.
@@ -127,10 +123,10 @@ def write_tflite(network, path, *, anchors, detect, image_size, quantization=Qua
         check_detect(detect)
     num_parameters = network.count_params()
     if quantization.precision == "int8":
-        network = split_head(network)
+        network = split_head(network, spec.channel_parts)
 
     def candidates(images):
-        boxes, scores = decode_predictions(network(images, training=False), anchors)
+        boxes, scores = spec.decode(network(images, training=False))
         if not quantization.nms:
             return {"boxes": boxes, "scores": scores}
         found = suppress_one_image(boxes, scores, detect)

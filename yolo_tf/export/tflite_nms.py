@@ -18,7 +18,7 @@ def check_detect(detect):
     """Raises InputError where a TFLite file cannot suppress as `detect` says."""
     if detect.multi_label:
         raise InputError(
-            "detect.multi_label: got true with --nms. Expected false: in a TFLite file a candidate has one class. Leave it out."
+            "detect.multi_label: got true with `nms`. Expected false: in a TFLite file a candidate has one class. Leave it out."
         )
 
 

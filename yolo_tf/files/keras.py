@@ -8,6 +8,7 @@ from pathlib import Path
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.format import FileFormat
+from yolo_tf.heads import load_head
 from yolo_tf.system.atomic import atomic_path
 
 
@@ -110,8 +111,7 @@ def read_detector_network(path, *, option, class_names, precision="float32"):
             f"{path}: finds the classes {list(spec.class_names)}. Expected those of the data set, {list(class_names)}, in this"
             f" order. Check {option} and data.classes."
         )
-    channels = 5 + len(class_names)
-    wanted = [(None, None, None, len(sizes), channels) for sizes in spec.anchor_sizes]
+    wanted = load_head(spec.head).output_shapes(spec.layout, len(class_names))
     found = [tuple(tensor.shape) for tensor in network.outputs]
     if found != wanted or [tuple(tensor.shape) for tensor in network.inputs] != [(None, None, None, 3)]:
         raise InputError(

@@ -43,7 +43,7 @@ def new_run_directory(root):
     """
     run = RunDirectory(Path(root).resolve())
     if run.config.exists():
-        raise InputError(f"{root}: holds a run already. Expected a new directory. Go on with --resume or choose another --run.")
+        raise InputError(f"{root}: holds a run already. Expected a new directory. Go on with `resume` or choose another `run`.")
     return run
 
 

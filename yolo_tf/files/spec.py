@@ -1,6 +1,6 @@
 """`detector.json`: what a network file must carry to be used alone; where it lies is for each format to say.
 
-So class names, anchors and image size travel with the weights, and no config is needed to predict.
+So class names, head, anchors and image size travel with the weights, and no config is needed to predict.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.format import MEMBER
-from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
+from yolo_tf.heads import HEADS, load_head
 from yolo_tf.system.version import VERSION
 
 
@@ -21,54 +21,67 @@ class DetectorSpec:
     class_names: tuple[str, ...]
     image_size: tuple[int, int]  # (height, width) px it was trained at
     strides: tuple[int, ...]
-    anchor_sizes: tuple  # [L][A][2] (width, height) px
+    head: str = "anchor"  # a row of HEADS
+    geometry: dict  # of its layout beside strides, as the head gives it: nested tuples of numbers
     name: str = "detector"  # a short name of the network, for tables
     run: str = ""  # name of the training run that the network comes from; "" = not known
 
     @property
-    def anchors(self) -> AnchorSet:
-        """The anchors as arrays."""
-        return anchor_set(self.strides, self.anchor_sizes)
+    def layout(self):
+        """How the raw predictions lie, for the functions of the head: an AnchorSet for "anchor"."""
+        return load_head(self.head).from_geometry(self.strides, **self.geometry)
+
+    @property
+    def channel_parts(self):
+        """Name -> slice of the channels of a raw prediction that int8 keeps apart."""
+        return load_head(self.head).channel_parts
+
+    anchors = layout  # by its name where there is but one head
 
     def decode(self, predictions):
-        """Turns L raw predictions into boxes float32 [B, D, 4] xyxy input px and scores float32 [B, D, C], 0..1."""
-        from yolo_tf.heads.anchor.decode import decode_predictions  # a spec is read where TensorFlow is not needed
-
-        return decode_predictions(predictions, self.anchors)
+        """Turns the raw predictions into boxes float32 [B, D, 4] xyxy input px and scores float32 [B, D, C], 0..1."""
+        return load_head(self.head).decode(predictions, self.layout)
 
 
 def detector_spec(*, class_names, image_size, anchors, name="detector"):
-    """Builds a DetectorSpec from an AnchorSet."""
+    """Builds a DetectorSpec from an AnchorSet, or the layout of another head."""
     return DetectorSpec(
         class_names=tuple(class_names),
         image_size=(int(image_size[0]), int(image_size[1])),
         strides=anchors.strides,
-        anchor_sizes=tuple(tuple(tuple(float(side) for side in size) for size in level) for level in anchors.sizes),
+        head=anchors.head,
+        geometry=_as_tuples(load_head(anchors.head).geometry(anchors)),
         name=name,
     )
 
 
 def spec_to_json(spec):
     """Returns the text of `detector.json`: the spec, and for whoever reads it the version that wrote it."""
-    return json.dumps({"format_version": 1, "yolo_tf": VERSION, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
+    return json.dumps({"format_version": 2, "yolo_tf": VERSION, **dataclasses.asdict(spec)}, indent=1, ensure_ascii=False)
 
 
 def spec_from_json(text, *, where):
     """Reads the text of `detector.json`; `where` is the path that messages name.
 
     Raises:
-        InputError: another version wrote it.
+        InputError: another version wrote it, or its head is not known.
         KeyError, ValueError: it is no such text.
     """
     fields = json.loads(text)
     version = fields.pop("format_version")
-    if version != 1:
-        raise InputError(f"{where}: {MEMBER} has format version {version!r}. Expected 1. Use the yolo_tf that wrote it.")
-    return DetectorSpec(
-        class_names=tuple(fields["class_names"]),
-        image_size=tuple(fields["image_size"]),
-        strides=tuple(fields["strides"]),
-        anchor_sizes=tuple(tuple(tuple(size) for size in level) for level in fields["anchor_sizes"]),
-        name=fields["name"],
-        run=fields.get("run", ""),  # earlier versions wrote none
-    )
+    if version == 1:  # there was one head
+        fields |= {"head": "anchor", "geometry": {"anchors": fields["anchor_sizes"]}}
+    elif version != 2:
+        raise InputError(f"{where}: {MEMBER} has format version {version!r}. Expected 1 or 2. Use the yolo_tf that wrote it.")
+    if fields["head"] not in HEADS:
+        known = ", ".join(HEADS)
+        raise InputError(f"{where}: {MEMBER} names the head {fields['head']!r}. Expected {known}. Use the yolo_tf that wrote it.")
+    fields.setdefault("run", "")  # earlier versions wrote none
+    return DetectorSpec(**{field.name: _as_tuples(fields[field.name]) for field in dataclasses.fields(DetectorSpec)})
+
+
+def _as_tuples(value):
+    """Returns nested lists, also those in a dict, as nested tuples."""
+    if isinstance(value, dict):
+        return {name: _as_tuples(inner) for name, inner in value.items()}
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

@@ -51,8 +51,13 @@ def load_weights(network, path, *, whole=False, option="config.model.weights"):
     Raises:
         InputError: no such file, not a Keras network, or no layer fits; with `whole`, one that does not.
     """
+    return copy_fitting_weights(network, read_network(path, option=option), path=path, whole=whole)
+
+
+def copy_fitting_weights(network, source, *, path, whole=False):
+    """Does what `load_weights` does with the network `source`, which was read from `path`."""
     path = Path(path)
-    theirs = {layer.name: layer for layer in read_network(path, option=option).layers if layer.weights}
+    theirs = {layer.name: layer for layer in source.layers if layer.weights}
     ours = {layer.name: layer for layer in network.layers if layer.weights}
     fits = [name for name in ours if name in theirs and _shapes(ours[name]) == _shapes(theirs[name])]
     unfit = next((name for name in ours if name not in fits), None)

@@ -1,6 +1,7 @@
 """Latency, memory and start of network files, each in a process of its own, measured in turns."""
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, read_spec
 from yolo_tf.system.atomic import size_on_disk
@@ -20,6 +22,38 @@ from yolo_tf.system.tensorflow_start import load_tensorflow
 
 WARM_UP = 5  # calls after the first that are not counted: the runtimes choose kernels and grow their buffers
 TURN = 10  # calls of one network before it is the next one's turn, so that a slow minute meets all of them
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one network file takes."""
+
+    path: str
+    kind: str
+    device: str  # "CPU" | "GPU"
+    image_size: list[int]  # [height, width] px
+    bytes: int  # on disk
+    load_seconds: float  # TensorFlow is there before
+    first_call_seconds: float  # what compiles, compiles there
+    median_ms: float  # of a call
+    p95_ms: float
+    ratio: float  # its median to that of the first path, of each turn; their median
+    cpu_ms: float  # of all threads, per call: it hardly grows on a busy machine
+    cores: float  # seconds of CPU per second while it runs
+    memory_bytes: int | None  # peak over what the process held before it opened the file; None = not told, as outside Linux
+
+    to_json = plain
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What the figures depend on beside the files."""
+
+    processor: str
+    cores: int
+    versions: dict  # of the runtimes; None = not installed
+
+    to_json = plain
 
 
 def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
@@ -37,12 +71,7 @@ def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
         repeats: calls that are counted, per file.
 
     Returns:
-        list of one dict per path, ready for JSON: "path", "kind", "device" ("CPU" or "GPU"), "image_size" [height,
-        width], "bytes" on disk, "load_seconds" (TensorFlow is there before), "first_call_seconds" (what compiles,
-        compiles there), "median_ms" and "p95_ms" of a call, "ratio" (its median to that of the first path, of each
-        turn; their median), "cpu_ms" (of all threads, per call: it hardly grows on a busy machine), "cores" (seconds of
-        CPU per second while it runs), and "memory_bytes": the peak over what the process held before it opened the
-        file; None where the system does not tell, which only Linux does.
+        list of Measurement, one per path.
 
     Raises:
         InputError: a number is below 1, or a file is missing, damaged or not for `image_size`; before any turn.
@@ -55,23 +84,22 @@ def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
         read_spec(path)
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(_in_own_process(path, image_size, batch, threads)) for path in paths]
-        rows, asks = zip(*opened, strict=True)
-        turns = [[ask(calls) for ask in asks] for calls in _turns(repeats)]
-        for index, (row, ask) in enumerate(opened):
-            row["memory_bytes"] = ask(0)
-            row.update(_summary([turn[index] for turn in turns], [turn[0] for turn in turns]))
-    return list(rows)
+        turns = [[ask(calls) for _, ask in opened] for calls in _turns(repeats)]
+        return [
+            Measurement(**facts, memory_bytes=ask(0), **_summary([turn[index] for turn in turns], [turn[0] for turn in turns]))
+            for index, (facts, ask) in enumerate(opened)
+        ]
 
 
 def describe_machine():
-    """Returns what the figures depend on beside the files: processor, cores, versions of the runtimes."""
+    """Returns the Machine that this process runs on."""
     names = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino")
-    return {"processor": processor_name(), "cores": os.cpu_count(), "versions": {name: _version(name) for name in names}}
+    return Machine(processor=processor_name(), cores=os.cpu_count(), versions={name: _version(name) for name in names})
 
 
 @contextlib.contextmanager
 def _in_own_process(path, *options):
-    """Opens a network file in a new process; yields its first row and the function calls -> answer."""
+    """Opens a network file in a new process; yields the first facts of its Measurement and the function calls -> answer."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit the memory and threads of this process
     connection, other_end = context.Pipe()
     process = context.Process(target=_serve, args=(other_end, str(path), *options), daemon=True)
@@ -104,7 +132,7 @@ def _in_own_process(path, *options):
 
 
 def _serve(connection, path, image_size, batch, threads):
-    """Opens a file and answers by `connection`: first with its row, then with calls; the last question is 0."""
+    """Opens a file and answers by `connection`: first with its facts, then with calls; the last question is 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the asker, who ends this process
     load_tensorflow()
     import tensorflow as tf

@@ -15,7 +15,6 @@ from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, format_of, read_spec
 from yolo_tf.files.format import wrong_size
 from yolo_tf.files.spec import DetectorSpec
-from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
 
@@ -71,7 +70,7 @@ def open_detector(path, *, threads=None):
         path=path,
         kind=kind,
         spec=spec,
-        candidates=call(opened["candidates"]) if network is None else network_candidates(network, spec.anchors),
+        candidates=call(opened["candidates"]) if network is None else network_candidates(network, spec),
         fixed_image_size=sides if all(isinstance(side, int) for side in sides) else None,
         network=network,
         serve=serve and (lambda images: Detections(*call(serve)(images))),
@@ -127,12 +126,12 @@ def check_any_size(detector, option):
         )
 
 
-def network_candidates(network, anchors):
+def network_candidates(network, spec):
     """Returns the function images -> candidates of a network in memory.
 
     Args:
-        network: keras.Model, images float32 [B, H, W, 3] 0..255 -> L raw predictions.
-        anchors: AnchorSet.
+        network: keras.Model, images float32 [B, H, W, 3] 0..255 -> raw predictions.
+        spec: DetectorSpec.
 
     Returns:
         Function of uint8 or float32 [B, H, W, 3] that gives boxes float32 [B, D, 4] xyxy input px and scores
@@ -141,6 +140,6 @@ def network_candidates(network, anchors):
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
     def candidates(images):
-        return decode_predictions(network(images, training=False), anchors)
+        return spec.decode(network(images, training=False))
 
     return lambda images: candidates(tf.cast(images, tf.float32))

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from yolo_tf.data.letterbox import PAD_GREY
+from yolo_tf.heads import load_head
 
 # (scale, mirrored left-right, level whose candidates are left out) of each view. The finest level of the smallest view and
 # the coarsest of the full one are the least reliable: objects that they are made for are better seen in the other views.
@@ -15,7 +16,7 @@ def augment_candidates(candidates, anchors):
     Args:
         candidates: images [B, H, W, 3], RGB 0..255 -> (boxes [B, D, 4] xyxy input px, scores [B, D, C]), for any H
             and W that are multiples of the coarsest stride, ordered by level, fine to coarse.
-        anchors: AnchorSet of these candidates, 2 levels or more.
+        anchors: AnchorSet of these candidates, or the layout of another head, 2 levels or more.
 
     Returns:
         Function of uint8 or float [B, H, W, 3], H and W multiples of the coarsest stride, that gives boxes
@@ -63,7 +64,7 @@ def _view(images, scale, mirrored, stride):
 
 def _kept_rows(size_hw, anchors, left_out):
     """Returns the slice of the candidates of an input of `size_hw` px that leaves out one end, or neither."""
-    counts = [tf.reduce_prod(size_hw // stride) * anchors.per_cell for stride in anchors.strides]
+    counts = load_head(anchors.head).count_candidates(anchors, size_hw)
     start = counts[0] if left_out == "finest" else 0
     end = tf.add_n(counts[:-1] if left_out == "coarsest" else counts)
     return slice(start, end)

@@ -3,11 +3,9 @@
 import re
 
 import keras
-import numpy as np
 
 from yolo_tf.errors import InputError, look_up
-from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
-from yolo_tf.heads.anchor.layers import detection_head
+from yolo_tf.heads import load_head
 from yolo_tf.layers.blocks import batch_norm, pointwise_conv, scaled_channels
 from yolo_tf.models.backbones import BACKBONES, STRIDES, build_backbone
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL, keras_model_backbone, read_keras_model
@@ -23,20 +21,25 @@ def build_network(model, *, num_classes, anchors, backbone=None):
     Args:
         model: ModelConfig. `model.weights` and `model.network` are not read here.
         num_classes: C, 1 or more.
-        anchors: AnchorSet of strides 8, 16, 32.
+        anchors: AnchorSet of strides 8, 16, 32, or the layout of another head: the one of `model.head`.
         backbone: a functional keras.Model of your own instead of a row of BACKBONES, with its weights; takes RGB
             images of any size. `model.taps` and `model.pixels` say how it is used.
 
     Returns:
         keras.Model of built-in layers: RGB images 0..255, float [B, H, W, 3], H and W multiples of 32 ->
-        list of three raw predictions float32 [B, H / stride, W / stride, A, 5 + C], fine to coarse.
+        raw predictions of the head, float32, fine to coarse; three [B, H / stride, W / stride, A, 5 + C] for "anchor".
         Layers of the adapters, neck and head are named adapter_..., neck_..., head_...; all others belong
         to the backbone.
 
     Raises:
-        InputError: unknown backbone or neck, other strides, or unusable backbone weights.
+        InputError: unknown backbone, neck or head, another layout or other strides, or unusable backbone weights.
     """
-    neck = look_up(NECKS, model.neck, kind="neck")
+    neck, head = look_up(NECKS, model.neck, kind="neck"), load_head(model.head)
+    if anchors.head != model.head:
+        raise InputError(
+            f"config.model.head: got {model.head} for a layout of the head {anchors.head}. Expected one head. Set it to"
+            f" {anchors.head}, or give the layout that `network_layout` makes."
+        )
     if anchors.strides != STRIDES:
         raise InputError(f"config.model.anchors: levels have strides {anchors.strides}. Expected {STRIDES}.")
     scaling = dict(depth=model.depth, width=model.width, activation=model.activation)
@@ -57,7 +60,7 @@ def build_network(model, *, num_classes, anchors, backbone=None):
     if not scalable:  # a scalable backbone has the widths of the neck already
         features = adapt_features(features, model.adapters, width=model.width)
     features = neck(features, **scaling)
-    outputs = detection_head(features, num_classes=num_classes, anchors_per_cell=anchors.per_cell, strides=anchors.strides)
+    outputs = head.build(features, anchors, num_classes=num_classes, model=model)
     network = keras.Model(backbone.inputs[0], outputs, name=_identifier(model.name))
     if model.batch_norm_momentum:
         set_batch_norm_momentum(network, model.batch_norm_momentum)
@@ -93,25 +96,13 @@ def adapt_features(features, kind, *, width):
     return tuple(adapted)
 
 
-def network_anchors(model):
-    """Returns the AnchorSet that `model.anchors` states: YOLOv5's COCO anchors when it is empty.
+def network_layout(model):
+    """Returns the layout that `model` states for its head, else the default one: YOLOv5's COCO anchors for "anchor".
 
     Raises:
-        InputError: not three levels with equally many (width, height) pairs above 0.
+        InputError: an unknown head, or options that no layout of it can have.
     """
-    if not model.anchors:
-        return COCO_ANCHORS
-    try:
-        sizes = np.array(model.anchors, np.float32)
-        usable = sizes.ndim == 3 and sizes.shape[0] == len(STRIDES) and sizes.shape[2] == 2 and (sizes > 0).all()
-    except ValueError:  # numpy: levels of unequal length
-        usable = False
-    if not usable:
-        raise InputError(
-            f"config.model.anchors: got {model.anchors}. Expected {len(STRIDES)} levels with equally many"
-            " [width, height] pairs, px, above 0. Leave it empty for YOLOv5's anchors."
-        )
-    return anchor_set(STRIDES, sizes)
+    return load_head(model.head).make_layout(model, STRIDES)
 
 
 def _check_backbone_activation(model):

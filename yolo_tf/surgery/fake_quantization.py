@@ -28,10 +28,9 @@ ROUNDED = (  # layers whose output is a tensor with a scale of its own in an int
     keras.layers.Subtract,
 )
 SIGMOID_LARGEST = 255 / 256  # int8 files hold a sigmoid in steps of 1 / 256 from 0
-BOX_CHANNELS = 4  # tx, ty, tw, th; objectness and classes follow
 
 
-def fake_quantized_view(network):
+def fake_quantized_view(network, channel_parts):
     """Returns a functional model that shares every variable of `network` and computes as an int8 file of it would, nearly.
 
     Kernels are rounded to 255 steps per output channel, symmetrically; outputs to 256 steps per tensor, over the range
@@ -42,7 +41,8 @@ def fake_quantized_view(network):
 
     Args:
         network: functional keras.Model in float32, its batch norms folded, images -> L raw predictions
-            [B, Y, X, A, 5 + C].
+            [..., channels].
+        channel_parts: dict name -> slice of these channels that has a range of its own; {} = each prediction has one.
 
     Returns:
         keras.Model with the same inputs, outputs and variables. Training it trains `network`.
@@ -50,7 +50,8 @@ def fake_quantized_view(network):
     Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 3.
     """
     view = _with_rounded_layers(network, in_float={kernel_behind(raw).name for raw in network.outputs})
-    outputs = [FakeQuantizedPredictions(name=f"rounded_{number}")(raw) for number, raw in enumerate(view.outputs)]
+    parts, rounded = tuple(channel_parts.values()) or (slice(None),), keras.layers.Lambda(fake_quantize, dtype="float32")
+    outputs = [keras.ops.concatenate([rounded(raw[..., part]) for part in parts], -1) for raw in view.outputs]
     return keras.Model(view.inputs, outputs, name=network.name)
 
 
@@ -127,18 +128,6 @@ class FakeQuantized(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """Returns that of the plain layer."""
         return self.plain.compute_output_shape(input_shape)
-
-
-class FakeQuantizedPredictions(keras.layers.Layer):
-    """Rounds raw predictions [B, Y, X, A, 5 + C], boxes and scores each over their own range."""
-
-    def call(self, raw):
-        """Returns them with the same shape."""
-        return tf.concat([fake_quantize(raw[..., :BOX_CHANNELS]), fake_quantize(raw[..., BOX_CHANNELS:])], -1)
-
-    def compute_output_shape(self, input_shape):
-        """Returns `input_shape`."""
-        return input_shape
 
 
 def _is_linear(layer):

@@ -5,10 +5,8 @@ import keras
 from yolo_tf.errors import InputError
 from yolo_tf.surgery.graph import kernel_behind, maker_of
 
-BOX_CHANNELS = 4  # tx, ty, tw, th; objectness and classes follow
 
-
-def split_head(network):
+def split_head(network, channel_parts):
     """Gives every head convolution a twin, so that box logits and score logits never share one quantised tensor.
 
     One int8 tensor has one scale. The logits of scores reach far below those of boxes (the prior of an empty cell
@@ -16,21 +14,24 @@ def split_head(network):
 
     Args:
         network: functional keras.Model, batch norms folded, images [B, H, W, 3] -> L raw predictions
-            [B, Y, X, A, 5 + C], each made by one convolution and rearranged anchor by anchor behind it.
+            [B, Y, X, A, channels], each made by one convolution and rearranged anchor by anchor behind it.
             It is not changed.
+        channel_parts: dict name -> slice of the channels that is to have a scale of its own; {} = they may share one.
 
     Returns:
-        keras.Model with the same input and the same outputs, name by name.
+        keras.Model with the same input and the same outputs, name by name; `network` where there is nothing to keep apart.
 
     Raises:
-        InputError: an output does not come from a convolution of A * (5 + C) filters.
+        InputError: an output does not come from a convolution of A * channels filters.
     """
+    if not channel_parts:
+        return network
     outputs = []
     for raw in network.outputs:
         per_cell, channels = raw.shape[3:]
         head = _head_convolution(raw, per_cell * channels)
         parts = []
-        for part, kept in (("box", slice(0, BOX_CHANNELS)), ("score", slice(BOX_CHANNELS, channels))):
+        for part, kept in channel_parts.items():
             config = head.get_config() | {"name": f"{head.name}_{part}", "filters": per_cell * len(range(channels)[kept])}
             convolution = head.__class__.from_config(config)
             x = convolution(head.input)
@@ -45,7 +46,7 @@ def _head_convolution(raw, filters):
     operation = kernel_behind(raw)
     if type(operation) is not keras.layers.Conv2D or operation.filters != filters:
         raise InputError(
-            f"--precision int8: the output of '{maker_of(raw).name}' comes from '{operation.name}'. Expected a"
+            f"precision: got int8 for a network whose output '{maker_of(raw).name}' comes from '{operation.name}'. Expected a"
             f" convolution of {filters} filters, whose boxes and scores int8 must keep apart. Use another precision."
         )
     return operation

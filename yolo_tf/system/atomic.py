@@ -51,7 +51,12 @@ def write_text(path, text):
 
 def write_json(path, value):
     """Writes `value` as indented JSON to `path`, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value):
+    """Returns `value` as indented JSON with a newline at its end."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def size_on_disk(path):

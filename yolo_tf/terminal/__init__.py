@@ -36,3 +36,8 @@ def quiet(line):
 def is_terminal():
     """Returns whether a person watches: lines may be rewritten, and a bar moves. Else one plain line follows another."""
     return not _listeners and sys.stdout.isatty()
+
+
+def say_below_bar(line):
+    """Says a line while a progress bar may stand on the current one: below the bar, or plainly where none is shown."""
+    say(f"\n{line}" if is_terminal() else line)

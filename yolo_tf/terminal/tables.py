@@ -4,7 +4,7 @@ TABLE_FORMATS = ("text", "markdown")
 
 
 def format_table(rows, *, kind="text"):
-    """Lays rows out in columns; a column of numbers is aligned to the right.
+    """Lays rows out in columns; a column of numbers is aligned to the right, gaps in it (blank or -) included.
 
     Args:
         rows: at least one mapping column -> text; all have the columns of the first.
@@ -14,7 +14,7 @@ def format_table(rows, *, kind="text"):
         str of lines: the columns' names, in Markdown a rule, the rows.
     """
     columns = list(rows[0])
-    to_the_right = [all(row[column][:1].isdigit() for row in rows) for column in columns]
+    to_the_right = [all(_is_number(row[column]) for row in rows) for column in columns]
     lines = [columns, *([row[column] for column in columns] for row in rows)]
     if kind == "markdown":
         lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
@@ -26,3 +26,7 @@ def format_table(rows, *, kind="text"):
         for line in lines
     ]
     return "\n".join("  ".join(line).rstrip() for line in aligned)
+
+
+def _is_number(cell):
+    return cell in ("", "-") or cell.removeprefix("-")[:1].isdigit()

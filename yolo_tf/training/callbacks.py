@@ -1,18 +1,51 @@
 """What happens around the steps and epochs of `fit`: evaluation on averaged weights, files, checkpoints, stopping."""
 
 import contextlib
+import functools
 import math
 import time
 
 import keras
 import tensorflow as tf
 
+from yolo_tf.engine.devices import worker_of
 from yolo_tf.errors import InputError
+from yolo_tf.evaluation.evaluate import evaluate_shared
+from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import write_history
+from yolo_tf.inference.detector import network_candidates
+from yolo_tf.pictures.plots import plot_history
 from yolo_tf.system.interruption import stop_if_noted
-from yolo_tf.training.checkpoint import RunState, save_checkpoint
+from yolo_tf.terminal import say, say_below_bar
+from yolo_tf.training.checkpoint import save_checkpoint
+from yolo_tf.training.report import SayProgress, picture_one_batch
 
 SHOWN_METRICS = ("AP", "AP50", "precision", "recall")
+
+
+def run_callbacks(run, setup, progress, *, strategy, clock=None):
+    """Returns the callbacks of a run, in the order in which `fit` calls them.
+
+    Args:
+        run: RunDirectory.
+        setup: Setup.
+        progress: RunProgress.
+        strategy: tf.distribute.Strategy.
+        clock: WhereTimeGoes, which shall measure the others; None = nothing is measured.
+    """
+    options, optimizer = setup.config.run, setup.optimizer
+    timed = clock.timed if clock else lambda stage, function: function
+    evaluate = timed("evaluation", _evaluator(setup, progress, strategy))
+    networks = timed("network files", lambda: write_networks(run, setup, progress))
+    return [
+        Freeze(setup.frozen, epochs=setup.config.transfer.freeze_epochs),
+        StopOnNonFiniteLoss(progress, draw_batch=functools.partial(picture_one_batch, run, setup)),
+        EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=options),
+        RecordRun(progress, optimizer, run=run, tensorboard=options.tensorboard),
+        SayProgress(progress),
+        KeepCheckpoints(progress, run, write_networks=networks, every_steps=options.checkpoint_every_steps),
+        *([clock] if clock else []),
+    ]
 
 
 def fitness(metrics):
@@ -44,49 +77,70 @@ class Freeze(keras.callbacks.Callback):
         if changed:
             self.model.make_train_function(force=True)  # it was traced for the variables that learned until now
             count = sum(layer.count_params() for layer in changed)
-            print(f"{'now learning' if free else 'frozen'}: {len(changed)} layers with {count:,} weights")
+            say(f"{'now learning' if free else 'frozen'}: {len(changed)} layers with {count:,} weights")
 
 
 class EvaluateAveraged(keras.callbacks.Callback):
-    """Evaluates the averaged weights after an epoch and knows the best epoch.
+    """Evaluates the averaged weights after an epoch and notes the best epoch.
 
     Args:
+        progress: RunProgress.
         optimizer: DetectorOptimizer, whose averages are swapped in for the evaluation.
         evaluate: () -> dict of COCO numbers of the network as it is.
-        epochs: of the whole run.
         options: RunConfig; uses `evaluate_every` and `patience`.
-        best: {"fitness", "epoch"} so far, of a RunState.
     """
 
-    def __init__(self, optimizer, *, evaluate, epochs, options, best):
+    def __init__(self, progress, optimizer, *, evaluate, options):
         super().__init__()
+        self.progress = progress
         self.optimizer = optimizer
         self.evaluate = evaluate
-        self.epochs = epochs
         self.options = options
-        self.best = best
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds AP, AP50, precision and recall to the epoch's logs, so that bar, CSV and plots show them."""
-        number = epoch + 1
-        if not self._due(number):
+        number, progress = epoch + 1, self.progress
+        if not _is_evaluated(number, progress, self.options):
             return
         with swapped_averages(self.optimizer):
             metrics = self.evaluate()
         logs.update({name: metrics[name] or 0.0 for name in SHOWN_METRICS})
-        if fitness(metrics) > self.best["fitness"]:
-            self.best = {"fitness": fitness(metrics), "epoch": number}
-        if self.finished(number) and number < self.epochs:
-            print(f"\nNo better fitness since epoch {self.best['epoch']}: stopping (run.patience = {self.options.patience}).")
+        if fitness(metrics) > progress.state.best["fitness"]:
+            progress.move(best={"fitness": fitness(metrics), "epoch": number})
+        if ends_after(number, progress, self.options) and number < progress.epochs:
+            best, patience = progress.state.best["epoch"], self.options.patience
+            say_below_bar(f"No better fitness since epoch {best}: stopping (run.patience = {patience}).")
             self.model.stop_training = True
 
-    def finished(self, epoch):
-        """Returns whether the run ends after so many epochs: all of them, or no better one within the patience."""
-        impatient = bool(self.options.patience) and epoch - self.best["epoch"] >= self.options.patience
-        return epoch >= self.epochs or (epoch > 0 and self._due(epoch) and impatient)
 
-    def _due(self, epoch):
-        return epoch % self.options.evaluate_every == 0 or epoch == self.epochs
+def ends_after(epoch, progress, options):
+    """Returns whether a run ends after so many epochs: all of them, or no better one within the patience of a RunConfig."""
+    impatient = bool(options.patience) and epoch - progress.state.best["epoch"] >= options.patience
+    return epoch >= progress.epochs or (epoch > 0 and _is_evaluated(epoch, progress, options) and impatient)
+
+
+def _is_evaluated(epoch, progress, options):
+    return epoch % options.evaluate_every == 0 or epoch == progress.epochs
+
+
+def _evaluator(setup, progress, strategy):
+    """Returns the function () -> COCO numbers of the network as it is, shared out over the workers; a signal stops it."""
+    candidates = network_candidates(setup.trainer.forward, setup.spec)
+
+    def interruptible_candidates(images):
+        stop_if_noted(progress.noted)
+        return candidates(images)
+
+    return lambda: (
+        evaluate_shared(
+            interruptible_candidates,
+            setup.val_set,
+            image_size=setup.config.data.image_size,
+            batch_size=setup.config.train.batch_size,
+            worker=worker_of(strategy),
+            strategy=strategy,
+        ).metrics
+    )
 
 
 @contextlib.contextmanager
@@ -103,39 +157,31 @@ class RecordRun(keras.callbacks.Callback):
     """Writes history.csv, the curves and TensorBoard events after every epoch.
 
     Args:
-        run: RunDirectory.
+        progress: RunProgress, whose rows grow.
         optimizer: keras optimizer whose learning rate is recorded.
-        rows: history rows so far; new ones are appended.
-        plot: rows -> None, draws the curves.
+        run: RunDirectory.
         tensorboard: write event files.
-        seconds: already spent on the first epoch, of a RunState.
     """
 
-    def __init__(self, run, optimizer, *, rows, plot, tensorboard, seconds):
+    def __init__(self, progress, optimizer, *, run, tensorboard):
         super().__init__()
-        self.run = run
+        self.progress = progress
         self.optimizer = optimizer
-        self.rows = rows
-        self.plot = plot
+        self.run = run
         self.events = tf.summary.create_file_writer(str(run.root / "events")) if tensorboard else None
-        self.seconds_before = seconds
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the epoch's clock."""
-        self.started = time.perf_counter() - self.seconds_before
-        self.seconds_before = 0.0
-
-    def seconds(self):
-        """Returns the seconds spent on the epoch so far."""
-        return time.perf_counter() - self.started
+        self.progress.began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         """Appends the epoch's row and writes everything."""
-        row = {"epoch": epoch + 1, "seconds": self.seconds(), "learning_rate": float(self.optimizer.learning_rate)}
+        seconds, rows = self.progress.seconds(), self.progress.rows
+        row = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": float(self.optimizer.learning_rate)}
         row.update({name: float(value) for name, value in logs.items()})
-        self.rows.append(row)
-        write_history(self.run.history, self.rows)
-        self.plot(self.rows)
+        rows.append(row)
+        write_history(self.run.history, rows)
+        plot_history(rows, self.run.plots / "history.png")
         if self.events:
             self._write_events(row)
 
@@ -149,48 +195,25 @@ class RecordRun(keras.callbacks.Callback):
         self.events.flush()
 
 
-class StepCallback(keras.callbacks.Callback):
-    """Knows the steps of its epoch that are done, those of the process that began the epoch included.
-
-    Args:
-        state: RunState that `fit` begins with.
-    """
-
-    def __init__(self, state):
-        super().__init__()
-        self.state = state
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts counting."""
-        self.epoch = epoch
-        self.first_step = self.state.step if epoch == self.state.epoch else 0
-
-
-class KeepCheckpoints(StepCallback):
-    """Writes checkpoints after epochs and steps, the network files after epochs; stops where a signal asked for it.
+class KeepCheckpoints(keras.callbacks.Callback):
+    """Moves the progress on; writes checkpoints after epochs and steps; stops where a signal asked for it.
 
     The network files come after the checkpoint of their epoch and are written again from it when a run goes on, so
     a process that is killed in between leaves no best.keras of an epoch that the checkpoints do not know.
 
     Args:
+        progress: RunProgress.
         run: RunDirectory.
-        evaluation: EvaluateAveraged of the same run; its best epoch is part of a checkpoint.
-        recording: RecordRun of the same run; its clock is part of a checkpoint.
-        write_network: path -> None, writes the network as it is.
-        state: RunState that `fit` begins with.
+        write_networks: () -> None, writes the network files of the epoch that is finished.
         every_steps: steps between checkpoints; 0 = after epochs only.
-        noted: list of signals, see `note_signals`.
     """
 
-    def __init__(self, run, evaluation, recording, *, write_network, state, every_steps, noted):
-        super().__init__(state)
+    def __init__(self, progress, run, *, write_networks, every_steps):
+        super().__init__()
+        self.progress = progress
         self.run = run
-        self.evaluation = evaluation
-        self.recording = recording
-        self.write_network = write_network
+        self.write_networks = write_networks
         self.every_steps = every_steps
-        self.noted = noted
-        self.position = (state.epoch, state.step)
 
     def on_train_begin(self, logs=None):
         """Keeps the restored loss means: `fit` resets them when it begins an epoch."""
@@ -198,64 +221,61 @@ class KeepCheckpoints(StepCallback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Gives an epoch that another process began its loss means back."""
-        super().on_epoch_begin(epoch)
-        if self.first_step:
+        if self.progress.state.step:
             for variable, value in zip(self.model.metrics_variables, self.loss_means, strict=True):
                 variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Writes the checkpoint of this step when it is due."""
-        step = self.first_step + batch + 1
-        self.position = (self.epoch, step)
+        """Counts the step and writes its checkpoint when it is due."""
+        step = self.progress.state.step + 1
+        self.progress.move(step=step)
         if self.every_steps and step % self.every_steps == 0:
-            self.save()
-        stop_if_noted(self.noted)
+            self._save()
+        stop_if_noted(self.progress.noted)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the checkpoint of this epoch, then its networks."""
-        self.position = (epoch + 1, 0)
-        self.save()
-        self.write_networks(epoch + 1)
-        stop_if_noted(self.noted)
+        """Counts the epoch, writes its checkpoint, then its networks."""
+        self.progress.move(epoch=epoch + 1, step=0, seconds=0.0)
+        self._save()
+        self.write_networks()
+        stop_if_noted(self.progress.noted)
 
-    def save(self):
-        """Writes a checkpoint of where the run is now, unless there is one."""
-        epoch, step = self.position
-        seconds = self.recording.seconds() if step else 0.0
-        state = RunState(epoch=epoch, step=step, seconds=seconds, best=self.evaluation.best, data=self.state.data)
-        save_checkpoint(self.run.checkpoints, self.model, state)
-
-    def write_networks(self, epoch):
-        """Writes last.keras, and best.keras if `epoch` (counted from 1) is the best, with the averaged weights."""
-        with swapped_averages(self.evaluation.optimizer):
-            if self.evaluation.best["epoch"] == epoch:
-                self.write_network(self.run.best)
-            self.write_network(self.run.last)
+    def _save(self):
+        save_checkpoint(self.run.checkpoints, self.model, self.progress.state_now())
 
 
-class StopOnNonFiniteLoss(StepCallback):
+def write_networks(run, setup, progress):
+    """Writes last.keras, and best.keras if the last finished epoch is the best, with the averaged weights."""
+    with swapped_averages(setup.optimizer):
+        if progress.state.best["epoch"] == progress.state.epoch:
+            save_network(setup.trainer.network, setup.spec, run.best)
+        save_network(setup.trainer.network, setup.spec, run.last)
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Stops a run whose loss is no number any more; the last checkpoint stays as it is.
 
-    This costs no wait of its own: the progress bar fetches the same numbers after every step.
+    This costs no wait of its own: Keras fetches the numbers after every step for whoever is called then.
 
     Args:
-        state: RunState that `fit` begins with.
+        progress: RunProgress, which does not count the step yet.
         draw_batch: (epoch, step), both from 0 -> path of a picture of that batch.
     """
 
-    def __init__(self, state, *, draw_batch):
-        super().__init__(state)
+    def __init__(self, progress, *, draw_batch):
+        super().__init__()
+        self.progress = progress
         self.draw_batch = draw_batch
 
     def on_train_batch_end(self, batch, logs=None):
         """Raises InputError naming epoch, step, the parts of the loss and the picture of the batch."""
         if math.isfinite(logs["loss"]):
             return
-        step = self.first_step + batch
+        epoch, step = self.progress.state.epoch, self.progress.state.step
         wrong = {name: float(value) for name, value in sorted(logs.items()) if not math.isfinite(value)}
         parts = ", ".join(f"{name} {value}" for name, value in wrong.items())
         raise InputError(
-            f"epoch {self.epoch + 1}, step {step + 1}: the loss is not finite ({parts}). Expected a number."
-            f" Look at the images of this batch in {self.draw_batch(self.epoch, step)}; if they are right, start a new run with"
+            f"epoch {epoch + 1}, step {step + 1}: the loss is not finite ({parts}). Expected a number."
+            f" Look at the images of this batch in {self.draw_batch(epoch, step)}; if they are right, start a new run with"
             " a lower train.learning_rate or hardware.precision=float32. The last checkpoint is kept."
         )

@@ -8,6 +8,7 @@ from yolo_tf.data.images import broken_images, check_images
 from yolo_tf.data.selection import select_records
 from yolo_tf.errors import InputError
 from yolo_tf.sources import read_dataset, read_source
+from yolo_tf.terminal import say
 
 
 def read_splits(data, *, seed=0):
@@ -25,11 +26,11 @@ def read_splits(data, *, seed=0):
         options = dict(classes=data.classes, single_class=data.single_class, strict=data.strict_labels)
         dataset = read_dataset(source, split, **options, on_bad_image=leave_out)
         if dataset.problems:
-            print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+            say(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
         if not sets:
             options = dict(fraction=data.fraction, background_fraction=data.background_fraction, seed=seed)
             dataset, left_out = select_records(dataset, **options)
-            print(*left_out, sep="\n", end="\n" if left_out else "")
+            say(*left_out)
         if leave_out:
             dataset = _without_broken_images(dataset, split)
         else:
@@ -66,4 +67,4 @@ def _without_broken_images(dataset, split):
 
 
 def _tell_left_out(split, line):
-    print(f"{split}: left out: {line}")
+    say(f"{split}: left out: {line}")

@@ -1,19 +1,23 @@
-"""What a run will take, said early: memory before its first epoch, time after its first steps; the batch that fits."""
+"""What memory a run will take, said before its first epoch; the batch that fits."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-import statistics
-import time
 
 import keras
 import tensorflow as tf
 
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
+from yolo_tf.errors import InputError
+from yolo_tf.heads import load_head
 from yolo_tf.models.reports.start import activation_megabytes
 from yolo_tf.structures import Targets
+from yolo_tf.surgery.fake_quantization import fake_quantized_view
+from yolo_tf.system.processor import available_memory
+from yolo_tf.terminal import say
 
 # Measured on a CPU as the growth of the process over training steps (YOLOv5n and s, 320 and 640 px, batches of 4 to 16):
 # about 350 MB whatever the batch (graphs, oneDNN's own copies), plus 0.9 to 1 times the outputs of all layers.
@@ -22,7 +26,6 @@ AUGMENTATION_BYTES = 61.0  # of one augmentation in flight, per pixel of its bat
 BATCHES_IN_FLIGHT = 3  # augmentations at work and batches waiting
 SAFE_SHARE = 0.6  # of the available memory that an automatic batch may take
 MOST_PROBED = 9 / 8  # a batch is only chosen if one this many times as large ran too
-SHOWN_AFTER = 5  # steps that are measured before a time is promised
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,22 +82,51 @@ def format_memory(estimate, available, batch_size):
     return line
 
 
-def fitting_batch_size(network, *, image_size, train, most, available):
-    """Returns the largest power of two up to `most` whose estimated memory is a safe share of `available`; 0 = none.
+def choose_batch_size(config, network, num_images, *, layout, compiled, replicas=1):
+    """Returns `config` with the largest power of two that fits as `train.batch_size`, where that is "auto"; says it.
+
+    At most the training images, and at most the nominal batch: more would change what an update is. On a GPU steps of
+    growing batches are run; on a CPU, where an overdrawn memory ends the program, the estimate decides.
 
     Args:
-        network: built keras.Model.
-        image_size: (height, width) px.
-        train: TrainConfig, see `estimate_memory`.
-        most: largest batch to think of, 1 or more.
-        available: MB.
+        config: Config.
+        network: the run's network.
+        num_images: training images.
+        layout: of the head's raw predictions.
+        compiled: the run compiles its step.
+        replicas: GPUs that share a batch; one is probed.
+
+    Raises:
+        InputError: not even one image fits, or the system does not say how much memory there is.
     """
+    if config.train.batch_size != "auto":
+        return config
+    size, most = config.data.image_size, min(config.train.nominal_batch_size, num_images)
+    if tf.config.list_physical_devices("GPU"):
+        view = None
+        if config.compress.quantize_aware:
+            view = functools.partial(fake_quantized_view, channel_parts=load_head(layout.head).channel_parts)
+        options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled, view=view)
+        batch_size = replicas * largest_batch(step_probe(network, layout, **options), most=most // replicas)
+        how = "by running steps"
+    else:
+        available = available_memory()
+        if available is None:
+            raise InputError("config.train.batch_size: auto needs a system that tells its free memory. Give a number instead.")
 
-    def fits(batch_size):
-        need = estimate_memory(network, image_size=image_size, train=train, batch_size=batch_size)
-        return need.total <= SAFE_SHARE * available
+        def fits(batch_size):
+            need = estimate_memory(network, image_size=size, train=config.train, batch_size=batch_size)
+            return need.total <= SAFE_SHARE * available
 
-    return largest_batch(fits, most=most)
+        batch_size = largest_batch(fits, most=most)
+        how = f"by estimate for {available / 1e3:.1f} GB of free memory"
+    if not batch_size:
+        raise InputError(
+            f"config.train.batch_size: not even one image of {size[1]} x {size[0]} px fits in memory ({how})."
+            " Expected room for one. Lower data.image_size, or take a smaller model."
+        )
+    say(f"batch size: {batch_size} ({how}; at most {most}: train.nominal_batch_size or the training images)")
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, batch_size=batch_size))
 
 
 def largest_batch(fits, *, most):
@@ -105,14 +137,14 @@ def largest_batch(fits, *, most):
     return batch_size // 2
 
 
-def step_probe(network, anchors, *, image_size, train, loss, compiled, view=None):
+def step_probe(network, layout, *, image_size, train, loss, compiled, view=None):
     """Returns a function batch_size -> whether a training step on so many images, and an eighth more, fits the device.
 
     The steps train a copy of the network.
 
     Args:
         network: built keras.Model.
-        anchors: AnchorSet.
+        layout: of the head's raw predictions.
         image_size: (height, width) px.
         train: TrainConfig; batch_size does not count.
         loss: LossConfig.
@@ -120,7 +152,7 @@ def step_probe(network, anchors, *, image_size, train, loss, compiled, view=None
         view: network -> the model it is trained through; None = itself.
     """
     copy = keras.models.clone_model(network)
-    trainer = DetectorTrainer(copy, anchors, loss=loss, fused_batch_norm=not compiled)
+    trainer = DetectorTrainer(copy, layout, loss=loss, fused_batch_norm=not compiled)
     if view:
         trainer.train_through(view(copy))
     options = dataclasses.replace(train, batch_size=1)  # so that gradients are summed, which needs memory too
@@ -139,43 +171,3 @@ def step_probe(network, anchors, *, image_size, train, loss, compiled, view=None
         return True
 
     return runs
-
-
-class PromiseTime(keras.callbacks.Callback):
-    """Prints once, after the first steps, how long the rest of the run will take without its evaluations.
-
-    Args:
-        epochs: of the whole run.
-        steps: batches of one epoch.
-    """
-
-    def __init__(self, *, epochs, steps):
-        super().__init__()
-        self.epochs = epochs
-        self.steps = steps
-        self.seconds = []
-        self.ended = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Notes the epoch; the first step of each is not measured: it traces the graph or follows an evaluation."""
-        self.epoch = epoch
-        self.ended = None
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Measures from the end of one step to the end of the next, until enough are known."""
-        if len(self.seconds) >= SHOWN_AFTER:
-            return
-        now = time.perf_counter()
-        if self.ended is not None:
-            self.seconds.append(now - self.ended)
-        self.ended = now
-        if len(self.seconds) == SHOWN_AFTER:
-            step = statistics.median(self.seconds)
-            left = (self.epochs - self.epoch) * self.steps - batch - 1
-            print(f"\n{format_duration(left * step)} to go for {left} steps of {step:.2f} s, and the evaluations")
-
-
-def format_duration(seconds):
-    """Returns "hh:mm:ss", rounded."""
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"

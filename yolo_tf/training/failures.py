@@ -1,10 +1,35 @@
-"""What can end a training besides its data: too little memory, a full disk; each said in one line."""
+"""What can end a training besides its data: too little memory, a full disk, a signal; each said in one line."""
 
 import contextlib
 
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.system.interruption import Interrupted, note_signals
+from yolo_tf.terminal import say_below_bar
+from yolo_tf.training.checkpoint import save_checkpoint
+
+
+@contextlib.contextmanager
+def stopped_whole(run, trainer, progress, *, alone):
+    """Lets Ctrl-C and SIGTERM stop the block between two steps only, and writes the checkpoint of the last step then.
+
+    Args:
+        run: RunDirectory.
+        trainer: DetectorTrainer that the block trains.
+        progress: RunProgress; what is noted there stops the run.
+        alone: this is the only worker; one of many cannot stop alone, and is ended at once as any program is.
+
+    Raises:
+        Interrupted: a signal came.
+    """
+    try:
+        with note_signals(progress.noted) if alone else contextlib.nullcontext():
+            yield
+    except Interrupted:
+        save_checkpoint(run.checkpoints, trainer, progress.state_now())
+        say_below_bar(f"Every finished step is kept. Go on with: yolo-tf train --resume --run {run.root}")
+        raise
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ import tensorflow as tf
 from yolo_tf.errors import InputError
 from yolo_tf.files.run_directory import write_history
 from yolo_tf.pictures.plots import plot_learning_rates
-from yolo_tf.training.prepare import set_up
+from yolo_tf.terminal import say
+from yolo_tf.training.prepare import prepare
 
 LOWEST_RATE, HIGHEST_RATE = 1e-6, 1.0
 SMOOTHING = 0.9  # share of the past in the smoothed loss
@@ -40,8 +41,20 @@ class RisingRate(keras.optimizers.schedules.LearningRateSchedule):
         return {"updates": self.updates, "batches_per_update": self.batches_per_update}
 
 
-def find_learning_rate(config, out, *, updates=100):
-    """Trains while the learning rate rises, until the loss leaves; writes lr.csv and lr.png and prints a suggestion.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RateSuggestion:
+    """What a range test found."""
+
+    suggestion: float  # the learning rate to take: the smaller of `steepest` and a tenth of `minimum`
+    steepest: float  # learning rate where the loss falls fastest
+    minimum: float  # learning rate where the loss is lowest
+    updates: int  # made before the loss left
+
+    to_json = dataclasses.asdict
+
+
+def find_learning_rate(config, out, *, steps=100):
+    """Trains while the learning rate rises, until the loss leaves; writes lr.csv and lr.png and says a suggestion.
 
     Network, data, augmentation, optimizer and the sum of gradients up to the nominal batch are those of a run with this
     config; warm-up and the schedule are left out. No weights are kept.
@@ -49,33 +62,32 @@ def find_learning_rate(config, out, *, updates=100):
     Args:
         config: Config.
         out: directory for lr.csv and lr.png.
-        updates: updates of the weights from the lowest to the highest rate, LEAST_UPDATES or more.
+        steps: updates of the weights from the lowest to the highest rate, LEAST_UPDATES or more.
 
     Returns:
-        dict: suggestion, steepest, minimum (learning rates), updates (made before the loss left).
+        RateSuggestion.
 
     Raises:
         InputError: too few updates, a config that cannot be trained, or a loss that never falls.
 
     Source: Smith, arXiv:1506.01186, section 3.3 (the range test; here exponential, as is usual since).
     """
-    if updates < LEAST_UPDATES:
-        raise InputError(f"--steps: got {updates}. Expected {LEAST_UPDATES} or more updates. 100 is usual.")
+    if steps < LEAST_UPDATES:
+        raise InputError(f"steps: got {steps}. Expected {LEAST_UPDATES} or more updates. 100 is usual.")
     options = dataclasses.replace(config.train, warmup_epochs=0.0, ema_decay=0.0)
-    setup = set_up(dataclasses.replace(config, train=options), tf.distribute.get_strategy())
+    setup = prepare(dataclasses.replace(config, train=options), tf.distribute.get_strategy())
     trainer, optimizer = setup.trainer, setup.optimizer
-    optimizer.learning_rate = RisingRate(updates, optimizer.accumulation)
-    batches = setup.make_batches(0, 0)
-
-    rows = _raise_rate(trainer, optimizer, batches, updates)
-    suggestion = suggest_rate([row["learning_rate"] for row in rows], [row["smoothed"] for row in rows])
+    optimizer.learning_rate = RisingRate(steps, optimizer.accumulation)
+    rows = _raise_rate(trainer, optimizer, setup.make_batches(0, 0), steps)
+    found = suggest_rate([row["learning_rate"] for row in rows], [row["smoothed"] for row in rows])
     write_history(out / "lr.csv", rows)
-    plot_learning_rates(rows, suggestion, out / "lr.png")
-    print(
-        f"learning rate: {suggestion['suggestion']:.2g} (the loss falls fastest at {suggestion['steepest']:.2g} and is lowest at"
-        f" {suggestion['minimum']:.2g}; the curve: {out / 'lr.png'}). Try train.learning_rate={suggestion['suggestion']:.2g}"
+    rates = {"suggestion": found.suggestion, "steepest": found.steepest, "minimum": found.minimum}
+    plot_learning_rates(rows, rates, out / "lr.png")
+    say(
+        f"learning rate: {found.suggestion:.2g} (the loss falls fastest at {found.steepest:.2g} and is lowest at"
+        f" {found.minimum:.2g}; the curve: {out / 'lr.png'}). Try train.learning_rate={found.suggestion:.2g}"
     )
-    return {**suggestion, "updates": len(rows)}
+    return found
 
 
 def _raise_rate(trainer, optimizer, batches, updates):
@@ -93,7 +105,7 @@ def _raise_rate(trainer, optimizer, batches, updates):
         best = min(best, smoothed)
         rows.append({"update": update + 1, "learning_rate": rate, "loss": loss, "smoothed": smoothed})
         if update % 10 == 0:
-            print(f"update {update + 1}/{updates}: learning rate {rate:.2g}, loss {smoothed:.4g}")
+            say(f"update {update + 1}/{updates}: learning rate {rate:.2g}, loss {smoothed:.4g}")
     return rows
 
 
@@ -108,7 +120,7 @@ def suggest_rate(rates, losses):
         losses: smoothed losses, as many.
 
     Returns:
-        dict: suggestion, steepest, minimum.
+        RateSuggestion.
 
     Raises:
         InputError: the loss never falls.
@@ -118,8 +130,7 @@ def suggest_rate(rates, losses):
     if lowest < 2:
         raise InputError(
             f"learning rate test: the loss never fell over {len(losses)} updates. Expected it to fall before it rises."
-            " Check the data and model.weights, or raise --steps."
+            " Check the data and model.weights, or raise `steps`."
         )
-    steepest = int(np.gradient(losses[: lowest + 1]).argmin())
-    found = {"steepest": float(rates[steepest]), "minimum": float(rates[lowest])}
-    return {"suggestion": min(found["steepest"], found["minimum"] / 10), **found}
+    steepest, minimum = float(rates[int(np.gradient(losses[: lowest + 1]).argmin())]), float(rates[lowest])
+    return RateSuggestion(suggestion=min(steepest, minimum / 10), steepest=steepest, minimum=minimum, updates=len(losses))

@@ -18,15 +18,16 @@ from yolo_tf.engine.optimizers import DetectorOptimizer, build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.files.spec import DetectorSpec, detector_spec
 from yolo_tf.models.parts import frozen_layers
-from yolo_tf.models.reports.cost import format_report, network_report
-from yolo_tf.models.reports.start import format_swap_report, swap_report
+from yolo_tf.models.reports.cost import network_report
+from yolo_tf.models.reports.start import StartReport, format_start, start_report
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.system.processor import available_memory
-from yolo_tf.training.compression import check_quantize_aware, read_teacher, state_kept_zeros
+from yolo_tf.terminal import say
+from yolo_tf.training.compression import check_kept_zeros, check_quantize_aware, read_teacher
 from yolo_tf.training.data_sets import read_splits
-from yolo_tf.training.estimate import estimate_memory, format_memory
-from yolo_tf.training.start import start_anchors, start_name, start_network, state_anchors, state_batch_size
+from yolo_tf.training.estimate import choose_batch_size, estimate_memory, format_memory
+from yolo_tf.training.origin import choose_layout, first_layout, first_name, first_network, read_origin
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,9 +42,8 @@ class Setup:
     optimizer: DetectorOptimizer
     steps: int  # of an epoch
     frozen: list  # layers that do not learn, or not yet
-    augment_on: str  # "host" | "accelerator"
     augment: Callable | None  # RawBatch -> (images, Targets), in the training step; None = the batches come augmented
-    report: dict  # cost, and what the network starts with
+    report: StartReport
 
     def make_batches(self, epoch, step, **data):
         """Makes the endless training batches from a step of an epoch on; `data` replaces options of that section."""
@@ -54,12 +54,12 @@ class Setup:
             train=self.config.train,
             first_epoch=epoch,
             first_step=step,
-            augment_on=self.augment_on,
+            augment_on="accelerator" if self.augment else "host",
         )
 
 
-def set_up(config, strategy):
-    """Reads the data, builds network, optimizer and trainer under the strategy, and prints what a person should know of them.
+def prepare(config, strategy):
+    """Reads the data, builds network, optimizer and trainer under the strategy, and says what a person should know of them.
 
     Args:
         config: Config.
@@ -71,48 +71,41 @@ def set_up(config, strategy):
     Raises:
         InputError: anything about the config, the data set or the weights that cannot work.
     """
-    check_quantize_aware(config, strategy.num_replicas_in_sync)
-    train_set, val_set = read_splits(config.data, seed=config.train.seed)
-    keras.utils.set_random_seed(config.train.seed)
     replicas = strategy.num_replicas_in_sync
+    check_quantize_aware(config, replicas)
+    train_set, val_set = read_splits(config.data, seed=config.train.seed)
     synchronized = config.hardware.sync_batch_norm and replicas > 1
     compiled = use_xla(config.hardware.xla, sync_batch_norm=synchronized)
-
-    config = state_anchors(config, train_set)
-    anchors = start_anchors(config.model)
-    spec = detector_spec(
-        class_names=train_set.class_names, image_size=config.data.image_size, anchors=anchors, name=start_name(config.model)
-    )
     with strategy.scope():
-        network, loaded = start_network(config, spec)
+        config, spec, network, loaded = _begin(config, train_set)
         teacher = read_teacher(config.compress, spec, precision=config.hardware.precision) if config.compress.teacher else None
     if config.compress.keep_zeros:
-        state_kept_zeros(network)
-    config = state_batch_size(config, network, len(train_set.records), compiled=compiled, replicas=replicas)
+        check_kept_zeros(network)
+    config = choose_batch_size(config, network, len(train_set.records), layout=spec.layout, compiled=compiled, replicas=replicas)
     check_batch_size(config.train.batch_size, strategy)
     steps = steps_per_epoch(train_set, config.train.batch_size)
     frozen = frozen_layers(network, config.transfer.freeze)
     named = dataclasses.replace(config.model, name=spec.name)
     report = network_report(network, model=named, num_classes=len(spec.class_names), image_size=spec.image_size)
-    report |= swap_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
+    report = start_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
     _describe(config, train_set, val_set, report, network)
 
-    augment_on = augments_on(config.augment.device, replicas)
-    augment = batch_augmenter(max_boxes=config.data.max_boxes) if augment_on == "accelerator" else None
+    on_device = augments_on(config.augment.device, replicas) == "accelerator"
+    augment = batch_augmenter(max_boxes=config.data.max_boxes) if on_device else None
     with strategy.scope():
         optimizer = build_optimizer(
             config.train, network, steps_per_epoch=steps, transfer=config.transfer, keep_zeros=config.compress.keep_zeros
         )
         trainer = DetectorTrainer(
             network,
-            anchors,
+            spec.layout,
             loss=config.loss,
             fused_batch_norm=not compiled,
             sync_batch_norm=synchronized,
             augment=augment,
         )
         if config.compress.quantize_aware:
-            trainer.train_through(fake_quantized_view(network))
+            trainer.train_through(fake_quantized_view(network, trainer.head.channel_parts))
         if teacher:
             trainer.distill_from(teacher, weight=config.compress.distillation)
         trainer.compile(optimizer=optimizer, jit_compile=compiled)
@@ -125,26 +118,39 @@ def set_up(config, strategy):
         optimizer=optimizer,
         steps=steps,
         frozen=frozen,
-        augment_on=augment_on,
         augment=augment,
         report=report,
     )
 
 
+def _begin(config, train_set):
+    """Reads what the run begins with; returns (config with its anchors, DetectorSpec, network, LoadedWeights or None)."""
+    keras.utils.set_random_seed(config.train.seed)
+    origin = read_origin(config.model, class_names=train_set.class_names, precision=config.hardware.precision)
+    config = choose_layout(config, origin, train_set)
+    spec = detector_spec(
+        class_names=train_set.class_names,
+        image_size=config.data.image_size,
+        anchors=first_layout(config.model, origin),
+        name=first_name(config.model, origin),
+    )
+    return config, spec, *first_network(config, origin, spec)
+
+
 def _describe(config, train_set, val_set, report, network):
-    """Prints cost and start of the network, its recipe, the data, and the memory that a step needs."""
-    print(format_report(report), format_swap_report(report), sep="\n\n")
+    """Says cost and start of the network, its recipe, the data, and the memory that a step needs."""
+    say(format_start(report))
     family = recipe_family(config.model.backbone) if config.train.recipe == "auto" else None
     if family:
         recipe = RECIPES[family]
-        print(f"recipe of {family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
-    print(
+        say(f"recipe of {family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
+    say(
         f"data: {len(train_set.records)} training images with {train_set.num_boxes} boxes, {len(val_set.records)} validation"
         f" images with {val_set.num_boxes}; {len(train_set.class_names)} classes"
     )
     if config.data.service:
-        print(f"note: batches come from {config.data.service} in the order they are ready: no run repeats this one bit by bit")
+        say(f"note: batches come from {config.data.service} in the order they are ready: no run repeats this one bit by bit")
     batch_size = config.train.batch_size
     memory = estimate_memory(network, image_size=config.data.image_size, train=config.train, batch_size=batch_size)
     gpus = tf.config.list_physical_devices("GPU")  # their free memory is not to be asked for
-    print(format_memory(memory, None if gpus else available_memory(), batch_size))
+    say(format_memory(memory, None if gpus else available_memory(), batch_size))

@@ -7,6 +7,11 @@ import keras
 from yolo_tf.config import SECTIONS
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
+from yolo_tf.files.run_directory import read_history
+from yolo_tf.terminal import is_terminal, say
+from yolo_tf.training.checkpoint import RunState, load_checkpoint
+from yolo_tf.training.data_sets import fingerprint
+from yolo_tf.training.progress import RunProgress
 
 # Options that may change when a run goes on: where it runs and reads, how long it may last, what it keeps. All others
 # would make it another run from here on. The data set is held to its fingerprint instead.
@@ -52,35 +57,53 @@ def resumed_config(run, config):
     return config
 
 
-def fit_from(state, trainer, batches, next_batches, *, steps, epochs, callbacks):
+def first_progress(before, setup):
+    """Restores the newest checkpoint of the run in `before` (None: a new one begins) into the trainer of a Setup.
+
+    Returns:
+        RunProgress; of the very beginning where there is no checkpoint.
+
+    Raises:
+        InputError: see `load_checkpoint`.
+    """
+    data, rows = fingerprint(setup.train_set), []
+    state = load_checkpoint(before.checkpoints, setup.trainer, data=data) if before else RunState(data=data)
+    if before:
+        rows = read_history(before.history, before_epoch=state.epoch + 1)
+    return RunProgress(epochs=setup.config.train.epochs, steps=setup.steps, state=state, rows=rows)
+
+
+def fit_from(progress, trainer, batches, next_batches, *, epochs, callbacks):
     """Trains what is left of a run: the rest of the epoch that was begun, then the other epochs.
 
+    Keras' bar moves where a person watches; elsewhere it would write hundreds of lines.
+
     Args:
-        state: RunState.
-        trainer: compiled DetectorTrainer, as it was at that state.
-        batches: endless tf.data.Dataset from that state on.
+        progress: RunProgress.
+        trainer: compiled DetectorTrainer, as it was then.
+        batches: endless tf.data.Dataset from there on.
         next_batches: () -> the same from the beginning of the next epoch; called after an epoch that was continued,
             because every `fit` begins its data set anew.
-        steps: batches in one epoch.
-        epochs: epochs of the whole run.
-        callbacks: keras callbacks.
+        epochs: epochs after which to stop.
+        callbacks: keras callbacks, KeepCheckpoints among them.
     """
-    epoch, trainer.stop_training = state.epoch, False
-    if state.step == steps:  # stopped while it was evaluated
+    epoch, step, steps = progress.state.epoch, progress.state.step, progress.steps
+    trainer.stop_training = False
+    options = dict(callbacks=callbacks, shuffle=False, verbose="auto" if is_terminal() else 0)
+    if step == steps:  # stopped while it was evaluated
         chain = keras.callbacks.CallbackList(callbacks, model=trainer)
         chain.on_train_begin()
         chain.on_epoch_begin(epoch)
         chain.on_epoch_end(epoch, trainer.get_metrics_result())
         chain.on_train_end()
         epoch += 1
-    elif state.step:
-        print(f"epoch {epoch + 1} of {epochs} goes on after step {state.step} of {steps}")
-        options = dict(initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=steps - state.step)
-        trainer.fit(batches, **options, callbacks=callbacks, shuffle=False)
+    elif step:
+        say(f"epoch {epoch + 1} of {epochs} goes on after step {step} of {steps}")
+        trainer.fit(batches, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=steps - step, **options)
         epoch += 1
         batches = next_batches()
     if epoch < epochs and not trainer.stop_training:
-        trainer.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, shuffle=False)
+        trainer.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps, **options)
 
 
 def _may_change(option):

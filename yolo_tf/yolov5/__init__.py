@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from pathlib import Path
 
@@ -9,15 +10,36 @@ import keras
 import numpy as np
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import check_out, save_network
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.network import build_network
-from yolo_tf.yolov5.checkpoint import read_yolov5
+from yolo_tf.yolov5.checkpoint import Yolov5Checkpoint, read_yolov5
 
 # Largest difference of a raw prediction that rounding explains; the reference differs from itself by 4e-5 of its box.
 LOGIT_TOLERANCE = 2e-3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ImportReport:
+    """What was imported, and how near its answers are."""
+
+    out: Path
+    checkpoint: Yolov5Checkpoint
+    image_size: tuple[int, int]  # (height, width) px that the detector runs at by default
+    trainable_params: int
+    largest_difference: dict | None  # level -> greatest difference of a logit from the reference; None = not compared
+
+    def to_json(self):
+        """Returns JSON values: these, and what describes the checkpoint; not its weights."""
+        own = plain(self)
+        checkpoint = own.pop("checkpoint")
+        described = ("name", "versions", "weights_of", "precision", "depth", "width", "class_names", "tensors", "unused")
+        told = {name: checkpoint[name] for name in described}
+        anchors = self.checkpoint.anchors.sizes.tolist()
+        return {**told, "num_classes": len(told["class_names"]), "anchors": anchors, **own}
 
 
 def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=False):
@@ -32,9 +54,7 @@ def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=F
         backbone_only: write the backbone alone, images -> features of strides 8, 16, 32, without detector.json.
 
     Returns:
-        dict: "out", "name", "versions", "weights_of", "precision", "depth", "width", "num_classes", "class_names",
-        "anchors", "image_size", "trainable_params", "tensors" (part -> read, used, unused), "unused" (kinds of
-        tensors) and "largest_difference" (level -> greatest difference of a logit; None without a reference).
+        ImportReport.
 
     Raises:
         InputError: the checkpoint cannot be read or is of another kind, or the answers differ from the reference by
@@ -60,23 +80,13 @@ def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=F
         save_network(backbone_of(network, checkpoint.backbone), None, out)
     else:
         save_network(network, spec, out)
-    return {
-        "out": str(out),
-        "name": checkpoint.name,
-        "versions": checkpoint.versions,
-        "weights_of": checkpoint.weights_of,
-        "precision": checkpoint.precision,
-        "depth": checkpoint.depth,
-        "width": checkpoint.width,
-        "num_classes": len(checkpoint.class_names),
-        "class_names": list(checkpoint.class_names),
-        "anchors": checkpoint.anchors.sizes.tolist(),
-        "image_size": list(image_size),
-        "trainable_params": sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
-        "tensors": checkpoint.tensors,
-        "unused": list(checkpoint.unused),
-        "largest_difference": difference,
-    }
+    return ImportReport(
+        out=out,
+        checkpoint=checkpoint,
+        image_size=tuple(image_size),
+        trainable_params=sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
+        largest_difference=difference,
+    )
 
 
 def build_imported(checkpoint, *, where):
@@ -160,23 +170,3 @@ def reference_difference(network, path):
             )
         difference[level] = float(np.abs(ours - theirs).max())
     return difference
-
-
-def format_import(result):
-    """Writes the summary of an import that a person reads, from what `import_yolov5` returned."""
-    lines = [
-        f"{result['name']}: YOLOv5 {result['versions']}, depth {result['depth']}, width {result['width']},"
-        f" {result['num_classes']} classes, {result['trainable_params']:,} parameters, {result['image_size'][0]} x"
-        f" {result['image_size'][1]} px",
-        f"weights: {result['weights_of']}, stored as {result['precision']}",
-        "",
-        f"{'tensors':<10}{'read':>8}{'used':>8}{'unused':>8}",
-    ]
-    for part, counts in result["tensors"].items():
-        lines.append(f"{part:<10}{counts['read']:>8}{counts['used']:>8}{counts['unused']:>8}")
-    if result["unused"]:
-        lines.append(f"unused: {', '.join(result['unused'])}, which only PyTorch needs")
-    if result["largest_difference"] is not None:
-        numbers = ", ".join(f"{level} {value:.1e}" for level, value in result["largest_difference"].items())
-        lines.append(f"largest difference from the reference, raw predictions: {numbers}")
-    return "\n".join(lines)

@@ -114,7 +114,7 @@ def test_a_version_is_added_and_what_people_edit_is_kept(quick_export, tmp_path)
     (tmp_path / "compose.yaml").write_text("mine")
     (tmp_path / "kubernetes.yaml").unlink()
     bundle = write(tmp_path)
-    assert bundle.version_dir == tmp_path / "models" / "tiny" / "4" and bundle.labels == {"stable": 3, "canary": 4}
+    assert bundle.path == tmp_path / "models" / "tiny" / "4" and bundle.labels == {"stable": 3, "canary": 4}
     assert (tmp_path / "compose.yaml").read_text() == "mine"
     assert (tmp_path / "kubernetes.yaml").read_text() == serving_files("tiny")["kubernetes.yaml"]
 
@@ -122,19 +122,19 @@ def test_a_version_is_added_and_what_people_edit_is_kept(quick_export, tmp_path)
 def test_what_clients_do_not_need_costs_nothing_to_refuse(quick_export, tmp_path):
     write(tmp_path)
     before = files_in(tmp_path)
-    with pytest.raises(InputError, match="models/tiny/1: exists. Expected a new version.*Leave --version out"):
+    with pytest.raises(InputError, match="models/tiny/1: exists. Expected a new version.*Leave `version` out"):
         write(tmp_path, version=1)
     with pytest.raises(InputError, match="is the bundle of tiny. Expected a new directory for other"):
         write(tmp_path, name="other")
     for version in (0, -1, 2**63):
-        with pytest.raises(InputError, match=f"--version: got {version}. Expected a whole number from 1"):
+        with pytest.raises(InputError, match=f"version: got {version}. Expected a whole number from 1"):
             write(tmp_path, version=version)
     assert files_in(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", "a:b", ".a", "a-", "a b", "é", "a" * 41, "a\n"])
 def test_a_bad_name(name, tmp_path):
-    with pytest.raises(InputError, match="--name: got .*Expected 1..40 letters"):
+    with pytest.raises(InputError, match="name: got .*Expected 1..40 letters"):
         write(tmp_path / "out", name=name)
     assert not (tmp_path / "out").exists()
 

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.heads.anchor.layers import detection_head, prior_logits, scale_new_head
 
 STRIDES, CHANNELS = (8, 16, 32), (16, 24, 32)
@@ -9,7 +10,8 @@ STRIDES, CHANNELS = (8, 16, 32), (16, 24, 32)
 
 def head_model(num_classes=6, anchors_per_cell=2):
     features = [keras.Input((None, None, count)) for count in CHANNELS]
-    outputs = detection_head(features, num_classes=num_classes, anchors_per_cell=anchors_per_cell, strides=STRIDES)
+    anchors = anchor_set(STRIDES, [[(10, 14)] * anchors_per_cell] * 3)
+    outputs = detection_head(features, anchors, num_classes=num_classes)
     return keras.Model(features, outputs)
 
 

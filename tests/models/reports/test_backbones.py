@@ -14,7 +14,7 @@ import tensorflow as tf
 from yolo_tf.config import ModelConfig
 from yolo_tf.models.backbones import BACKBONES, STRIDES, build_backbone
 from yolo_tf.models.backbones.spec import NO_WEIGHTS
-from yolo_tf.models.network import build_network, network_anchors
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import count_macs
 
 BY_SIZE = sorted(BACKBONES, key=lambda name: BACKBONES[name].trainable_params, reverse=True)
@@ -100,7 +100,7 @@ def test_detector_in_half_precision_predicts_in_float32(name, policy):
     model = ModelConfig(backbone=name, neck="fpn", depth=0.33, width=0.125)
     keras.config.set_dtype_policy(policy)
     try:
-        detector = build_network(model, num_classes=4, anchors=network_anchors(model))
+        detector = build_network(model, num_classes=4, anchors=network_layout(model))
     finally:
         keras.config.set_dtype_policy("float32")
     assert {weight.dtype for weight in detector.trainable_weights} == {"float32"}

@@ -19,22 +19,26 @@ def yolov5n(network):
 
 
 def test_parts_of_yolov5n(yolov5n):
-    assert yolov5n["trainable_params"] == {
+    assert yolov5n.trainable_params == {
         "backbone": 881_760,
         "adapters": 0,
         "neck": 875_392,
         "head": 115_005,
         "total": 1_872_157,
     }
-    assert yolov5n["flops"]["backbone"] / 1e9 == pytest.approx(2.635, abs=1e-3)
-    assert yolov5n["flops"]["total"] / 1e9 == pytest.approx(4.468, abs=1e-3)
-    assert yolov5n["flops"] == {part: 2 * count for part, count in yolov5n["macs"].items()}
-    assert yolov5n["macs"]["total"] == sum(yolov5n["macs"][part] for part in PARTS)
+    assert yolov5n.flops["backbone"] / 1e9 == pytest.approx(2.635, abs=1e-3)
+    assert yolov5n.flops["total"] / 1e9 == pytest.approx(4.468, abs=1e-3)
+    assert yolov5n.flops == {part: 2 * count for part, count in yolov5n.macs.items()}
+    assert yolov5n.macs["total"] == sum(yolov5n.macs[part] for part in PARTS)
 
 
 def test_what_was_asked_stands_in_the_report(yolov5n):
-    assert (yolov5n["name"], yolov5n["image_size"], yolov5n["num_classes"]) == ("yolov5n", [640, 640], 80)
-    assert yolov5n["taps"][1] == {"layer": "backbone_stage3_csp_merge_activation", "stride": 16, "channels": 128}
+    assert (yolov5n.name, yolov5n.image_size, yolov5n.num_classes) == ("yolov5n", (640, 640), 80)
+    assert yolov5n.to_json()["taps"][1] == {
+        "layer": "backbone_stage3_csp_merge_activation",
+        "stride": 16,
+        "channels": 128,
+    }
 
 
 def test_arithmetic_grows_with_the_area_of_the_image(network):
@@ -50,7 +54,7 @@ def test_worked_counts_of_each_kind_of_layer():
     x = keras.layers.Dense(5, name="head_dense")(x)  # 24 cells, 6 * 5: 720
     network = keras.Model(images, keras.layers.BatchNormalization()(x))
     macs = count_macs(network, image_size=(8, 12))
-    assert macs == {"backbone": 2592, "adapters": 0, "neck": 2400, "head": 2592 + 720}
+    assert macs == {"backbone": 2592, "adapters": 0, "neck": 2400, "head": 2592 + 720, "total": 2592 + 2400 + 3312}
 
 
 def test_worked_counts_of_layers_with_two_kernels_or_any_axes():
@@ -62,7 +66,7 @@ def test_worked_counts_of_layers_with_two_kernels_or_any_axes():
     # 24 cells, each of 9 outputs sums 7 * 2 channels: 24 * 126
     x = keras.layers.EinsumDense("...mn,mnd->...d", output_shape=9, name="head_einsum")(x)
     macs = count_macs(keras.Model(images, x), image_size=(8, 12))
-    assert macs == {"backbone": 24 * 84, "adapters": 0, "neck": 24 * 70, "head": 24 * 126}
+    assert macs == {"backbone": 24 * 84, "adapters": 0, "neck": 24 * 70, "head": 24 * 126, "total": 24 * (84 + 70 + 126)}
 
 
 def test_no_layer_is_passed_over():
@@ -82,11 +86,22 @@ def test_no_layer_is_passed_over():
 )
 def test_initial_weights(network, options, expected):
     report = network_report(network, model=ModelConfig(**options), num_classes=80, image_size=(64, 96))
-    assert report["initial_weights"] == expected
+    assert report.initial_weights == expected
 
 
 def test_text_gives_each_part_a_line(yolov5n):
     lines = format_report(yolov5n).splitlines()
     assert lines[0] == "yolov5n: 80 classes, 640 x 640 px"
-    assert "backbone         881,760     1.317     2.635  random" in lines
-    assert "total          1,872,157     2.234     4.468" in lines
+    assert [line.split() for line in lines[2:4]] == [
+        ["part", "parameters", "GMACs", "GFLOPs", "initial", "weights"],
+        ["backbone", "881,760", "1.317", "2.635", "random"],
+    ]
+    assert lines[7].split() == ["total", "1,872,157", "2.234", "4.468"]
+    assert lines[2].index("parameters") + len("parameters") == lines[3].index("881,760") + len("881,760"), "to the right"
+    assert [line.split() for line in lines[8:]] == [
+        [],
+        ["feature", "stride", "channels"],
+        ["backbone_stage2_csp_merge_activation", "8", "64"],
+        ["backbone_stage3_csp_merge_activation", "16", "128"],
+        ["backbone_stage4_csp_merge_activation", "32", "256"],
+    ]

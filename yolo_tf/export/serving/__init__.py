@@ -1,9 +1,10 @@
 """Network file -> directory that TensorFlow Serving serves: versions, warm-up requests, configuration, manifests."""
 
+import dataclasses
 import re
 from pathlib import Path
-from typing import NamedTuple
 
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.export import export_detector
 from yolo_tf.export.parity import ParityError, ParityReport
@@ -11,18 +12,27 @@ from yolo_tf.export.serving.files import BATCH_SIZES, serving_files
 from yolo_tf.export.serving.model_versions import choose_labels, list_versions, read_labels, write_models_config
 from yolo_tf.export.serving.warmup import require_serving_api, write_warmup
 from yolo_tf.files import read_spec
-from yolo_tf.system.atomic import atomic_path, write_text
+from yolo_tf.system.atomic import atomic_path, size_on_disk, write_text
 
 # Part of a URL, of a path and of the names of Kubernetes objects, which have 63 characters at most.
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,38}[A-Za-z0-9])?")
 
 
-class ServingBundle(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServingBundle:
     """What was added to a bundle."""
 
-    version_dir: Path
+    path: Path  # of the new version
+    name: str
+    version: int
     labels: dict[str, int]  # of the versions that are served now
-    parity: ParityReport  # of the new version
+    bytes: int  # of the new version
+    parity: ParityReport  # of it
+
+    def to_json(self):
+        """Returns JSON values, those of the parity report among the others."""
+        own = plain(self)
+        return own.pop("parity") | own
 
 
 def write_serving_bundle(path, out, *, name, version=None, **export_options):
@@ -71,26 +81,28 @@ def write_serving_bundle(path, out, *, name, version=None, **export_options):
         if not (out / file).exists():
             write_text(out / file, text)
     write_models_config(models_config, name, labels)
-    return ServingBundle(version_dir, labels, parity)
+    return ServingBundle(
+        path=version_dir, name=name, version=version, labels=labels, bytes=size_on_disk(version_dir), parity=parity
+    )
 
 
 def _check_name(name, out):
     """Raises InputError where a model cannot have this name, or the bundle has another one."""
     if not NAME.fullmatch(name):
         raise InputError(
-            f"--name: got {name!r}. Expected 1..40 letters, digits, '.', '_' or '-', the first and last no sign. Change it."
+            f"name: got {name!r}. Expected 1..40 letters, digits, '.', '_' or '-', the first and last no sign. Change it."
         )
     models = out / "models"
     others = sorted(path.name for path in models.iterdir() if path.is_dir() and path.name != name) if models.is_dir() else []
     if others:
-        raise InputError(f"{out}: is the bundle of {others[0]}. Expected a new directory for {name}. Change --out or --name.")
+        raise InputError(f"{out}: is the bundle of {others[0]}. Expected a new directory for {name}. Change `out` or `name`.")
 
 
 def _check_version(version, version_dir):
     """Raises InputError where a version has no valid number or exists."""
     if not 1 <= version < 2**63:
-        raise InputError(f"--version: got {version}. Expected a whole number from 1. Change it, or leave it out for the next.")
+        raise InputError(f"version: got {version}. Expected a whole number from 1. Change it, or leave it out for the next.")
     if version_dir.exists():
         raise InputError(
-            f"{version_dir}: exists. Expected a new version, for servers may have it loaded. Leave --version out for the next."
+            f"{version_dir}: exists. Expected a new version, for servers may have it loaded. Leave `version` out for the next."
         )

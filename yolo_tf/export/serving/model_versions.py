@@ -58,7 +58,7 @@ def read_labels(path, name):
     models = config.model_config_list.config
     if [model.name for model in models] != [name]:
         found = ", ".join(model.name for model in models) or "no model"
-        raise InputError(f"{path}: serves {found}. Expected {name} alone. Change --name or --out.")
+        raise InputError(f"{path}: serves {found}. Expected {name} alone. Change `name` or `out`.")
     return dict(models[0].version_labels)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class AnchorSet:
-    """Prior box sizes per level, fine to coarse."""
+    """Prior box sizes per level, fine to coarse: the layout of the anchor head."""
 
+    head: ClassVar[str] = "anchor"  # its row in HEADS
     strides: tuple[int, ...]  # L values, input px per cell, increasing
     sizes: np.ndarray  # float32 [L, A, 2] (width, height), input px
 
@@ -19,20 +21,15 @@ class AnchorSet:
         """A, the number of anchors in one cell."""
         return self.sizes.shape[1]
 
-    @property
-    def grid_sizes(self):
-        """float32 [L, A, 2] (width, height) in cells of each level."""
-        return self.sizes / np.array(self.strides, np.float32)[:, None, None]
 
-
-def anchor_set(strides, sizes):
+def anchor_set(strides, anchors):
     """Builds an AnchorSet from nested lists.
 
     Args:
         strides: L strides, px.
-        sizes: [L, A, 2] (width, height), px.
+        anchors: [L, A, 2] (width, height), px.
     """
-    return AnchorSet(strides=tuple(int(s) for s in strides), sizes=np.asarray(sizes, np.float32))
+    return AnchorSet(strides=tuple(int(s) for s in strides), sizes=np.asarray(anchors, np.float32))
 
 
 # YOLOv5 v6/v7, k-means on COCO at 640 px.

@@ -8,14 +8,14 @@ import numpy as np
 from yolo_tf.layers.blocks import pointwise_conv
 
 
-def detection_head(features, *, num_classes, anchors_per_cell, strides):
+def detection_head(features, anchors, *, num_classes, model=None):
     """Predicts box, objectness and class logits for every anchor of every cell.
 
     Args:
         features: L tensors [B, Y, X, c], fine to coarse.
+        anchors: AnchorSet with L levels.
         num_classes: C, 1 or more.
-        anchors_per_cell: A.
-        strides: L strides, input px.
+        model: not used; the head has no sizes or activation to choose.
 
     Returns:
         list of L tensors [B, Y, X, A, 5 + C], float32 under every dtype policy: logits tx, ty, tw, th,
@@ -23,8 +23,8 @@ def detection_head(features, *, num_classes, anchors_per_cell, strides):
 
     Source: YOLOv3, arXiv:1804.02767, section 2; prior bias as in YOLOv5 v6 after arXiv:1708.02002, section 4.1.
     """
-    outputs = []
-    for x, stride in zip(features, strides, strict=True):
+    outputs, anchors_per_cell = [], anchors.per_cell
+    for x, stride in zip(features, anchors.strides, strict=True):
         level = f"p{stride.bit_length() - 1}"  # level n has stride 2 ** n
         conv = pointwise_conv(anchors_per_cell * (5 + num_classes), fan_in=x.shape[-1], name=f"head_{level}")
         x = conv(x)

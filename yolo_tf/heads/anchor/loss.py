@@ -68,14 +68,15 @@ def part_gains(predictions, anchors, *, loss):
     }
 
 
-def count_matches(targets, image_size, anchors, *, ratio_limit):
+def count_matches(targets, image_size, anchors, *, loss, predictions=None):
     """Counts the answers (box, anchor, cell) of a batch on every level; no prediction is needed for it.
 
     Args:
         targets: Targets, boxes [B, M, 4] in input px.
         image_size: (height, width) of the network input, px; ints or int32 scalars.
         anchors: AnchorSet with L levels.
-        ratio_limit: > 1, as in LossConfig.
+        loss: LossConfig.
+        predictions: not used.
 
     Returns:
         float32 [L].
@@ -83,7 +84,7 @@ def count_matches(targets, image_size, anchors, *, ratio_limit):
     counts = []
     for sizes, stride in zip(anchors.sizes, anchors.strides, strict=True):
         grid_size = [side // stride for side in image_size]
-        match = match_level(targets, sizes, stride=stride, grid_size=grid_size, ratio_limit=ratio_limit)
+        match = match_level(targets, sizes, stride=stride, grid_size=grid_size, ratio_limit=loss.anchor_ratio_limit)
         counts.append(tf.reduce_sum(tf.cast(match.mask, tf.float32)))
     return tf.stack(counts)
 

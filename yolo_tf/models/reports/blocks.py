@@ -1,9 +1,11 @@
 """A network as a table with one row per block: what it reads, its parameters, its channels."""
 
-import math
+import dataclasses
 import re
 
+from yolo_tf.models.reports.cost import layer_params
 from yolo_tf.surgery.graph import maker_of, nodes_of
+from yolo_tf.terminal.tables import format_table
 
 # The first that fits the name of a layer gives its block. All layers of one stage of a published backbone are one row.
 _BLOCKS = (
@@ -16,6 +18,20 @@ _BLOCKS = (
 _LAST_WORDS = re.compile(r"(_(conv|depthwise|bn|batch_norm|layernorm|activation|relu|pad|pool|add|concat))+$")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Block:
+    """One row of the table."""
+
+    block: str  # its name
+    sources: tuple[int, ...]  # numbers of the rows that it reads, ascending
+    params: int  # trainable
+    channels: int  # of its last layer
+
+    def to_json(self):
+        """Returns JSON values; the sources are called "from", as in YOLOv5's tables."""
+        return {"block": self.block, "from": list(self.sources), "params": self.params, "channels": self.channels}
+
+
 def block_rows(network):
     """Counts a network block by block.
 
@@ -23,29 +39,30 @@ def block_rows(network):
         network: keras.Model of `build_network`.
 
     Returns:
-        list of dicts in the order of the blocks' first layers: block (its name), from (numbers of the rows that it
-        reads), params (trainable), channels (of its last layer).
+        list of Block in the order of the blocks' first layers.
 
-    Example: row 2 of YOLOv5n is {"block": "backbone_stem", "from": [1], "params": 1760, "channels": 16}; row 0 is the
-    images, row 1 scales their pixels.
+    Example: row 2 of YOLOv5n is the block backbone_stem of 1760 parameters and 16 channels, which reads row 1; row 0 is
+    the images, row 1 scales their pixels.
     """
-    numbers, rows = {}, []
+    members = {}  # block -> its layers
     for layer in network.layers:
-        if layer.name in network.output_names:
-            continue  # these give the predictions of a head their shape and type
-        block = block_of(layer.name)
-        if block not in numbers:
-            numbers[block] = len(rows)
-            rows.append({"block": block, "from": set(), "params": 0, "channels": 0})
-        row = rows[numbers[block]]
-        row["params"] += sum(math.prod(variable.shape) for variable in layer.trainable_variables)
-        row["channels"] = layer.output.shape[-1]
+        if layer.name not in network.output_names:  # these give the predictions of a head their shape and type
+            members.setdefault(block_of(layer.name), []).append(layer)
+    numbers, sources = {block: number for number, block in enumerate(members)}, {block: set() for block in members}
     for node in nodes_of(network):
         block = block_of(node.operation.name)
-        sources = {block_of(maker_of(tensor).name) for tensor in node.input_tensors} - {block}
-        if block in numbers:
-            rows[numbers[block]]["from"] |= {numbers[source] for source in sources if source in numbers}
-    return [{**row, "from": sorted(row["from"])} for row in rows]
+        if block in members:
+            read = {block_of(maker_of(tensor).name) for tensor in node.input_tensors} - {block}
+            sources[block] |= {numbers[source] for source in read if source in numbers}
+    return [
+        Block(
+            block=block,
+            sources=tuple(sorted(sources[block])),
+            params=sum(map(layer_params, layers)),
+            channels=layers[-1].output.shape[-1],
+        )
+        for block, layers in members.items()
+    ]
 
 
 def block_of(name):
@@ -60,9 +77,16 @@ def block_of(name):
 
 
 def format_block_rows(rows):
-    """Returns `block_rows` as lines of text; -1 is the row above, as in YOLOv5's tables."""
-    lines = [f"{'row':>3}{'from':>12}{'parameters':>14}{'channels':>10}  block"]
-    for number, row in enumerate(rows):
-        sources = ", ".join("-1" if source == number - 1 else str(source) for source in row["from"]) or "-"
-        lines.append(f"{number:>3}{sources:>12}{row['params']:>14,}{row['channels']:>10}  {row['block']}")
-    return "\n".join(lines)
+    """Returns the Blocks of a network as lines of text; -1 is the row above, as in YOLOv5's tables."""
+    return format_table(
+        [
+            {
+                "row": f"{number}",
+                "from": ", ".join("-1" if source == number - 1 else f"{source}" for source in row.sources) or "-",
+                "parameters": f"{row.params:,}",
+                "channels": f"{row.channels}",
+                "block": row.block,
+            }
+            for number, row in enumerate(rows)
+        ]
+    )

@@ -1,13 +1,32 @@
 """What a network costs: parameters and arithmetic of backbone, adapters, neck and head."""
 
+import dataclasses
 import math
 
 import keras
 import tensorflow as tf
 
-from yolo_tf.models.backbones import BACKBONES, STRIDES
+from yolo_tf.config.plain import plain
+from yolo_tf.models.backbones import BACKBONES, STRIDES, FeatureTap
 from yolo_tf.models.backbones.keras_model import find_taps
 from yolo_tf.models.parts import PARTS, part_of
+from yolo_tf.terminal.tables import format_table
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkReport:
+    """What a network costs, for one image."""
+
+    name: str
+    image_size: tuple[int, int]  # (height, width) px
+    num_classes: int
+    trainable_params: dict  # by part, and in "total"
+    macs: dict  # the same
+    flops: dict  # the same, 2 * macs
+    taps: tuple[FeatureTap, ...]  # of the backbone
+    initial_weights: dict  # part -> file, "random" or "absent"
+
+    to_json = plain
 
 
 def network_report(network, *, model, num_classes, image_size):
@@ -23,36 +42,49 @@ def network_report(network, *, model, num_classes, image_size):
         image_size: (height, width) px, multiples of 32.
 
     Returns:
-        dict of JSON values: name, image_size, num_classes, trainable_params, macs and flops (2 * macs),
-        each by part and in total, taps, initial_weights by part.
+        NetworkReport, with the initial weights that `model` asks for.
 
     Example: YOLOv5n with 80 classes has 1,872,157 trainable parameters and 4.468e9 FLOPs at 640 x 640.
     """
-    params = dict.fromkeys(PARTS, 0)
-    for layer in network.layers:
-        params[part_of(layer)] += sum(math.prod(variable.shape) for variable in layer.trainable_variables)
-    macs = count_macs(network, image_size=image_size)
-    taps = _tap_layers(network, model)
+    params, macs, taps = count_params(network), count_macs(network, image_size=image_size), _tap_layers(network, model)
     initial_weights = {part: "random" if params[part] else "absent" for part in PARTS}
     if model.backbone_weights != "none":
         initial_weights["backbone"] = model.backbone_weights
     if model.weights:
         initial_weights = dict.fromkeys(PARTS, model.weights)
     if model.network:
-        initial_weights = {part: model.network if count else "absent" for part, count in params.items()}
-    return {
-        "name": model.name,
-        "image_size": list(image_size),
-        "num_classes": num_classes,
-        "trainable_params": _with_total(params),
-        "macs": _with_total(macs),
-        "flops": _with_total({part: 2 * count for part, count in macs.items()}),
-        "taps": [
-            {"layer": tap, "stride": stride, "channels": network.get_layer(tap).output.shape[-1]}
+        initial_weights = {part: model.network if params[part] else "absent" for part in PARTS}
+    return NetworkReport(
+        name=model.name,
+        image_size=tuple(image_size),
+        num_classes=num_classes,
+        trainable_params=params,
+        macs=macs,
+        flops={part: 2 * count for part, count in macs.items()},
+        taps=tuple(
+            FeatureTap(layer=tap, stride=stride, channels=network.get_layer(tap).output.shape[-1])
             for tap, stride in zip(taps, STRIDES[: len(taps)], strict=True)
-        ],
-        "initial_weights": initial_weights,
-    }
+        ),
+        initial_weights=initial_weights,
+    )
+
+
+def sum_by_part(amounts):
+    """Sums (layer, amount) pairs: {part: sum}, and the sum of all as "total"."""
+    sums = dict.fromkeys(PARTS, 0)
+    for layer, amount in amounts:
+        sums[part_of(layer)] += amount
+    return {**sums, "total": sum(sums.values())}
+
+
+def layer_params(layer):
+    """Returns the number of trainable parameters of a layer."""
+    return sum(math.prod(variable.shape) for variable in layer.trainable_variables)
+
+
+def count_params(network):
+    """Returns {part: trainable parameters}, with "total"."""
+    return sum_by_part((layer, layer_params(layer)) for layer in network.layers)
 
 
 def _tap_layers(network, model):
@@ -66,7 +98,7 @@ def _tap_layers(network, model):
 
 
 def count_macs(network, *, image_size):
-    """Returns {part: multiply-adds for one image of `image_size`}.
+    """Returns {part: multiply-adds for one image of `image_size`}, with "total".
 
     Raises:
         TypeError: a layer with a kernel of a kind that is not counted here; none is passed over.
@@ -81,10 +113,7 @@ def count_macs(network, *, image_size):
     if any(None in shape for shape in shapes):  # EinsumDense keeps to the open sizes that it was built for
         trace = tf.function(ends, autograph=False).get_concrete_function([tf.TensorSpec((1, *image_size, 3), tf.float32)])
         shapes = [tuple(shape) for shape in trace.output_shapes]
-    macs = dict.fromkeys(PARTS, 0)
-    for layer, shape in zip(layers, shapes, strict=True):
-        macs[part_of(layer)] += _MACS[type(layer)](layer, shape)
-    return macs
+    return sum_by_part((layer, _MACS[type(layer)](layer, shape)) for layer, shape in zip(layers, shapes, strict=True))
 
 
 def _kernel_macs(layer, shape):
@@ -114,23 +143,18 @@ _MACS = {
 
 
 def format_report(report):
-    """Returns a `network_report` as lines of text."""
-    height, width = report["image_size"]
-    lines = [
-        f"{report['name']}: {report['num_classes']} classes, {width} x {height} px",
-        "",
-        f"{'part':<10}{'parameters':>14}{'GMACs':>10}{'GFLOPs':>10}  initial weights",
+    """Returns a NetworkReport as lines of text."""
+    height, width = report.image_size
+    parts = [
+        {
+            "part": part,
+            "parameters": f"{params:,}",
+            "GMACs": f"{report.macs[part] / 1e9:.3f}",
+            "GFLOPs": f"{report.flops[part] / 1e9:.3f}",
+            "initial weights": report.initial_weights.get(part, ""),
+        }
+        for part, params in report.trainable_params.items()
     ]
-    for part in (*PARTS, "total"):
-        lines.append(
-            f"{part:<10}{report['trainable_params'][part]:>14,}{report['macs'][part] / 1e9:>10.3f}"
-            f"{report['flops'][part] / 1e9:>10.3f}  {report['initial_weights'].get(part, '')}".rstrip()
-        )
-    lines += ["", f"{'feature':<44}{'stride':>6}{'channels':>10}"]
-    for tap in report["taps"]:
-        lines.append(f"{tap['layer']:<44}{tap['stride']:>6}{tap['channels']:>10}")
-    return "\n".join(lines)
-
-
-def _with_total(counts):
-    return {**counts, "total": sum(counts.values())}
+    taps = [{"feature": tap.layer, "stride": f"{tap.stride}", "channels": f"{tap.channels}"} for tap in report.taps]
+    lines = [f"{report.name}: {report.num_classes} classes, {width} x {height} px", "", format_table(parts)]
+    return "\n".join([*lines, *(["", format_table(taps)] if taps else [])])

@@ -12,11 +12,11 @@ import string
 import keras
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError, look_up
-from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.models.backbones.applications import BUILD_SIZE, build_application
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL
-from yolo_tf.models.network import build_network
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.terminal.tables import format_table
 
@@ -57,12 +57,44 @@ class CompoundScaling:
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
             if value < 1:
-                raise InputError(f"--{name}: got {value:g}. Expected 1 or more. Leave it out for {getattr(type(self), name)}.")
+                raise InputError(f"{name}: got {value:g}. Expected 1 or more. Leave it out for {getattr(type(self), name)}.")
 
     @property
     def growth(self):
         """The factor on the arithmetic per step, before rounding."""
         return self.alpha * self.beta**2 * self.gamma**2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScaledNetwork:
+    """One row of a scaling table: a network and what it costs."""
+
+    phi: float
+    depth: float
+    width: float
+    image_size: int  # side, px
+    trainable_params: dict  # by part, and in total
+    macs: dict
+    flops: dict
+    flops_ratio: dict  # of the backbone and in total, to phi 0
+    doublings: float  # 2^phi
+    nearest: str  # the published size with the nearest multiples
+    config: dict  # dotted key -> value of the config that trains it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScalingTable:
+    """A family of networks, scaled step by step."""
+
+    family: str
+    scaling: CompoundScaling
+    num_classes: int
+    rows: list[ScaledNetwork]  # by phi; the first is the base network
+
+    def to_json(self):
+        """Returns JSON values, the constants of the scaling and their growth among the others."""
+        constants = {**plain(self.scaling), "growth": self.scaling.growth}
+        return {"family": self.family, **constants, "num_classes": self.num_classes, "rows": plain(self.rows)}
 
 
 def scaling_table(family, phis, *, scaling=CompoundScaling(), image_size=640, num_classes=80):
@@ -78,9 +110,7 @@ def scaling_table(family, phis, *, scaling=CompoundScaling(), image_size=640, nu
         num_classes: C of the detector.
 
     Returns:
-        dict of JSON values: family, alpha, beta, gamma, growth, num_classes and rows with phi, depth, width,
-        image_size (px), trainable_params, macs and flops (each by part and in total), flops_ratio (part -> to phi 0),
-        doublings (2^phi), nearest (the published size with the nearest multiples), config (what trains it).
+        ScalingTable.
 
     Raises:
         InputError: an unknown family, phi or size out of range, or too deep a network.
@@ -88,9 +118,9 @@ def scaling_table(family, phis, *, scaling=CompoundScaling(), image_size=640, nu
     sizes = look_up(SIZES, family, kind="scalable family")
     for phi in phis:
         if not 0 <= phi <= 10:
-            raise InputError(f"--phi: got {phi:g}. Expected 0..10. The base network has 0.")
+            raise InputError(f"phi: got {phi:g}. Expected 0..10. The base network has 0.")
     if image_size <= 0 or image_size % 32:
-        raise InputError(f"--image-size: got {image_size}. Expected a multiple of 32. Leave it out for 640.")
+        raise InputError(f"image_size: got {image_size}. Expected a multiple of 32. Leave it out for 640.")
     base_depth, base_width = next(iter(sizes.values()))
     rows = []
     for phi in sorted({*phis, *range(math.ceil(max(phis, default=0)))} | {0}):
@@ -99,50 +129,58 @@ def scaling_table(family, phis, *, scaling=CompoundScaling(), image_size=640, nu
         side = round(image_size * scaling.gamma**phi / 32) * 32
         network, model = scaled_detector(family, depth, width, num_classes=num_classes)
         report = network_report(network, model=model, num_classes=num_classes, image_size=(side, side))
-        rows.append({"phi": phi, "depth": depth, "width": width, "image_size": side})
-        rows[-1].update({name: report[name] for name in ("trainable_params", "macs", "flops")})
-        base = rows[0]["flops"]
-        rows[-1]["flops_ratio"] = {part: report["flops"][part] / base[part] for part in ("backbone", "total")}
-        rows[-1]["doublings"] = 2**phi
-        rows[-1]["nearest"] = nearest_size(sizes, depth, width)
-        rows[-1]["config"] = _config_of(model, side)
-    constants = {**dataclasses.asdict(scaling), "growth": scaling.growth}
-    return {"family": family, **constants, "num_classes": num_classes, "rows": rows}
+        base = rows[0].flops if rows else report.flops
+        rows.append(
+            ScaledNetwork(
+                phi=phi,
+                depth=depth,
+                width=width,
+                image_size=side,
+                trainable_params=report.trainable_params,
+                macs=report.macs,
+                flops=report.flops,
+                flops_ratio={part: report.flops[part] / base[part] for part in ("backbone", "total")},
+                doublings=2**phi,
+                nearest=nearest_size(sizes, depth, width),
+                config=_config_of(model, side),
+            )
+        )
+    return ScalingTable(family=family, scaling=scaling, num_classes=num_classes, rows=rows)
 
 
 def format_scaling(table, *, kind="text"):
-    """Returns a `scaling_table` as lines of text, kind one of TABLE_FORMATS: the table, then what trains its last row."""
+    """Returns a ScalingTable as lines of text, kind one of TABLE_FORMATS: the table, then what trains its last row."""
     rows = [
         {
-            "phi": f"{row['phi']:g}",
-            "depth": f"{row['depth']:g}",
-            "width": f"{row['width']:g}",
-            "px": str(row["image_size"]),
-            "backbone": f"{row['trainable_params']['backbone']:,}",
-            "GMACs": f"{row['macs']['backbone'] / 1e9:.3f}",
-            "GFLOPs": f"{row['flops']['backbone'] / 1e9:.3f}",
-            "ratio": f"{row['flops_ratio']['backbone']:.2f}",
-            "2^phi": f"{row['doublings']:.2f}",
-            "detector": f"{row['trainable_params']['total']:,}",
-            "its GMACs": f"{row['macs']['total'] / 1e9:.3f}",
-            "its GFLOPs": f"{row['flops']['total'] / 1e9:.3f}",
-            "nearest": "{} ({:g}, {:g})".format(row["nearest"], *SIZES[table["family"]][row["nearest"]]),
+            "phi": f"{row.phi:g}",
+            "depth": f"{row.depth:g}",
+            "width": f"{row.width:g}",
+            "px": str(row.image_size),
+            "backbone": f"{row.trainable_params['backbone']:,}",
+            "GMACs": f"{row.macs['backbone'] / 1e9:.3f}",
+            "GFLOPs": f"{row.flops['backbone'] / 1e9:.3f}",
+            "ratio": f"{row.flops_ratio['backbone']:.2f}",
+            "2^phi": f"{row.doublings:.2f}",
+            "detector": f"{row.trainable_params['total']:,}",
+            "its GMACs": f"{row.macs['total'] / 1e9:.3f}",
+            "its GFLOPs": f"{row.flops['total'] / 1e9:.3f}",
+            "nearest": "{} ({:g}, {:g})".format(row.nearest, *SIZES[table.family][row.nearest]),
         }
-        for row in table["rows"]
+        for row in table.rows
     ]
-    last = table["rows"][-1]
-    scales_neck = table["family"] == "csp_darknet"
+    last = table.rows[-1]
+    scales_neck = table.family == "csp_darknet"
     neck = "neck scaled along" if scales_neck else f"neck at depth {NECK['depth']:g}, width {NECK['width']:g}"
-    options = last["config"] if scales_neck else {"model.backbone_file": "FILE (of --write)", **last["config"]}
+    options = last.config if scales_neck else {"model.backbone_file": "FILE", **last.config}
     texts = {key: f"[{','.join(value)}]" if isinstance(value, list) else str(value) for key, value in options.items()}
     command = " ".join(f"{key}={text}" for key, text in texts.items())
     return "\n".join(
         [
             format_table(rows, kind=kind),
             "",
-            f"Trainable parameters and arithmetic of one image; detector: {table['num_classes']} classes, {neck}. ratio: of the"
-            f" backbone's GFLOPs to phi 0; the constants alone give {table['growth']:.3f}^phi, rounding does the rest.",
-            f"Train phi {last['phi']:g}: {command}",
+            f"Trainable parameters and arithmetic of one image; detector: {table.num_classes} classes, {neck}. ratio: of the"
+            f" backbone's GFLOPs to phi 0; the constants alone give {table.scaling.growth:.3f}^phi, rounding does the rest.",
+            f"Train phi {last.phi:g}: {command}",
         ]
     )
 
@@ -164,7 +202,7 @@ def scaled_detector(family, depth, width, *, num_classes):
         backbone = scaled_efficientnet(depth, width)
         name, taps = f"efficientnet_{depth:g}_{width:g}", efficientnet_taps(depth)
         model = ModelConfig(name=name, backbone=KERAS_MODEL, taps=taps, pixels="imagenet", **NECK)
-    return build_network(model, num_classes=num_classes, anchors=COCO_ANCHORS, backbone=backbone), model
+    return build_network(model, num_classes=num_classes, anchors=network_layout(model), backbone=backbone), model
 
 
 def scaled_efficientnet(depth, width):
@@ -188,7 +226,7 @@ def scaled_efficientnet(depth, width):
     from keras.src.applications.efficientnet import EfficientNet
 
     if depth > _DEEPEST:
-        raise InputError(f"--phi: makes EfficientNet {depth:g} times as deep. Expected at most {_DEEPEST}. Lower phi or alpha.")
+        raise InputError(f"phi: makes EfficientNet {depth:g} times as deep. Expected at most {_DEEPEST}. Lower phi or alpha.")
     images = keras.Input((None, None, 3), name="images")
     constructor = functools.partial(EfficientNet, width, depth, BUILD_SIZE)
     features = build_application(images, constructor=constructor, taps=efficientnet_taps(depth), weights="none")

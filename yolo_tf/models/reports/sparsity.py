@@ -1,8 +1,11 @@
 """Which share of the kernels of a network is exactly zero."""
 
+import math
+
 import numpy as np
 
-from yolo_tf.models.parts import PARTS, is_kernel, part_of
+from yolo_tf.models.parts import is_kernel
+from yolo_tf.models.reports.cost import sum_by_part
 
 
 def sparsity(network):
@@ -10,11 +13,7 @@ def sparsity(network):
 
     A part without kernels has 0.
     """
-    zeros, counts = dict.fromkeys(PARTS, 0), dict.fromkeys(PARTS, 0)
-    for layer in network.layers:
-        for variable in filter(is_kernel, layer.trainable_variables):
-            values = variable.numpy()
-            zeros[part_of(layer)] += int(np.count_nonzero(values == 0))
-            counts[part_of(layer)] += values.size
-    shares = {part: zeros[part] / max(counts[part], 1) for part in PARTS}
-    return {**shares, "total": sum(zeros.values()) / max(sum(counts.values()), 1)}
+    kernels = [(layer, variable) for layer in network.layers for variable in filter(is_kernel, layer.trainable_variables)]
+    zeros = sum_by_part((layer, int(np.count_nonzero(variable.numpy() == 0))) for layer, variable in kernels)
+    counts = sum_by_part((layer, math.prod(variable.shape)) for layer, variable in kernels)
+    return {part: zeros[part] / max(counts[part], 1) for part in zeros}

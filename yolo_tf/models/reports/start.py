@@ -4,73 +4,96 @@ A detector on another backbone can fail in silence: weights that were not found,
 norms that never settle, a neck so large that the backbone hardly counts. This says what is the case.
 """
 
+import dataclasses
 import math
 
 import keras
 
+from yolo_tf.config.plain import plain
 from yolo_tf.models.parts import PARTS, part_of
+from yolo_tf.models.reports.cost import NetworkReport, format_report, sum_by_part
 
 BYTES_PER_VALUE = 4  # float32
 SETTLED = 5  # a moving average has forgotten its start to e^-5 after this many times 1 / (1 - momentum) steps
 _NORMALIZATIONS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.GroupNormalization)
 
 
-def swap_report(network, report, *, loaded=None, frozen=(), steps=None):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Normalization:
+    """Normalisation layers that are alike."""
+
+    kind: str  # name of their class
+    momentum: float | None  # of Keras; None = they keep no average
+    epsilon: float
+    layers: int
+    frozen: int  # of them
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartReport:
+    """The state that a network starts training in."""
+
+    network: NetworkReport  # its initial weights are those that were really found
+    pixel_scaling: dict | None  # scale, offset: a pixel p of 0..255 is seen as p * scale + offset; None = no layer says so
+    normalization: dict[str, list[Normalization]]  # by part
+    activation_megabytes: dict  # part, "total" -> float32 outputs of all layers for one image
+    loaded: dict | None  # part -> (tensors of the file that were loaded, tensors in all); None = no file
+    frozen_layers: int
+    warnings: list[str]
+
+    def to_json(self):
+        """Returns JSON values: those of the network and, beside them, the others."""
+        own = plain(self)
+        return own.pop("network") | own
+
+
+def start_report(network, report, *, loaded=None, frozen=(), steps=None):
     """Describes the state a network starts training in.
 
     Args:
         network: keras.Model of `build_network`.
-        report: its `network_report`.
+        report: its NetworkReport.
         loaded: LoadedWeights of `model.weights`; None = no such file.
         frozen: layers that do not learn at first.
         steps: batches of the whole run; None = not known.
 
     Returns:
-        dict of JSON values: initial_weights (part -> file, "random" or "absent": what `loaded` really gave),
-        pixel_scaling (scale, offset: the network sees p * scale + offset of a pixel p in 0..255; None where a network
-        from elsewhere has no layer of that name), normalization
-        (part -> rows of kind, momentum, epsilon, layers, frozen), activation_megabytes (part -> float32 outputs of
-        all layers for one image, and in total), loaded (part -> tensors loaded and in all; None without a file),
-        frozen_layers, warnings (lines of text).
+        StartReport.
     """
     names = {layer.name for layer in frozen}
     tensors = None if loaded is None else _loaded_tensors(network, loaded)
-    initial_weights = report["initial_weights"]
     if tensors:
-        initial_weights = {
-            part: str(loaded.path) if count else ("random" if total else "absent") for part, (count, total) in tensors.items()
-        }
-    activations = activation_megabytes(network, report["image_size"])
+        found = {part: str(loaded.path) if count else "random" if total else "absent" for part, (count, total) in tensors.items()}
+        report = dataclasses.replace(report, initial_weights=found)
     normalization = _normalization(network, names)
-    return {
-        "initial_weights": initial_weights,
-        "pixel_scaling": _pixel_scaling(network),
-        "normalization": normalization,
-        "activation_megabytes": activations,
-        "loaded": tensors,
-        "frozen_layers": len(names),
-        "warnings": _warnings(report["trainable_params"], initial_weights, normalization, steps),
-    }
+    return StartReport(
+        network=report,
+        pixel_scaling=_pixel_scaling(network),
+        normalization=normalization,
+        activation_megabytes=activation_megabytes(network, report.image_size),
+        loaded=tensors,
+        frozen_layers=len(names),
+        warnings=_warnings(report, normalization, steps),
+    )
 
 
-def format_swap_report(swap):
-    """Returns a `swap_report` as lines of text."""
-    scaling = swap["pixel_scaling"]
+def format_start(start):
+    """Returns a StartReport as lines of text, the cost of the network first."""
+    scaling = start.pixel_scaling
     pixels = "scaled as the network's own layers do"
     if scaling:
         pixels = f"value * {_numbers(scaling['scale'])} + {_numbers(scaling['offset'])}"
-    memory = ", ".join(f"{part} {size:.1f}" for part, size in swap["activation_megabytes"].items() if size)
-    lines = [f"pixels: {pixels}", f"activations of one image, MB: {memory}"]
-    for part, rows in swap["normalization"].items():
+    memory = ", ".join(f"{part} {size:.1f}" for part, size in start.activation_megabytes.items() if size)
+    lines = [format_report(start.network), "", f"pixels: {pixels}", f"activations of one image, MB: {memory}"]
+    for part, rows in start.normalization.items():
         for row in rows:
-            momentum = "" if row["momentum"] is None else f" momentum {row['momentum']:g},"
-            frozen = f", {row['frozen']} frozen (inference mode)" if row["frozen"] else ""
-            lines.append(f"{part}: {row['layers']} {row['kind']},{momentum} epsilon {row['epsilon']:g}{frozen}")
-    for part, (count, total) in (swap["loaded"] or {}).items():
+            momentum = "" if row.momentum is None else f" momentum {row.momentum:g},"
+            frozen = f", {row.frozen} frozen (inference mode)" if row.frozen else ""
+            lines.append(f"{part}: {row.layers} {row.kind},{momentum} epsilon {row.epsilon:g}{frozen}")
+    for part, (count, total) in (start.loaded or {}).items():
         if total:
             lines.append(f"{part}: {count} of {total} tensors from model.weights")
-    lines += [f"warning: {warning}" for warning in swap["warnings"]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in start.warnings)])
 
 
 def _pixel_scaling(network):
@@ -90,16 +113,17 @@ def _numbers(values):
 
 
 def _normalization(network, frozen):
-    """Returns part -> rows of normalisation layers that are alike."""
+    """Returns part -> Normalization of all its normalisation layers that are alike."""
     found = {part: {} for part in PARTS}
     for layer in network.layers:
         if isinstance(layer, _NORMALIZATIONS):
-            key = (type(layer).__name__, getattr(layer, "momentum", None), layer.epsilon)
-            row = found[part_of(layer)].setdefault(key, {"layers": 0, "frozen": 0})
-            row["layers"] += 1
-            row["frozen"] += layer.name in frozen
+            alike = (type(layer).__name__, getattr(layer, "momentum", None), layer.epsilon)
+            found[part_of(layer)].setdefault(alike, []).append(layer.name in frozen)
     return {
-        part: [{"kind": kind, "momentum": momentum, "epsilon": epsilon, **row} for (kind, momentum, epsilon), row in rows.items()]
+        part: [
+            Normalization(kind=kind, momentum=momentum, epsilon=epsilon, layers=len(layers), frozen=sum(layers))
+            for (kind, momentum, epsilon), layers in rows.items()
+        ]
         for part, rows in found.items()
         if rows
     }
@@ -110,31 +134,27 @@ def activation_megabytes(network, image_size):
     layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
     layers = [layer for layer in layers if isinstance(layer.output, keras.KerasTensor)]
     shapes = keras.Model(network.inputs, [layer.output for layer in layers]).compute_output_shape([(1, *image_size, 3)])
-    sizes = dict.fromkeys(PARTS, 0)
-    for layer, shape in zip(layers, shapes, strict=True):
-        sizes[part_of(layer)] += math.prod(side or 1 for side in shape) * BYTES_PER_VALUE / 1e6
-    return {**sizes, "total": sum(sizes.values())}
+    sizes = (math.prod(side or 1 for side in shape) * BYTES_PER_VALUE / 1e6 for shape in shapes)
+    return sum_by_part(zip(layers, sizes, strict=True))
 
 
 def _loaded_tensors(network, loaded):
-    counts = {part: [0, 0] for part in PARTS}
-    for layer in network.layers:
-        counts[part_of(layer)][0] += len(layer.weights) if layer.name in loaded.loaded else 0
-        counts[part_of(layer)][1] += len(layer.weights)
-    return counts
+    given = sum_by_part((layer, len(layer.weights) * (layer.name in loaded.loaded)) for layer in network.layers)
+    in_all = sum_by_part((layer, len(layer.weights)) for layer in network.layers)
+    return {part: (given[part], in_all[part]) for part in PARTS}
 
 
-def _warnings(params, initial_weights, normalization, steps):
+def _warnings(report, normalization, steps):
     warnings = []
-    share = params["neck"] / params["total"]
+    share = report.trainable_params["neck"] / report.trainable_params["total"]
     if share > 0.5:
         warnings.append(f"the neck is {share:.0%} of the parameters: this comparison hides the backbone")
-    if initial_weights["backbone"] == "random":
+    if report.initial_weights["backbone"] == "random":
         warnings.append("the backbone starts from random weights; model.backbone_weights or model.weights gives it better ones")
     for part, rows in normalization.items():
         for row in rows:
-            momentum = row["momentum"]
-            if steps and momentum and row["frozen"] < row["layers"] and steps * (1 - momentum) < SETTLED:
+            momentum = row.momentum
+            if steps and momentum and row.frozen < row.layers and steps * (1 - momentum) < SETTLED:
                 warnings.append(
                     f"batch norm momentum {momentum:g} of the {part} does not settle in {steps} steps; set"
                     " model.batch_norm_momentum"

@@ -10,8 +10,9 @@ import yaml
 from yolo_tf import cli
 from yolo_tf.config.reader import read_config, write_config
 from yolo_tf.errors import InputError
-from yolo_tf.study import search as search_module
-from yolo_tf.study.search import Dimension, read_space
+from yolo_tf.training import search as search_module
+from yolo_tf.training.report import TrainingResult
+from yolo_tf.training.search import Dimension, read_space
 
 needs_tuner = pytest.mark.skipif(
     importlib.util.find_spec("keras_tuner") is None, reason="keras-tuner is not installed: pip install 'yolo_tf[search]'"
@@ -42,7 +43,8 @@ def runs(monkeypatch):
         root.mkdir(parents=True, exist_ok=True)
         write_config(config, root / "config.yaml")
         quality = 1 / (1 + abs(config.train.learning_rate - 0.01) * 100)
-        return {"AP": quality, "AP50": quality}
+        metrics = {"AP": quality, "AP50": quality}
+        return TrainingResult(metrics=metrics, run=root, best_epoch=1, epochs=1, seconds_per_epoch=1.0)
 
     monkeypatch.setattr(search_module, "train", train)
     return calls
@@ -87,7 +89,11 @@ def run_search(space, out, *more, trials=4):
         ((), 0, "--trials: got 0. Expected 1 or more"),
         (("--tuner", "grid"), 4, "unknown tuner 'grid'.* Expected one of: bayesian, hyperband, random"),
         (("augment.mosaic=2.0",), 4, None),
-        (("--tuner", "hyperband"), 4, "the space has train.epochs. .* Take the line out of the space"),
+        (
+            ("--tuner", "hyperband"),
+            4,
+            "--tuner: got hyperband, but the space has train.epochs. .* Take the line out of the space",
+        ),
         (("train.warmup=2.0",), 4, "warmup"),
     ],
 )

@@ -1,23 +1,24 @@
-"""What a run chooses for itself before its first epoch: anchors and the batch size."""
+"""What a run begins with: the file that it names, read once, and the anchors that it chooses."""
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from yolo_tf import cli
+from yolo_tf.config import ModelConfig
 from yolo_tf.config.reader import read_config
-from yolo_tf.errors import InputError
 from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec
+from yolo_tf.heads.anchor import layout as anchor_layout
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
-from yolo_tf.models.network import network_anchors
+from yolo_tf.models.network import network_layout
 from yolo_tf.sources import read_dataset, read_source
-from yolo_tf.training import start as training_start
-from yolo_tf.training.start import start_anchors, state_anchors, state_batch_size
+from yolo_tf.training.origin import Origin, choose_layout, first_layout, first_name, first_network, read_origin
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_a_run_carries_its_fitted_anchors_its_batch_size_and_its_profile(project
     assert "batch size: 4 (by estimate for " in out and "memory: about " in out and "activations of 4 images" in out
     resolved = read_config(root / "config.yaml")
     assert resolved.train.batch_size == 4
-    fitted = network_anchors(resolved.model)
+    fitted = network_layout(resolved.model)
     boxes = fitted_box_sizes(train_set, (64, 64))
     assert best_possible_recall(boxes, COCO_ANCHORS, ratio_limit=4.0) < 0.01
     assert best_possible_recall(boxes, fitted, ratio_limit=4.0) > ENOUGH_RECALL
@@ -70,12 +71,12 @@ def test_a_run_carries_its_fitted_anchors_its_batch_size_and_its_profile(project
         np.testing.assert_array_equal(read_spec(file).anchors.sizes, fitted.sizes)
     assert "| evaluation |" in (root / "profile" / "where_time_goes.md").read_text()
 
-    assert state_anchors(resolved, train_set) == resolved  # what --resume and training from this config find
+    assert choose_layout(resolved, Origin(), train_set) == resolved  # what --resume and training from this config find
     assert "1.000 of 36 training boxes, kept" in capsys.readouterr().out
 
 
 def test_the_fit_repeats_with_the_seed(config, train_set):
-    first, again = state_anchors(config, train_set), state_anchors(config, train_set)
+    first, again = (choose_layout(config, Origin(), train_set) for _ in range(2))
     assert first == again and first.model.anchors
     assert dataclasses.replace(first, model=config.model) == config
 
@@ -94,42 +95,54 @@ def test_anchors_that_were_given_are_kept_with_a_warning(config, train_set, tiny
         model = dataclasses.replace(config.model, autoanchor=False)
         reason = "They are YOLOv5's; model.autoanchor=true fits others"
     given = dataclasses.replace(config, model=model)
-    assert state_anchors(given, train_set) == given
+    origin = read_origin(given.model, class_names=train_set.class_names)
+    assert choose_layout(given, origin, train_set) == given
     out = capsys.readouterr().out
     assert f"warning: they match too few boxes (below 0.98). {reason}" in out
-    np.testing.assert_array_equal(start_anchors(given.model).sizes, COCO_ANCHORS.sizes)
+    np.testing.assert_array_equal(first_layout(given.model, origin).sizes, COCO_ANCHORS.sizes)
 
 
 def test_fitted_anchors_that_are_no_better_are_not_used(config, train_set, monkeypatch, capsys):
-    monkeypatch.setattr(training_start, "fit_anchors", lambda boxes_wh, **options: COCO_ANCHORS)
-    assert state_anchors(config, train_set) == config
+    monkeypatch.setattr(anchor_layout, "fit_anchors", lambda boxes_wh, **options: COCO_ANCHORS)
+    assert choose_layout(config, Origin(), train_set) == config
     assert "fitted ones reach 0.000: kept" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("nominal", "images", "expected"), [(64, 100, 64), (64, 9, 8), (16, 100, 16), (3, 100, 2)])
-def test_an_automatic_batch_is_bounded_by_the_nominal_batch_and_the_images(
-    config, tiny_network, monkeypatch, capsys, nominal, images, expected
-):
-    monkeypatch.setattr(training_start, "available_memory", lambda: 16e3)
-    wanted = dataclasses.replace(config, train=dataclasses.replace(config.train, nominal_batch_size=nominal))
-    resolved = state_batch_size(wanted, tiny_network(), images, compiled=False)
-    assert resolved.train.batch_size == expected
-    assert f"batch size: {expected} (by estimate for 16.0 GB of free memory" in capsys.readouterr().out
-    assert state_batch_size(resolved, None, images, compiled=False) is resolved
+def test_a_file_is_opened_once(config, tiny_network, tmp_path, monkeypatch):
+    """Anchors, name and weights of a run come from one look at its file, whichever option names it."""
+    spec = detector_spec(class_names=["line"], image_size=(64, 64), anchors=COCO_ANCHORS, name="own")
+    path = str(tmp_path / "own.keras")
+    save_network(tiny_network(num_classes=1, anchors_per_cell=3), spec, path)
+    images = keras.Input((8,))
+    keras.Model(images, keras.layers.Dense(2)(images)).save(tmp_path / "backbone.keras")
+    opened, load = [], keras.models.load_model
+    monkeypatch.setattr(keras.models, "load_model", lambda path, **options: opened.append(str(path)) or load(path, **options))
+    for option in ("network", "weights"):
+        model = dataclasses.replace(config.model, name=ModelConfig.name, width=ModelConfig.width, **{option: path})
+        origin = read_origin(model, class_names=("line",))
+        assert (origin.kind, origin.path, origin.spec) == (f"model.{option}", path, spec) and origin.network.count_params() > 0
+        assert first_name(model, origin) == ("own" if option == "network" else ModelConfig.name)
+        np.testing.assert_array_equal(first_layout(model, origin).sizes, COCO_ANCHORS.sizes)
+    assert opened == [path, path]
+    model = dataclasses.replace(config.model, weights=str(tmp_path / "backbone.keras"))
+    origin = read_origin(model, class_names=("line",))
+    assert origin.spec is None and first_name(model, origin) == "tiny"
+    assert read_origin(config.model, class_names=("line",)).network is None
 
 
-def test_on_gpus_growing_batches_are_run_on_one_of_them(config, tiny_network, monkeypatch, capsys):
-    monkeypatch.setattr(training_start.tf.config, "list_physical_devices", lambda kind: ["a", "b"])
-    monkeypatch.setattr(training_start, "step_probe", lambda *arguments, **options: lambda batch_size: batch_size <= 9)
-    wanted = dataclasses.replace(config, train=dataclasses.replace(config.train, nominal_batch_size=64))
-    assert state_batch_size(wanted, tiny_network(), 100, compiled=True, replicas=2).train.batch_size == 16
-    assert "batch size: 16 (by running steps" in capsys.readouterr().out
-
-
-def test_a_batch_that_cannot_be_chosen_is_one_line(config, tiny_network, monkeypatch):
-    monkeypatch.setattr(training_start, "available_memory", lambda: 1.0)
-    with pytest.raises(InputError, match="not even one image of 64 x 64 px fits in memory .* Lower data.image_size, or take"):
-        state_batch_size(config, tiny_network(), 9, compiled=False)
-    monkeypatch.setattr(training_start, "available_memory", lambda: None)
-    with pytest.raises(InputError, match="auto needs a system that tells its free memory. Give a number instead"):
-        state_batch_size(config, tiny_network(), 9, compiled=False)
+def test_weights_leave_what_they_do_not_fill_as_it_is_without_them(config, tiny_network, tmp_path):
+    """Reading the file must not move the random numbers that the rest of the network begins with."""
+    plain = dataclasses.replace(config.model, width=0.05)
+    spec = detector_spec(class_names=["line"], image_size=(64, 64), anchors=COCO_ANCHORS)
+    without, _ = first_network(dataclasses.replace(config, model=plain), Origin(), spec)
+    stem = keras.Model(without.inputs, without.get_layer("backbone_stem_conv").output)
+    stem.get_layer("backbone_stem_conv").set_weights(
+        [weight + 1 for weight in stem.get_layer("backbone_stem_conv").get_weights()]
+    )
+    stem.save(tmp_path / "stem.keras")
+    model = dataclasses.replace(plain, weights=str(tmp_path / "stem.keras"))
+    begun = dataclasses.replace(config, model=model)
+    network, loaded = first_network(begun, read_origin(model, class_names=("line",)), spec)
+    assert loaded.loaded == ("backbone_stem_conv",)
+    for one, other in zip(network.weights, without.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())

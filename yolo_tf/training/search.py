@@ -14,6 +14,7 @@ from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.run_directory import RunDirectory, write_history
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.yaml_file import read_yaml
+from yolo_tf.terminal import say
 from yolo_tf.terminal.tables import format_table
 from yolo_tf.training import train
 from yolo_tf.training.callbacks import fitness
@@ -31,6 +32,16 @@ class Dimension:
     high: float = 0.0
     log: bool = False  # all factors, instead of all sums, are alike
     whole: bool = False  # whole numbers only
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a search found; a trial that failed has the fitness ""."""
+
+    best: dict  # of the trial with the highest fitness: trial, fitness, the values of the space, problem
+    trials: list  # such rows of all trials, in order
+
+    to_json = dataclasses.asdict
 
 
 def read_space(path):
@@ -86,18 +97,18 @@ def search(config_file, overrides, space, out, *, trials, tuner="random"):
         tuner: random, bayesian, or hyperband: short runs first, the better ones again with more epochs, from the start.
 
     Returns:
-        dict: best (trial, fitness, values), trials (rows of the table).
+        SearchResult.
 
     Raises:
         InputError: KerasTuner is not installed, values that no run accepts, another search in `out`, or no trial succeeded.
     """
     if trials < 1:
-        raise InputError(f"--trials: got {trials}. Expected 1 or more.")
+        raise InputError(f"trials: got {trials}. Expected 1 or more.")
     _require_tuner(tuner)
     if tuner == "hyperband" and any(dimension.key == "train.epochs" for dimension in space):
         raise InputError(
-            "--tuner hyperband: the space has train.epochs. Expected it in the config: hyperband itself makes runs of up to"
-            " so many epochs. Take the line out of the space."
+            "tuner: got hyperband, but the space has train.epochs. Expected it in the config: hyperband itself makes runs of up"
+            " to so many epochs. Take the line out of the space."
         )
     for dimension in space:  # what no run would accept is said before the first
         for value in dimension.choices or (dimension.low, dimension.high):
@@ -113,23 +124,23 @@ def search(config_file, overrides, space, out, *, trials, tuner="random"):
         keras.utils.clear_session()
         resolved = RunDirectory(root).config
         started = resolved.exists()  # by a search that was interrupted in this very trial
-        return train(read_config(resolved) if started else read_config(config_file, own), root, resume=started)
+        return train(read_config(resolved) if started else read_config(config_file, own), root, resume=started).metrics
 
     rows = _run_tuner(run_trial, space, out, trials=trials, tuner=tuner, train_options=config.train)
     write_history(out / "trials.csv", rows)
     shown = [{**row, "fitness": f"{row['fitness']:.4f}" if row["fitness"] != "" else "failed"} for row in rows]
     shown = [{key: str(value) for key, value in row.items() if key != "problem"} for row in shown]
-    print("", format_table(shown), "", sep="\n")
+    say("", format_table(shown), "")
     succeeded = [row for row in rows if row["fitness"] != ""]
     if not succeeded:
         raise InputError(
             f"{out}: none of {len(rows)} trials succeeded; the first said: {rows[0]['problem']} Expected one at least."
-            " Narrow the space, and search in a new --out."
+            " Narrow the space, and search in a new `out`."
         )
     best = max(succeeded, key=lambda row: row["fitness"])
     write_text(out / "best.yaml", RunDirectory(out / f"trial_{best['trial']:04d}").config.read_text(encoding="utf-8"))
-    print(f"best: trial {best['trial']}, fitness {best['fitness']:.4f}; its config: {out / 'best.yaml'}")
-    return {"best": best, "trials": rows}
+    say(f"best: trial {best['trial']}, fitness {best['fitness']:.4f}; its config: {out / 'best.yaml'}")
+    return SearchResult(best=best, trials=rows)
 
 
 def _override(key, value):
@@ -142,7 +153,7 @@ def _require_tuner(tuner):
     for package, module in (("keras-tuner", "keras_tuner"), ("scikit-learn", "sklearn"))[: 1 + (tuner == "bayesian")]:
         if importlib.util.find_spec(module) is None:
             raise InputError(
-                f"search: {package} is not installed. Expected it for --tuner {tuner}. Run: pip install 'yolo_tf[search]'"
+                f"search: {package} is not installed. Expected it for `tuner` {tuner}. Run: pip install 'yolo_tf[search]'"
                 f" (or pip install {package})."
             )
 
@@ -156,7 +167,7 @@ def _claim_directory(out, config, space, tuner):
     }
     text, path = yaml.safe_dump(described, sort_keys=False), out / "search.yaml"
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise InputError(f"{out}: holds another search (config, space or tuner differ). Expected the same. Use a new --out.")
+        raise InputError(f"{out}: holds another search (config, space or tuner differ). Expected the same. Use a new `out`.")
     write_text(path, text)
 
 
@@ -179,11 +190,11 @@ def _run_tuner(run_trial, space, out, *, trials, tuner, train_options):
 
         def run_trial(self, trial):
             values = {dimension.key: trial.hyperparameters.values[dimension.key] for dimension in space}
-            print(f"\ntrial {trial.trial_id} of {trials}: {values}")
+            say("", f"trial {trial.trial_id} of {trials}: {values}")
             try:
                 metrics = run_trial(int(trial.trial_id), values, trial.hyperparameters.values.get("tuner/epochs"))
             except InputError as error:  # such as a loss that left the numbers: a result, if a poor one
-                print(f"trial {trial.trial_id}: {error}")
+                say(f"trial {trial.trial_id}: {error}")
                 raise keras_tuner.errors.FailedTrialError(str(error)) from error
             except Exception as error:  # a defect: KerasTuner would hide it
                 raise keras_tuner.errors.FatalError(str(error)) from error

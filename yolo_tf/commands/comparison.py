@@ -1,0 +1,33 @@
+"""What the verbs that export share: the images they compare on, and the thresholds they write."""
+
+from yolo_tf.errors import InputError
+
+MOST_IMAGES = 16  # compared; more take time and say little
+
+
+def read_sources_and_detect(arguments):
+    """Returns (the words of --images, DetectConfig of the words detect.key=value)."""
+    from yolo_tf.config.reader import read_config
+
+    for override in arguments.overrides:
+        if not override.startswith("detect."):
+            raise InputError(
+                f"'{override}': is no option of an export. Expected detect.key=value, as detect.score_threshold=0.3."
+            )
+    # --images takes every word up to the next option, overrides among them
+    sources = [word for word in arguments.images or () if not word.startswith("detect.")]
+    overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
+    return sources, read_config(overrides=overrides).detect
+
+
+def read_given_images(sources):
+    """Reads at most MOST_IMAGES of the images that file names, directories and globs stand for."""
+    from yolo_tf.data.images import read_image
+    from yolo_tf.inference.frames.files import list_images
+
+    return [read_image(place) for place in spread(list_images(sources))]
+
+
+def spread(places):
+    """Returns MOST_IMAGES of a list at most, evenly from the whole of it."""
+    return places[:: max(1, -(-len(places) // MOST_IMAGES))]

@@ -1,0 +1,146 @@
+"""What a run's first weights come from: nothing, a detector to train as it is, or weights to start from."""
+
+import dataclasses
+
+import keras
+
+from yolo_tf.config import ModelConfig
+from yolo_tf.errors import InputError
+from yolo_tf.files import carries_spec, read_spec
+from yolo_tf.files.keras import read_detector_network, read_network
+from yolo_tf.files.spec import DetectorSpec
+from yolo_tf.files.weights import copy_fitting_weights
+from yolo_tf.heads import load_head
+from yolo_tf.models.backbones import STRIDES
+from yolo_tf.models.network import build_network, network_layout, set_batch_norm_momentum
+from yolo_tf.terminal import say
+from yolo_tf.training.compression import quantizable
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Origin:
+    """The file that a run begins with."""
+
+    kind: str = "nothing"  # or the option that names the file: "model.network" | "model.weights"
+    path: str = ""
+    spec: DetectorSpec | None = None  # None: the file is no detector, or there is no file
+    network: keras.Model | None = None  # as it is in the file; with model.network in the precision of the run
+
+
+def read_origin(model, *, class_names, precision="float32"):
+    """Reads the detector of `model.network`, or the weights of `model.weights`.
+
+    Args:
+        model: ModelConfig.
+        class_names: of the data set; the detector of `model.network` must find these.
+        precision: dtype policy of the run.
+
+    Returns:
+        Origin.
+
+    Raises:
+        InputError: no such file, no network, or with `model.network` no detector of these classes.
+    """
+    if model.network:
+        options = dict(option="config.model.network", class_names=class_names, precision=precision)
+        network, spec = read_detector_network(model.network, **options)
+        return Origin(kind="model.network", path=model.network, spec=spec, network=network)
+    if model.weights:
+        network = read_network(model.weights, option="config.model.weights")
+        spec = read_spec(model.weights) if carries_spec(model.weights) else None
+        return Origin(kind="model.weights", path=model.weights, spec=spec, network=network)
+    return Origin()
+
+
+def first_layout(model, origin):
+    """Returns the layout of a ModelConfig; that of the detector that it begins with, where there is one.
+
+    A head that was trained on other anchors would answer in the wrong units, so only anchors that the config states
+    come before those of `model.weights`.
+
+    Raises:
+        InputError: the detector has other levels than this network.
+    """
+    if origin.kind == "nothing" or _layout_giver(model, origin) != origin.kind:
+        return network_layout(model)
+    layout = origin.spec.layout
+    if layout.strides != STRIDES:
+        whole = origin.kind == "model.network"
+        remedy = "Use another file." if whole else "Use other weights, or state config.model.anchors."
+        raise InputError(f"{origin.path}: has levels of strides {layout.strides}. Expected {STRIDES}. {remedy}")
+    return layout
+
+
+def first_name(model, origin):
+    """Returns the short name of the network: that of the detector in `model.network` where the config gives none."""
+    return origin.spec.name if origin.kind == "model.network" and model.name == ModelConfig.name else model.name
+
+
+def _layout_giver(model, origin):
+    """Returns the option that gives the layout; None = it is the default one of `model.head`."""
+    if origin.kind == "model.network":
+        return origin.kind
+    if model.anchors:
+        return "model.anchors"
+    return origin.kind if origin.spec and origin.spec.head == model.head else None
+
+
+def choose_layout(config, origin, train_set):
+    """Returns `config` with a layout fitted to the training boxes in its `model`, where nobody gave one and it helps.
+
+    Anchors that the config states, or that come with a file, are kept, and so are anchors that match enough.
+    Says what was found and done.
+
+    Args:
+        config: Config.
+        origin: Origin of its model.
+        train_set: DetectionDataset.
+    """
+    model, layout = config.model, first_layout(config.model, origin)
+    keep = _layout_giver(model, origin) or (None if model.autoanchor else "model.autoanchor")
+    options = dict(image_size=config.data.image_size, loss=config.loss, seed=config.train.seed, keep=keep)
+    fitted, text = load_head(layout.head).fit_layout(layout, train_set, **options)
+    if text:
+        say(text)
+    return dataclasses.replace(config, model=dataclasses.replace(model, **fitted))
+
+
+def first_network(config, origin, spec):
+    """Makes the network under the precision's policy: that of `model.network`, or built, with what fits of `model.weights`.
+
+    Args:
+        config: Config.
+        origin: Origin of its model.
+        spec: DetectorSpec of the run.
+
+    Returns:
+        (keras.Model, LoadedWeights or None).
+    """
+    if origin.kind == "model.network":
+        return _network_of_file(config, origin), None
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.hardware.precision)
+    keras.utils.set_random_seed(config.train.seed)  # what the file left unfilled is as random as without one
+    try:
+        network = build_network(config.model, num_classes=len(spec.class_names), anchors=spec.layout)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if origin.kind == "nothing":
+        return network, None
+    loaded = copy_fitting_weights(network, origin.network, path=origin.path)
+    say(str(loaded))
+    if load_head(spec.head).scale_new(network, loaded.loaded, config.model.new_head_scale):
+        say(f"new head: initial kernels times {config.model.new_head_scale:g} (model.new_head_scale)")
+    theirs = origin.spec.class_names if origin.spec else ()
+    if len(theirs) == len(spec.class_names) and theirs != spec.class_names:
+        say(f"note: their head was trained on {list(theirs)}, in that order")
+    return network, loaded
+
+
+def _network_of_file(config, origin):
+    """Returns the network of `model.network`, whatever it is built like."""
+    network = quantizable(origin.network) if config.compress.quantize_aware else origin.network
+    if config.model.batch_norm_momentum:
+        set_batch_norm_momentum(network, config.model.batch_norm_momentum)
+    say(f"network: {origin.spec.name} as it is in {origin.path}, {network.count_params():,} weights")
+    return network
