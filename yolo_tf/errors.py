@@ -24,17 +24,19 @@ def any_of(words):
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def look_up(table, name, *, kind):
+def look_up(table, name, *, kind, where=""):
     """Returns `table[name]`.
 
     Args:
         table: mapping from name to object.
         name: the name to find.
         kind: what the names stand for, singular, for the message ("backbone").
+        where: the place that the name comes from; what the message begins with.
 
     Raises:
         InputError: `name` is not in `table`; the message gives the nearest name and all names.
     """
     if name in table:
         return table[name]
-    raise InputError(f"unknown {kind} '{name}'.{did_you_mean(name, table)} Expected one of: {', '.join(sorted(table))}.")
+    fault = f"unknown {kind} '{name}'.{did_you_mean(name, table)} Expected one of: {', '.join(sorted(table))}."
+    raise InputError(f"{where}: {fault}" if where else fault)

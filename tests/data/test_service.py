@@ -90,7 +90,7 @@ def test_a_dispatcher_that_is_not_there_is_one_line(free_port):
     message = rf"config.data.service: nothing answers at localhost:{free_port} \(.*\)\. Expected the dispatcher.*Start one there"
     with pytest.raises(InputError, match=message):
         distribute(tf.data.Dataset.range(3), f"grpc://localhost:{free_port}")
-    with pytest.raises(InputError, match=rf"dispatcher: nothing answers at localhost:{free_port}"):
+    with pytest.raises(InputError, match=rf"^dispatcher: nothing answers at localhost:{free_port}"):
         start_worker(f"localhost:{free_port}")
 
 
@@ -110,7 +110,7 @@ def test_a_port_that_is_taken_is_one_line(serve):
     address = serve(0)
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
-        message = rf"port: {port} cannot be listened on \(.*\)\. Expected a free port"
+        message = rf"^port: {port} cannot be listened on \(.*\)\. Expected a free port"
         with pytest.raises(InputError, match=message):
             start_dispatcher(port)
         with pytest.raises(InputError, match=message):

@@ -12,6 +12,7 @@ RANGES = {
     "0 < x <= 1": lambda x: 0 < x <= 1,
     "0 or more": lambda x: x >= 0,
     "above 0": lambda x: x > 0,
+    "above 1": lambda x: x > 1,
 }
 
 

@@ -34,11 +34,7 @@ HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0}
 
 
 def hyp_preset(hyp, *, where):
-    """Returns a mapping of YOLOv5's hyperparameters as a Preset of our options.
-
-    Args:
-        hyp: mapping from YOLOv5's name to value.
-        where: the place that it comes from, for messages and as the preset's source.
+    """Returns a mapping from YOLOv5's hyperparameters to values, found at `where`, as a Preset of our options.
 
     Raises:
         InputError: not a mapping, an unknown name, or a value that nothing here can follow.

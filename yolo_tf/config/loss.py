@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require
+from yolo_tf.config.fields import option, require_ranges
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,15 +18,14 @@ class LossConfig:
     classification: float = option(0.5, "gain of the class loss, before rescaling by levels and classes")
     classification_per_class: bool = option(True, "rescale the class gain by the number of classes over 80")
     level_balance: tuple[float, ...] = option((4.0, 1.0, 0.4), "weight of each level in the objectness loss, fine to coarse")
-    anchor_ratio_limit: float = option(4.0, "largest ratio of box side to anchor side that still matches")
+    anchor_ratio_limit: float = option(4.0, "largest ratio of box side to anchor side that still matches", "above 1")
     shared_anchor: Literal["best", "last"] = option(
         "best", "objectness target where boxes share an anchor: the better overlap, or the last box as in YOLOv5 on a CPU"
     )
-    label_smoothing: float = option(0.0, "class targets become 1 - e/2 and e/2")
+    label_smoothing: float = option(0.0, "class targets become 1 - e/2 and e/2", "0 <= x < 1")
     objectness_positive_weight: float = option(1.0, "weight of positive cells in the objectness loss")
     class_positive_weight: float = option(1.0, "weight of positive classes in the class loss")
     focal_gamma: float = option(0.0, "focal loss exponent for objectness and class; 0 = plain cross entropy")
 
     def __post_init__(self):
-        require(self.anchor_ratio_limit > 1, f"config.loss.anchor_ratio_limit: expected above 1, got {self.anchor_ratio_limit}.")
-        require(0 <= self.label_smoothing < 1, f"config.loss.label_smoothing: expected 0..1, got {self.label_smoothing}.")
+        require_ranges(self, "config.loss")

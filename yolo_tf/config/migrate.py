@@ -7,13 +7,13 @@ from pathlib import Path
 
 import yaml
 
-from yolo_tf.config import MOVED
+from yolo_tf.config import MOVED, SECTIONS
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.yaml_file import read_yaml
 
 OLD_SECTION = "train"  # all keys of MOVED stood there
-NEW_SECTIONS = tuple(dict.fromkeys(new.partition(".")[0] for new in MOVED.values()))
+LINES = r"(?m)^{}:.*\n(?:(?:(?:#.*)?\n)* .*\n)*"  # of a section in block style, to the last that is indented
 
 
 def refuse_moved(key, *, file=None):
@@ -75,7 +75,8 @@ def _options(document):
 def _block_style(text, sections):
     """Returns the text with its document, and those of these sections that are in flow style, as lines."""
     root = yaml.compose(text)
-    for margin, mapping in (("", root), *(("  ", value) for key, value in root.value if key.value in sections)):
+    places = [("", root), *(("  ", value) for key, value in root.value if key.value in sections)]
+    for margin, mapping in places:
         if not isinstance(mapping, yaml.MappingNode) or not mapping.flow_style:
             continue
         start, done, end = mapping.start_mark.index, mapping.start_mark.index + 1, mapping.end_mark.index
@@ -91,42 +92,25 @@ def _block_style(text, sections):
 
 def _rewritten(text):
     """Returns the text of a file in block style with each old key at its new place."""
-    lines, sections = text.splitlines(keepends=True), {}
-    for key, value in yaml.compose(text).value:
-        sections[key.value] = (key, value)
-        if key.value in MOVED:  # a search space has dotted keys
-            lines[key.start_mark.line] = lines[key.start_mark.line].replace(key.value, MOVED[key.value], 1)
-    head, old = sections.get(OLD_SECTION, (None, None))
-    entries = old.value if isinstance(old, yaml.MappingNode) else []
-    moving, gone, before = {}, set(), {}  # new section -> its lines; rows that they had; row -> lines that come before it
-    for key, value in entries:
-        place = MOVED.get(f"{OLD_SECTION}.{key.value}", "").partition(".")[0]
-        rows = _rows(lines, key, value) if place else ()
-        moving.setdefault(place, []).extend(re.sub(f"^ {{0,{key.start_mark.column}}}", "", lines[row]) for row in rows)
-        gone.update(rows)
-    for place in filter(moving.get, NEW_SECTIONS):
-        last, margin = sections.get(place, (head, old)), "  "
-        if place in sections and isinstance(last[1], yaml.MappingNode) and last[1].value:
-            last = last[1].value[-1]
-            margin = " " * last[0].start_mark.column
-        arriving = [*([] if place in sections else [f"{place}:\n"]), *(margin + line for line in moving[place])]
-        before.setdefault(_rows(lines, *last).stop, []).extend(arriving)
-    if entries and "" not in moving and lines[head.start_mark.line].strip() == f"{OLD_SECTION}:":
-        gone.add(head.start_mark.line)
-    return "".join("".join(before.get(row, ())) + line * (row not in gone) for row, line in enumerate([*lines, ""]))
+    text = re.sub(rf"(?m)^([\"']?)({'|'.join(map(re.escape, MOVED))})\b", lambda key: key[1] + MOVED[key[2]], text)  # dotted
+    for section in reversed(SECTIONS):
+        keys = "|".join(new.partition(".")[2] for new in MOVED.values() if new.startswith(f"{section}."))
+        old = re.search(LINES.format(OLD_SECTION), text)
+        width = len(_margin(old[0])) if old else 0
+        # A key has the comments directly above it, and below it all that is indented deeper or an item of a list.
+        entry = rf"(?m)^(?: {{0,{width}}}#.*\n)*^ {{{width}}}[\"']?(?:{keys})[\"']? *:.*\n(?:\n*^ {{{width}}}[ -].*\n)*"
+        moving = "".join(re.findall(entry, old[0])) if old and keys else ""
+        if moving:
+            left = re.sub(entry, "", old[0])
+            left = "" if left.strip() == f"{OLD_SECTION}:" else left
+            left += "" if re.search(LINES.format(section), text) else f"{section}:\n"
+            text = text[: old.start()] + left + text[old.end() :]
+            new = re.search(LINES.format(section), text)
+            moving = re.sub(f"(?m)^ {{0,{width}}}(?=.)", _margin(new[0]), moving)
+            text = text[: new.end()] + moving + text[new.end() :]
+    return text
 
 
-def _rows(lines, key, value):
-    """Returns the range of rows of an entry in block style, with the comments that belong to it.
-
-    They are those directly above it, and below it those that are indented deeper than its key.
-    """
-    while isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
-        value = value.value[-1][1] if isinstance(value, yaml.MappingNode) else value.value[-1]
-    first, last, column = key.start_mark.line, value.end_mark.line + (value.end_mark.column > 0), key.start_mark.column
-    comments = [line.find("#") if line.lstrip().startswith("#") else -1 for line in lines]  # the column of each; -1 = none
-    while first and 0 <= comments[first - 1] <= column:
-        first -= 1
-    while last < len(lines) and comments[last] > column:
-        last += 1
-    return range(first, last)
+def _margin(section):
+    """Returns the spaces before the keys of a section, given its lines."""
+    return (re.search("(?m)^ +(?=[^ #\n])", section) or ["  "])[0]

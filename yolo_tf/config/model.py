@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require
+from yolo_tf.config.fields import option, require, require_ranges
 
 BESIDE_NETWORK = {"name", "network", "autoanchor", "batch_norm_momentum"}  # options that go with a network from a file
 
@@ -27,8 +27,8 @@ class ModelConfig:
     )
     neck: str = option("csp_pan", "a row of NECKS")
     head: str = option("anchor", "a row of HEADS: anchor = YOLOv5's, three predictions a cell relative to `anchors`")
-    depth: float = option(0.33, "depth multiple of a scalable backbone (csp_darknet, yolov4_csp) and of the neck")
-    width: float = option(0.25, "width multiple of a scalable backbone and of the neck")
+    depth: float = option(0.33, "depth multiple of a scalable backbone (csp_darknet, yolov4_csp) and of the neck", "above 0")
+    width: float = option(0.25, "width multiple of a scalable backbone and of the neck", "above 0")
     activation: Literal["silu", "mish", "leaky_relu", "relu", "relu6", "hard_silu"] = option(
         "silu", "activation of a scalable backbone and of the neck; leaky_relu has slope 0.1; relu6 and hard_silu suit int8"
     )
@@ -38,13 +38,17 @@ class ModelConfig:
     anchors: tuple = option((), "[[[w, h], ...], ...] px, fine to coarse; empty = YOLOv5's COCO anchors")
     autoanchor: bool = option(True, "fit anchors to the training boxes where the default ones match too few (recall below 0.98)")
     batch_norm_momentum: float = option(
-        0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)"
+        0.0, "momentum of every batch norm; 0 = as built (EfficientNet 0.99: too slow for runs of few steps)", "0 <= x < 1"
     )
     drop_path: float = option(
-        0.0, "ConvNeXt: stochastic depth, the rate of the last block; that of the others rises to it from 0, linearly"
+        0.0,
+        "ConvNeXt: stochastic depth, the rate of the last block; that of the others rises to it from 0, linearly",
+        "0 <= x < 1",
     )
     new_head_scale: float = option(
-        0.1, "factor on the initial kernels of a head that `weights` does not have, behind a neck that it has; 1 = as YOLOv5"
+        0.1,
+        "factor on the initial kernels of a head that `weights` does not have, behind a neck that it has; 1 = as YOLOv5",
+        "0 or more",
     )
     weights: str = option("", "a .keras file to start from: every layer that fits by name and shape")
     network: str = option(
@@ -52,6 +56,7 @@ class ModelConfig:
     )
 
     def __post_init__(self):
+        require_ranges(self, "config.model")
         if self.network:
             stated = [
                 field.name
@@ -63,20 +68,12 @@ class ModelConfig:
                 f"config.model.network: the file says what the network is, but {', '.join(f'model.{name}' for name in stated)}"
                 " say something too. Expected none of them. Leave them out, or use model.weights.",
             )
-        require(self.depth > 0, f"config.model.depth: expected a number above 0, got {self.depth}.")
         require(
             self.backbone == "keras_model" or not (self.backbone_file or self.taps),
             f"config.model.backbone_file and taps belong to backbone keras_model; got backbone {self.backbone}. Leave them out.",
         )
-        require(0 <= self.drop_path < 1, f"config.model.drop_path: expected 0 <= rate < 1, got {self.drop_path}.")
         require(
             not self.drop_path or self.backbone.startswith("convnext"),
             f"config.model.drop_path: got {self.drop_path} for backbone {self.backbone}. Expected 0: ConvNeXt alone has it as an"
             " option. Leave it out.",
-        )
-        require(self.new_head_scale >= 0, f"config.model.new_head_scale: expected 0 or more, got {self.new_head_scale}.")
-        require(self.width > 0, f"config.model.width: expected a number above 0, got {self.width}.")
-        require(
-            0 <= self.batch_norm_momentum < 1,
-            f"config.model.batch_norm_momentum: expected 0 <= momentum < 1, got {self.batch_norm_momentum}.",
         )

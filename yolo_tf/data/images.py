@@ -33,14 +33,9 @@ def decode_image(contents):
 
 
 def resize_image(image, size_hw):
-    """Resizes to exactly `size_hw`: area average when shrinking (bilinear would alias), else bilinear.
+    """Resizes uint8 [h, w, 3] to exactly `size_hw`, int32 [2] (height, width) px; an image of that size stays as it is.
 
-    Args:
-        image: uint8 [h, w, 3].
-        size_hw: int32 [2], (height, width) px.
-
-    Returns:
-        uint8 [height, width, 3]; the image itself when it already has that size.
+    Area average when shrinking (bilinear would alias), else bilinear.
     """
     image = tf.convert_to_tensor(image)
     old_hw = tf.shape(image)[:2]
@@ -57,14 +52,7 @@ def resize_image(image, size_hw):
 
 
 def read_image(path):
-    """Reads one image file.
-
-    Returns:
-        uint8 numpy [h, w, 3], RGB.
-
-    Raises:
-        InputError: the file is missing or does not decode.
-    """
+    """Returns the pixels of an image file, uint8 numpy [h, w, 3] RGB; raises InputError where it is missing or broken."""
     try:
         return decode_image(tf.io.read_file(str(path))).numpy()
     except tf.errors.OpError:
@@ -80,12 +68,7 @@ def read_record_image(record):
 
 
 def check_images(dataset, progress=None):
-    """Stops at images that cannot be used; see `broken_images`.
-
-    Raises:
-        InputError: files are missing, corrupt or truncated, or have another size than their record says;
-            the message names the first and counts the others.
-    """
+    """Raises InputError if there are `broken_images`; the message names the first and counts the others."""
     broken = broken_images(dataset, progress)
     if broken:
         others = f" {len(broken) - 1} more of {len(dataset.records)} images cannot be used." if len(broken) > 1 else ""
@@ -93,7 +76,7 @@ def check_images(dataset, progress=None):
 
 
 def broken_images(dataset, progress=None):
-    """Decodes every image of `dataset` once and compares its size with the record.
+    """Finds files that are missing, corrupt or truncated, or have another size than their record says: decodes each once.
 
     Run it before the first epoch: inside a `tf.data` pipeline a bad file stops the training with an
     error that does not name it.
@@ -105,10 +88,7 @@ def broken_images(dataset, progress=None):
     Returns:
         {index in dataset.records: the line that says what is wrong with the image}, in record order.
     """
-    records = dataset.records
-    if not records:
-        return {}
-    read = byte_reader(records)
+    records, read = dataset.records, byte_reader(dataset.records)
     sizes = (
         tf.data.Dataset.range(len(records))
         .map(lambda index: (index, tf.shape(decode_image(read(index)))[:2]), num_parallel_calls=tf.data.AUTOTUNE)
@@ -116,7 +96,7 @@ def broken_images(dataset, progress=None):
     )
     found = {}
     for index, size in sizes.as_numpy_iterator():
-        found[int(index)] = tuple(int(side) for side in size)
+        found[int(index)] = tuple(size.tolist())
         if progress:
             progress(len(found), len(records))
 

@@ -36,14 +36,9 @@ def fitted_size(size_hw, image_size):
 
 
 def letterbox_offset(fitted_hw, image_size):
-    """Computes where a fitted image begins in the input: half of the free pixels, rounded down.
+    """Returns where a fitted image begins in the input, int32 [..., 2] (y, x) px: half of the free pixels, rounded down.
 
-    Args:
-        fitted_hw: int32 [..., 2], (height, width).
-        image_size: (height, width) of the input.
-
-    Returns:
-        int32 [..., 2], (y, x) px.
+    Both sizes are (height, width) px, `fitted_hw` int32 [..., 2].
     """
     return (tf.cast(image_size, tf.int32) - fitted_hw) // 2
 
@@ -81,9 +76,7 @@ def rect_canvases(sizes_hw, side, batch_size):
 def smallest_canvas(size_hw, image_size):
     """Returns the (height, width) px, int32 [2] multiples of CANVAS_STRIDE, that just hold an image fitted into `image_size`.
 
-    Args:
-        size_hw: int [2], (height, width) px of the image as stored.
-        image_size: (height, width) px, multiples of CANVAS_STRIDE; the canvas is never larger.
+    `size_hw` is (height, width) px of the image as stored; `image_size` multiples of CANVAS_STRIDE, never exceeded.
 
     Example: 480 x 640 fitted into 320 x 320 is 240 x 320: canvas 256 x 320.
     """
@@ -105,8 +98,7 @@ def letterbox_image(image, image_size, *, fit_size=None):
         scale: float32 [], input px per px of `image`.
         offset: float32 [2], (x, y) of the image's corner in the input. input = original * scale + offset.
 
-    Example:
-        480 x 640 (h x w) into (320, 320): scale 0.5, 240 x 320, offset (0, 40).
+    Example: 480 x 640 (h x w) into (320, 320): scale 0.5, 240 x 320, offset (0, 40).
     """
     canvas_hw = tf.cast(image_size, tf.int32)
     scale, fitted_hw = fitted_size(tf.shape(image)[:2], image_size if fit_size is None else fit_size)
@@ -120,15 +112,7 @@ def letterbox_image(image, image_size, *, fit_size=None):
 
 
 def to_original(boxes, letterbox):
-    """Maps boxes from the network input back to the original images.
-
-    Args:
-        boxes: float32 [B, K, 4] xyxy, input px.
-        letterbox: the Letterbox of the batch.
-
-    Returns:
-        float32 [B, K, 4] xyxy, original px, clipped to the original image.
-    """
+    """Maps boxes, float32 [B, K, 4] xyxy, from px of the network input to px of the original images, clipped to them."""
     offset = tf.tile(letterbox.offset, [1, 2])[:, tf.newaxis]
     original = (boxes - offset) / letterbox.scale[:, tf.newaxis, tf.newaxis]
     size_xyxy = tf.tile(tf.cast(letterbox.original_size, tf.float32)[:, ::-1], [1, 2])[:, tf.newaxis]

@@ -50,14 +50,7 @@ def class_balance_weights(dataset):
     The weight of an image is the sum over its boxes of 1 / (boxes of that class in the data set): every class brings
     the same weight in all. Crowds do not count; an image without objects has weight 0 and is never drawn.
 
-    Args:
-        dataset: DetectionDataset of N records.
-
-    Returns:
-        float64 [N].
-
-    Raises:
-        InputError: no image has an object.
+    Returns float64 [N], one for each record; raises InputError where no image has an object.
 
     Example: boxes (a, a, b) and (a): 1/3 + 1/3 + 1 and 1/3.
 

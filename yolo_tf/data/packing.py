@@ -10,6 +10,7 @@ from yolo_tf.sources.tfrecord import write_index
 from yolo_tf.system.atomic import atomic_path
 
 SHARD_BYTES = 256 * 2**20  # aimed at when the number of shards is not given
+SIDES = ("xmin", "ymin", "xmax", "ymax")
 RECORD_OVERHEAD = 16  # bytes of length and check sums around each record of a TFRecord file
 
 
@@ -80,17 +81,14 @@ def _read(read, index, record):
 
 def _example(record, contents, class_names):
     """Returns a serialised tf.train.Example; boxes in fractions of the image, as these names have them everywhere."""
-    low_x, low_y, high_x, high_y = (record.boxes / ([record.width, record.height] * 2)).T
+    edges = record.boxes / ([record.width, record.height] * 2)
     names = [class_names[class_id].encode() for class_id in record.class_ids]
     features = {
         IMAGE_KEY: tf.train.BytesList(value=[contents]),
         "image/source_id": tf.train.BytesList(value=[record.image_id.encode()]),
         "image/height": tf.train.Int64List(value=[record.height]),
         "image/width": tf.train.Int64List(value=[record.width]),
-        "image/object/bbox/xmin": tf.train.FloatList(value=low_x),
-        "image/object/bbox/ymin": tf.train.FloatList(value=low_y),
-        "image/object/bbox/xmax": tf.train.FloatList(value=high_x),
-        "image/object/bbox/ymax": tf.train.FloatList(value=high_y),
+        **{f"image/object/bbox/{side}": tf.train.FloatList(value=edge) for side, edge in zip(SIDES, edges.T, strict=True)},
         "image/object/class/label": tf.train.Int64List(value=record.class_ids),
         "image/object/class/text": tf.train.BytesList(value=names),
         "image/object/is_crowd": tf.train.Int64List(value=record.is_crowd.astype(int)),

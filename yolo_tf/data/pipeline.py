@@ -84,20 +84,13 @@ def make_train_dataset(dataset, *, data, augment, train, first_epoch=0, first_st
         return position, image, tf.shape(image)[:2], *boxes_of(index)
 
     def raw_batch(positions, *pixels_and_boxes):
-        step = positions[0] // batch_size
-        parameters = draw_parameters(
-            batch_size,
-            fold_in(seed, AUGMENT_STREAM, step),
-            image_size=data.image_size,
-            augment=augment,
-            closed=step >= plain_from_step,
-        )
-        size_hw = data.image_size
-        if augment.multi_scale:
-            drawn = tf.random.stateless_uniform(
-                [], fold_in(seed, SIDE_STREAM, step), maxval=len(augment.multi_scale), dtype=tf.int32, alg="philox"
-            )
-            size_hw = tf.repeat(tf.constant(augment.multi_scale)[drawn], 2)
+        step, size_hw, sides = positions[0] // batch_size, data.image_size, augment.multi_scale
+        key, closed = fold_in(seed, AUGMENT_STREAM, step), step >= plain_from_step
+        parameters = draw_parameters(batch_size, key, image_size=size_hw, augment=augment, closed=closed)
+        if sides:
+            key = fold_in(seed, SIDE_STREAM, step)
+            drawn = tf.random.stateless_uniform([], key, maxval=len(sides), dtype=tf.int32, alg="philox")
+            size_hw = tf.repeat(tf.constant(sides)[drawn], 2)
         canvas = tf.zeros([batch_size, size_hw[0], size_hw[1], 0], tf.uint8)
         return (RawBatch(*pixels_and_boxes, parameters, canvas),)
 
@@ -209,16 +202,15 @@ def _target_reader(dataset, image_size):
         [record.boxes[single] * ratio for record, single, ratio in zip(dataset.records, singles, ratio_xyxy, strict=True)]
     )
     class_ids = np.concatenate([record.class_ids[single] for record, single in zip(dataset.records, singles, strict=True)])
-    ends = np.cumsum([single.sum() for single in singles])
-    slots = max(1, np.diff(ends, prepend=0).max())  # one at least: empty axes break reductions
-    boxes, class_ids = tf.constant(boxes, tf.float32), tf.constant(class_ids, tf.int32)
-    ends = tf.constant(ends, tf.int32)
+    ends = np.cumsum([0, *(single.sum() for single in singles)])
+    slots = max(1, np.diff(ends).max())  # one at least: empty axes break reductions
+    boxes, class_ids, ends = tf.constant(boxes, tf.float32), tf.constant(class_ids, tf.int32), tf.constant(ends, tf.int32)
 
     def read(index):
-        start = tf.where(index > 0, ends[tf.maximum(index - 1, 0)], 0)
-        count = ends[index] - start
-        some_boxes = tf.pad(boxes[start : start + count], [[0, slots - count], [0, 0]])
-        some_ids = tf.pad(class_ids[start : start + count], [[0, slots - count]], constant_values=-1)
+        start, end = ends[index], ends[index + 1]
+        free = slots - (end - start)
+        some_boxes = tf.pad(boxes[start:end], [[0, free], [0, 0]])
+        some_ids = tf.pad(class_ids[start:end], [[0, free]], constant_values=-1)
         return tf.ensure_shape(some_boxes, [slots, 4]), tf.ensure_shape(some_ids, [slots])
 
     return read

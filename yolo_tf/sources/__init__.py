@@ -95,14 +95,8 @@ def _keep_classes(records, class_names, classes, *, where):
                 f"{where}: there is no class '{name}' to keep.{did_you_mean(name, class_names)}"
                 f" Expected some of: {', '.join(class_names)}. Correct data.classes."
             )
-    new_ids = np.full(len(class_names), -1, np.int32)
-    for new_id, name in enumerate(classes):
-        new_ids[class_names.index(name)] = new_id
-    kept = []
+    new_ids = np.array([classes.index(name) if name in classes else -1 for name in class_names], np.int32)
     for record in records:
         class_ids = new_ids[record.class_ids]
         keep = class_ids >= 0
-        kept.append(
-            dataclasses.replace(record, boxes=record.boxes[keep], class_ids=class_ids[keep], is_crowd=record.is_crowd[keep])
-        )
-    return kept
+        yield dataclasses.replace(record, boxes=record.boxes[keep], class_ids=class_ids[keep], is_crowd=record.is_crowd[keep])

@@ -29,20 +29,11 @@ class DatasetSource:
 
 
 def read_dataset_yaml(yaml_path, *, path, formats):
-    """Reads a data set YAML; see `yolo_tf.sources.read_source`.
-
-    Args:
-        yaml_path: the file.
-        path: root of the data, instead of the `path` of the file; "" = as the file says.
-        formats: {format: {option: (type, default)}}.
-    """
+    """Reads a data set YAML; see `yolo_tf.sources.read_source`. `formats` is {format: {option: (type, default)}}."""
     yaml_path = Path(os.path.abspath(yaml_path))
     document = read_yaml(yaml_path)
     format_name = str(document.get("format", "yolo"))
-    try:
-        options = look_up(formats, format_name, kind="format")
-    except InputError as error:
-        raise InputError(f"{yaml_path}: {error}") from error
+    options = look_up(formats, format_name, kind="format", where=yaml_path)
     known = ("format", "path", *SPLITS, "names", "nc", *options)
     for key in document:
         if key not in known and key not in IGNORED_KEYS:
@@ -66,11 +57,7 @@ def read_dataset_yaml(yaml_path, *, path, formats):
 
 
 def find_path(source, key, entry):
-    """Returns the existing path that `entry` of the YAML key `key` means.
-
-    Raises:
-        InputError: it does not exist.
-    """
+    """Returns the path that `entry` of the YAML key `key` means; raises InputError where it does not exist."""
     found = source.path / entry
     if found.exists():
         return found
@@ -108,15 +95,13 @@ def _entries(value, where):
 
 
 def _class_names(document, yaml_path):
-    names = document.get("names")
+    names = [] if document.get("names") is None else document["names"]
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
             raise InputError(
                 f"{yaml_path}: names: the keys are {list(names)}. Expected 0..{len(names) - 1}, each once. Renumber them."
             )
         names = [names[index] for index in range(len(names))]
-    elif names is None:
-        names = []
     elif not isinstance(names, list):
         raise InputError(f"{yaml_path}: names: got {names!r}. Expected a list of class names or a mapping from 0, 1, … to them.")
     for name in names:

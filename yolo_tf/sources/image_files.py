@@ -15,11 +15,7 @@ TAIL_BYTES = 64  # some writers pad the end of the file
 
 
 def usable_image_size(path, problems):
-    """Returns `read_image_size(path)`; None for an unusable image that is to be left out, after telling of it.
-
-    Raises:
-        InputError: the image is unusable and problems.on_bad_image is None.
-    """
+    """Returns `read_image_size(path)`; of an unusable image tells problems.on_bad_image and returns None, or raises."""
     try:
         return read_image_size(path)
     except InputError as error:
@@ -72,8 +68,5 @@ def list_images(directory):
 def image_ids(paths, root):
     """Returns a unique id for each path: its name without suffix, or its path from `root` where such names repeat."""
     counts = Counter(path.stem for path in paths)
-    return [path.stem if counts[path.stem] == 1 else _path_from(path, root) for path in paths]
-
-
-def _path_from(path, root):
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+    from_root = [path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
+    return [path.stem if counts[path.stem] == 1 else path.as_posix() for path in from_root]

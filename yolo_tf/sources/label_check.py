@@ -34,15 +34,7 @@ class RawLabel(NamedTuple):
 
 
 def reject_label(problems, line):
-    """Stops at a bad label (strict), or notes that it is left out.
-
-    Args:
-        problems: Problems.
-        line: `<where>: <what is wrong>. Expected <what would be right>. <how to fix>`
-
-    Raises:
-        InputError: problems.strict.
-    """
+    """Raises InputError(line) for a bad label if problems.strict, else notes there that it is left out."""
     if problems.strict:
         raise InputError(f"{line} Or leave out bad labels with data.strict_labels=false.")
     problems.lines.append(line)

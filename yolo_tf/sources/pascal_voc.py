@@ -37,7 +37,7 @@ def read(source, split, problems):
         size = usable_image_size(path, problems)
         if size is None:
             continue
-        stated = tuple((root.findtext(f"size/{side}") or "0").strip() for side in ("height", "width"))
+        stated = tuple(_text(root, f"size/{side}") or "0" for side in ("height", "width"))
         if "0" not in stated and stated != tuple(map(str, size)):  # some tools write 0 for "not known"
             raise InputError(
                 f"{xml_path}: height and width are {' x '.join(stated)}, but {path} stores {size[0]} x {size[1]}."
@@ -57,12 +57,9 @@ def _listed_names(source, split):
 
 
 def _names_of_all_splits(source):
-    names = set()
-    for split in source.splits:
-        for name in _listed_names(source, split):
-            root = _parse_xml(source.path / "Annotations" / f"{name}.xml")
-            names.update((node.findtext("name") or "").strip() for node in root.findall("object"))
-    return tuple(sorted(names - {""}))
+    listed = (name for split in source.splits for name in _listed_names(source, split))
+    roots = (_parse_xml(source.path / "Annotations" / f"{name}.xml") for name in listed)
+    return tuple(sorted({_text(node, "name") for root in roots for node in root.findall("object")} - {""}))
 
 
 def _image_path(source, name):
@@ -74,8 +71,8 @@ def _image_path(source, name):
 def _raw_labels(root, xml_path, class_names, problems):
     for node in root.findall("object"):
         where = f"{xml_path}:{node.get('line')}"
-        name = (node.findtext("name") or "").strip()
-        texts = {side: (node.findtext(f"bndbox/{side}") or "").strip() for side in ("xmin", "ymin", "xmax", "ymax")}
+        name = _text(node, "name")
+        texts = {side: _text(node, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")}
         try:
             xmin, ymin, xmax, ymax = (float(text) for text in texts.values())
         except ValueError:
@@ -91,11 +88,12 @@ def _raw_labels(root, xml_path, class_names, problems):
             fault = f"bndbox {texts} has no area. Expected xmin < xmax and ymin < ymax. Correct the object."
             reject_label(problems, f"{where}: {fault}")
         else:
-            yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), _is_difficult(node))
+            yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), _text(node, "difficult") == "1")
 
 
-def _is_difficult(node):
-    return (node.findtext("difficult") or "0").strip() == "1"
+def _text(node, path):
+    """Returns the text of the element at `path` below a node, without spaces around it; "" where there is none."""
+    return (node.findtext(path) or "").strip()
 
 
 def _parse_xml(xml_path):

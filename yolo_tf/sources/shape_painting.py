@@ -38,24 +38,15 @@ def paint_scene(rng, *, height, width, max_objects):
         place = _find_place(rng, mask, owner, areas)
         if place is None:
             continue
-        _paint_shape(rng, image, mask, place, _draw_hue(rng, class_id))
+        usual = rng.uniform() < USUAL_HUE
+        hue = class_id / len(CLASS_NAMES) + rng.normal(0, HUE_SPREAD) if usual else rng.uniform()
+        _paint_shape(rng, image, mask, place, hue)
         window, patch = _overlap(mask, place, owner.shape)
         owner[window][mask[patch] >= 0.5] = len(areas)
         areas.append(np.count_nonzero(mask >= 0.5))
         class_ids.append(class_id)
-    boxes = [_visible_box(owner == index) for index in range(len(areas))]
+    boxes = [Image.fromarray(owner == index).getbbox() for index in range(len(areas))]
     return _add_grain(rng, image), np.array(boxes, np.float32).reshape(-1, 4), np.array(class_ids, np.int32)
-
-
-def _draw_hue(rng, class_id):
-    if rng.uniform() < USUAL_HUE:
-        return class_id / len(CLASS_NAMES) + rng.normal(0, HUE_SPREAD)
-    return rng.uniform()
-
-
-def _visible_box(visible):
-    rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
 
 def _outline(name):
@@ -77,8 +68,7 @@ def _outline(name):
 
 def _draw_mask(rng, name, size):
     """Returns how much of each pixel a shape covers: float32 [h, w], 0..1, turned and stretched a little."""
-    points = _outline(name)
-    points = points * rng.uniform(0.8, 1.2, 2)
+    points = _outline(name) * rng.uniform(0.8, 1.2, 2)
     angle = rng.uniform(0, 2 * np.pi)
     cosine, sine = np.cos(angle), np.sin(angle)
     points = points @ np.array([(cosine, sine), (-sine, cosine)])
@@ -144,20 +134,15 @@ def _texture(rng, hue, height, width):
     along, across = x * cosine + y * sine, y * cosine - x * sine
     period = max(4.0, max(height, width) * rng.uniform(0.12, 0.3))
     waves = np.sin(2 * np.pi * along / period), np.sin(2 * np.pi * across / period)
-    kind = rng.integers(6)
-    if kind == 0:
-        blend = np.zeros((height, width), np.float32)
-    elif kind == 1:
-        blend = (along - along.min()) / max(np.ptp(along), 1)
-    elif kind == 2:
-        blend = np.clip(0.5 + 2 * waves[0], 0, 1)
-    elif kind == 3:
-        blend = np.clip(2 * (waves[0] + waves[1]) - 1, 0, 1)
-    elif kind == 4:
-        blend = np.clip(0.5 + 4 * waves[0] * waves[1], 0, 1)
-    else:
-        blend = _smooth_noise(rng, height, width, cell=period)
-    patch = base + (other - base) * blend[..., None]
+    blends = (
+        lambda: np.zeros((height, width), np.float32),
+        lambda: (along - along.min()) / max(np.ptp(along), 1),
+        lambda: np.clip(0.5 + 2 * waves[0], 0, 1),
+        lambda: np.clip(2 * (waves[0] + waves[1]) - 1, 0, 1),
+        lambda: np.clip(0.5 + 4 * waves[0] * waves[1], 0, 1),
+        lambda: _smooth_noise(rng, height, width, cell=period),
+    )
+    patch = base + (other - base) * blends[rng.integers(6)]()[..., None]
     light = 1.08 - 0.22 * (x + y)[..., None] / (height + width)  # from the upper left, as the shadow says
     return patch * light
 

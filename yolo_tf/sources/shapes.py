@@ -87,14 +87,9 @@ def _paint(directory, options):
                 height, width = (int(options["image_size"] * factor) for factor in rng.uniform(0.75, 1.25, 2))
                 image, boxes, class_ids = paint_scene(rng, height=height, width=width, max_objects=options["max_objects"])
                 Image.fromarray(image).save(temporary / "images" / split / f"{index:06d}.jpg", quality=92)
-                lines = [_label_line(box, class_id, height, width) for box, class_id in zip(boxes, class_ids, strict=True)]
-                (temporary / "labels" / split / f"{index:06d}.txt").write_text("".join(lines), encoding="utf-8")
+                rows = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]]) / ([width, height] * 2)
+                table = np.column_stack([class_ids, rows])
+                np.savetxt(temporary / "labels" / split / f"{index:06d}.txt", table, fmt=["%d"] + 4 * ["%.7f"])
         splits = "".join(f"{split}: images/{split}\n" for split in options["counts"])
         (temporary / "data.yaml").write_text(f"path: .\n{splits}names: [{', '.join(CLASS_NAMES)}]\n", encoding="utf-8")
         (temporary / MARKER).write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
-
-
-def _label_line(box, class_id, height, width):
-    x1, y1, x2, y2 = (float(value) for value in box)
-    centre_and_size = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height
-    return f"{class_id} " + " ".join(f"{value:.7f}" for value in centre_and_size) + "\n"

@@ -60,8 +60,7 @@ def write_index(directory, class_names, shards, images):
     """Writes the index of a directory of shards.
 
     Args:
-        directory: of the shards.
-        class_names: in the order of their ids.
+        directory, class_names: where the shards are; the names in the order of their ids.
         shards: list of (file name, bytes).
         images: list of (ImageRecord, number of its shard, byte offset of its record there).
     """
@@ -78,9 +77,7 @@ def write_index(directory, class_names, shards, images):
                 "width": record.width,
                 "labels": [
                     [int(class_id), int(crowd), *box]
-                    for class_id, crowd, box in zip(
-                        record.class_ids, record.is_crowd, record.boxes.astype(float).tolist(), strict=True
-                    )
+                    for class_id, crowd, box in zip(record.class_ids, record.is_crowd, record.boxes.tolist(), strict=True)
                 ],
             }
             for record, shard, offset in images

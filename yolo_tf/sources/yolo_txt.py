@@ -61,13 +61,9 @@ def _image_paths(source, split, entry):
         raise InputError(
             f"{source.yaml_path}: {split}: '{entry}' is no directory and no .txt list. Expected one of them. Correct the line."
         )
-    return [_listed_path(line, place, source.path) for line in _read_text(place).splitlines() if line.strip()]
-
-
-def _listed_path(line, list_path, root):
-    """A relative path starts at the directory of the list or, where nothing lies there, at the root of the data."""
-    beside = list_path.parent / line.strip()
-    return beside if beside.exists() else root / line.strip()
+    # A relative path starts at the directory of the list or, where nothing lies there, at the root of the data.
+    names = [line.strip() for line in _read_text(place).splitlines() if line.strip()]
+    return [place.parent / name if (place.parent / name).exists() else source.path / name for name in names]
 
 
 def _read_labels(path, size, problems):
@@ -80,17 +76,16 @@ def _read_labels(path, size, problems):
             continue
         where = f"{path}:{number}"
         try:
-            class_id, values = _parse(columns)
+            class_id, (x1, y1, x2, y2) = _parse(columns)
         except ValueError as error:
             reject_label(problems, f"{where}: {error}")
             continue
-        x1, y1, x2, y2 = _polygon_box(values) if len(values) > 4 else _centre_box(values)
         height, width = size
         yield RawLabel(where, class_id, (x1 * width, y1 * height, x2 * width, y2 * height))
 
 
 def _parse(columns):
-    """Returns (class id, values); raises ValueError saying what is wrong with the row."""
+    """Returns (class id, box xyxy in fractions of the image); raises ValueError saying what is wrong with the row."""
     if len(columns) != 5 and (len(columns) < 7 or len(columns) % 2 == 0):
         raise ValueError(
             f"{len(columns)} columns. Expected 5 (class x y width height) or a class and 3 or more points. Correct the line."
@@ -108,16 +103,10 @@ def _parse(columns):
         raise ValueError(
             f"coordinate {max(values):g} is no fraction of the image. Expected 0..1. Divide pixels by width and height."
         )
-    return int(class_id), values
-
-
-def _centre_box(values):
+    if len(values) > 4:  # a polygon
+        return int(class_id), (min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2]))
     x, y, width, height = values
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def _polygon_box(values):
-    return min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2])
+    return int(class_id), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
 def _read_text(path):

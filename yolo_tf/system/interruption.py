@@ -20,10 +20,8 @@ class Interrupted(KeyboardInterrupt):
 def note_signals(noted):
     """Notes SIGINT and SIGTERM while the block runs, instead of stopping anywhere; a second one kills at once.
 
-    Python delivers signals to the main thread only: in any other thread nothing changes.
-
-    Args:
-        noted: list that the number of the signal is appended to; hand it to `stop_if_noted`.
+    Its number is appended to the list `noted`, which is handed to `stop_if_noted`. Python delivers signals to the main
+    thread only: in any other thread nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -15,14 +15,7 @@ def load_openvino(subject):
     sends is missing it falls back to a stub of its own, so it is made to miss it. A process that imported OpenVINO
     by itself before has made its own choice.
 
-    Args:
-        subject: what needs it, the start of the error.
-
-    Returns:
-        The module `openvino`.
-
-    Raises:
-        InputError: it is not installed.
+    Returns the module; raises InputError, which begins with `subject`, what needs it, where it is not installed.
     """
     others = {name: module for name, module in sys.modules.items() if name == TELEMETRY}
     sys.modules[TELEMETRY] = None  # an import of it fails

@@ -8,11 +8,7 @@ from yolo_tf.errors import InputError
 
 
 def read_yaml(path):
-    """Reads a YAML mapping.
-
-    Raises:
-        InputError: no such file, bad YAML, or not a mapping.
-    """
+    """Returns a YAML mapping as a dict; raises InputError for no such file, bad YAML, or anything else in it."""
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

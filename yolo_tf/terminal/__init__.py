@@ -7,11 +7,7 @@ _listeners = []  # functions that get each line; the last one is in force, none 
 
 
 def say(*lines):
-    """Says lines of text to whoever listens: as a rule standard output, at once even where that is a file.
-
-    Args:
-        lines: text, each without its newline; one may hold several lines.
-    """
+    """Says text, without its last newline, to whoever listens: as a rule standard output, at once even where that is a file."""
     for line in lines:
         if _listeners:
             _listeners[-1](line)

@@ -12,11 +12,8 @@ SPEAKS = 10.0  # seconds between two plain lines, at least; and each is about an
 def progress_bar(total, *, label=""):
     """Returns a function (images done, images in all) that says how far a loop is; call it behind every batch.
 
-    The line of the last image always comes, so a loop of seconds writes that alone where no person watches.
-
-    Args:
-        total: images in all, where the function is not told.
-        label: stands before the numbers.
+    The line of the last image always comes, so a loop of seconds writes that alone where no person watches. `total` is
+    for calls that do not say how many images there are; `label` stands before the numbers.
     """
     first = began = None
     shown, tenth = time.perf_counter(), 0

@@ -110,16 +110,11 @@ def augment_batch(images, sizes_hw, boxes, class_ids, parameters, *, max_boxes):
     Source: Bochkovskiy et al., "YOLOv4" (arXiv:2004.10934), section 3.4 (mosaic); Zhang et al., "mixup"
         (arXiv:1710.09412), equation 1; Beta(32, 32) and boxes of both images as in YOLOv5.
     """
-    tiles = _place(sizes_hw, parameters, image_size=tuple(images.shape[1:3]))
+    image_size = tuple(images.shape[1:3])
+    tiles = place_tiles(sizes_hw, parameters.members, parameters.is_mosaic, parameters.centre, image_size)
     planes = warp_images(images, tiles, parameters.transform)
-    targets = _find_targets(boxes, class_ids, tiles, parameters, image_size=tuple(images.shape[1:3]), max_boxes=max_boxes)
+    targets = _find_targets(boxes, class_ids, tiles, parameters, image_size=image_size, max_boxes=max_boxes)
     return _finish(planes, parameters), targets
-
-
-@compiled
-def _place(sizes_hw, parameters, *, image_size):
-    """Returns the Tiles."""
-    return place_tiles(sizes_hw, parameters.members, parameters.is_mosaic, parameters.centre, image_size)
 
 
 @compiled

@@ -9,10 +9,7 @@ def compiled(function):
     On a CPU, XLA fuses what it can into one loop over the output and computes shared values anew for each
     channel and neighbour. Cut into stages whose results are stored, the augmentation takes a quarter of the
     time of one big compiled function (`scripts/bench_input.py`). Called inside a larger compiled
-    function, such as a training step on an accelerator, a stage becomes part of it.
-
-    Args:
-        function: of tensors and nested tuples of tensors, with static shapes and no random operations
-            (those give other numbers inside XLA).
+    function, such as a training step on an accelerator, a stage becomes part of it. Shapes must be static, and
+    random operations stay outside: they give other numbers inside XLA.
     """
     return tf.function(function, jit_compile=True, autograph=False)

@@ -1,5 +1,7 @@
 """Plane transforms as 3 x 3 matrices on columns (x, y, 1), one per image."""
 
+import functools
+
 import tensorflow as tf
 
 
@@ -43,10 +45,7 @@ def flip(left_right, upside_down, image_size):
 
 def compose(transforms):
     """Returns the product of transforms that are applied in the given order."""
-    product = transforms[0]
-    for transform in transforms[1:]:
-        product = transform @ product
-    return product
+    return functools.reduce(lambda product, transform: transform @ product, transforms)
 
 
 def inverse(transform):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from yolo_tf.data.augment.compiled import compiled
 from yolo_tf.data.letterbox import letterbox_offset
 
 
@@ -25,6 +26,7 @@ def canvas_size(is_mosaic, image_size):
     return factor[:, tf.newaxis] * tf.constant([width, height], tf.float32)
 
 
+@compiled
 def place_tiles(sizes_hw, members, is_mosaic, centre, image_size):
     """Lays the images out.
 
@@ -61,16 +63,10 @@ def place_tiles(sizes_hw, members, is_mosaic, centre, image_size):
 
 
 def place_boxes(boxes, class_ids, tiles):
-    """Moves the boxes of the shown images onto the canvases and clips them there.
+    """Moves the boxes of the shown images onto the B canvases of the Tiles and clips them there.
 
-    Args:
-        boxes: float32 [P, N, 4] xyxy, px of the images.
-        class_ids: int32 [P, N], -1 = padding.
-        tiles: Tiles of B canvases.
-
-    Returns:
-        boxes: float32 [B, 4 * N, 4] xyxy, canvas px.
-        class_ids: int32 [B, 4 * N], -1 = padding.
+    From boxes float32 [P, N, 4] xyxy, px of the images, to [B, 4 * N, 4], canvas px; from class ids int32 [P, N] to
+    [B, 4 * N]; -1 = padding.
     """
     batch, slots = tiles.members.shape[0], 4 * boxes.shape[1]
     shown = tf.gather(boxes, tiles.members) + tf.tile(tiles.origin, [1, 1, 2])[:, :, tf.newaxis]

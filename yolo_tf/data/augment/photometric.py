@@ -1,5 +1,7 @@
 """keras-cv's photometric layers by name: they change colours, blur or sharpen, and move no pixel."""
 
+from functools import partial
+
 import tensorflow as tf
 
 from yolo_tf.errors import InputError, look_up
@@ -59,10 +61,7 @@ def build_photometric(photometric, seed):
                 f" Expected one of: {', '.join(sorted(PHOTOMETRIC_LAYERS))}."
                 " Use degrees, translate, scale, shear, perspective, flipud, fliplr, mosaic or mixup of config.augment."
             )
-        try:
-            look_up(PHOTOMETRIC_LAYERS, name, kind="photometric layer")
-        except InputError as error:
-            raise InputError(f"config.augment.photometric: {error}") from None
+        look_up(PHOTOMETRIC_LAYERS, name, kind="photometric layer", where="config.augment.photometric")
     if not photometric:
         return lambda image, draw: image
 
@@ -78,12 +77,8 @@ def build_photometric(photometric, seed):
         chosen = tf.random.stateless_uniform([len(layers)], draw, alg="philox") < [probability for _, probability in layers]
         pixels = tf.cast(image, tf.float32)
         for place, (layer, _) in enumerate(layers):
-            pixels = _applied_where(chosen[place], layer, pixels)
+            pixels = tf.cond(chosen[place], partial(layer, pixels, training=True), partial(tf.identity, pixels))
             pixels.set_shape([None, None, 3])
         return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
 
     return apply
-
-
-def _applied_where(chosen, layer, pixels):
-    return tf.cond(chosen, lambda: layer(pixels, training=True), lambda: pixels)

@@ -23,8 +23,7 @@ class RawBatch(NamedTuple):
 def augments_on(choice, num_replicas=1):
     """Returns "host" or "accelerator" for augment.device: "auto" means the accelerator if there is one GPU and no more.
 
-    Raises:
-        InputError: "accelerator" with several replicas: a mosaic shows images of the whole batch, and each has a part.
+    Raises InputError for "accelerator" with several replicas.
     """
     if choice == "auto":
         return "accelerator" if num_replicas == 1 and tf.config.list_physical_devices("GPU") else "host"
@@ -39,11 +38,7 @@ def augments_on(choice, num_replicas=1):
 def batch_augmenter(*, max_boxes):
     """Makes the function that augments raw batches: in a tf.data pipeline, or in a step compiled by XLA.
 
-    Args:
-        max_boxes: slots M of the targets.
-
-    Returns:
-        Function RawBatch -> (images float32 [B, h, w, 3] RGB 0..255, Targets). Nothing in it is random.
+    It turns a RawBatch into (images float32 [B, h, w, 3] RGB 0..255, Targets of max_boxes slots). Nothing in it is random.
     """
 
     def augment(raw):
@@ -56,17 +51,7 @@ def batch_augmenter(*, max_boxes):
 
 
 def resize_batch(images, targets, size_hw):
-    """Resizes a batch and its boxes.
-
-    Args:
-        images: float32 [B, H, W, 3].
-        targets: Targets, boxes in px of these.
-        size_hw: int32 [2], (h, w) px.
-
-    Returns:
-        images: float32 [B, h, w, 3], bilinear.
-        targets: Targets, boxes in px of the new images.
-    """
+    """Resizes images, float32 [B, H, W, 3], to `size_hw`, int32 [2] (h, w) px, bilinear, and the boxes of Targets with them."""
     ratio_hw = tf.cast(size_hw, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
     boxes = targets.boxes * tf.tile(ratio_hw[::-1], [2])
     return tf.image.resize(images, size_hw, method="bilinear"), Targets(boxes, targets.class_ids)

@@ -39,17 +39,13 @@ def warp_boxes(boxes, class_ids, parameters, image_size):
 
 
 def is_candidate(boxes, area_before):
-    """Tells which boxes are worth learning from: sides over 2 px, over a tenth of the area left, aspect under 100.
+    """Tells, bool [...], which boxes are worth learning from: sides over 2 px, over a tenth of the area left, aspect under 100.
 
     Args:
         boxes: float32 [..., 4] xyxy px, after the warp and clipped to the input.
         area_before: float32 [...], px^2, area before the warp times the zoom squared.
 
-    Returns:
-        bool [...].
-
-    Example:
-        (0, 0, 40, 3) with area_before 1000: sides 40 and 3, ratio 0.12, aspect 13 -> True; with 1300 -> False.
+    Example: (0, 0, 40, 3) with area_before 1000: sides 40 and 3, ratio 0.12, aspect 13 -> True; with 1300 -> False.
     """
     width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     long_side, short_side = tf.maximum(width, height), tf.minimum(width, height)
@@ -57,16 +53,10 @@ def is_candidate(boxes, area_before):
 
 
 def keep_largest(boxes, class_ids, max_boxes):
-    """Packs the boxes into `max_boxes` slots, largest first; the smallest are dropped when there are more.
+    """Packs the boxes into M = `max_boxes` slots, largest first; the smallest are dropped when there are more.
 
-    Args:
-        boxes: float32 [B, N, 4] xyxy px.
-        class_ids: int32 [B, N], -1 = padding.
-        max_boxes: number of slots M.
-
-    Returns:
-        boxes: float32 [B, M, 4], padding rows 0.
-        class_ids: int32 [B, M], -1 = padding, at the end.
+    Boxes are float32 [B, N, 4] xyxy px, then [B, M, 4]; class ids int32 [B, N], then [B, M]. Padding is -1 among the ids
+    and, in the slots that are left at the end, 0 among the boxes.
     """
     slots = boxes.shape[1]
     area = tf.where(class_ids >= 0, _area(boxes), -1.0)

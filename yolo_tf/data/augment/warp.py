@@ -25,15 +25,10 @@ class Taps(NamedTuple):
 
 
 def warp_images(images, tiles, transform):
-    """Warps the canvases into the network input.
+    """Warps the B canvases of Tiles into the network input by `transform`, float32 [B, 3, 3], canvas px -> input px.
 
-    Args:
-        images: uint8 [P, H, W, 3], each image in the top-left corner of its frame.
-        tiles: Tiles of B canvases.
-        transform: float32 [B, 3, 3], canvas px -> input px.
-
-    Returns:
-        float32 [B, 3, H, W], RGB planes 0..255; grey 114 where no image is.
+    From images, uint8 [P, H, W, 3], each in the top-left corner of its frame, come RGB planes, float32 [B, 3, H, W],
+    0..255; grey 114 where no image is.
     """
     taps = _find_taps(tiles, transform, image_size=tuple(images.shape[1:3]))
     return _mix(_gather(images, taps.indices), taps)
