@@ -4,13 +4,13 @@ import pytest
 
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.heads.anchor.layers import detection_head
-from yolo_tf.models.necks.csp_pan_narrow import csp_pan_narrow
+from yolo_tf.models.necks import NECKS
 
 
 @pytest.fixture(scope="module")
 def model():
     features = [keras.Input((None, None, count)) for count in (128, 256, 512)]
-    maps = csp_pan_narrow(features, depth=0.33, width=0.5)
+    maps = NECKS["csp_pan_narrow"](features, depth=0.33, width=0.5)
     outputs = detection_head(maps, COCO_ANCHORS, num_classes=80)
     return keras.Model(features, [*maps, *outputs])
 

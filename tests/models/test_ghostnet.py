@@ -102,5 +102,5 @@ def test_bottleneck_of_the_same_shape_adds_its_input():
 
 
 def test_no_published_weights():
-    with pytest.raises(InputError, match="ghostnet has no weights 'imagenet'. Expected none or a .keras file of a detector"):
+    with pytest.raises(InputError, match="ghostnet_130 has no weights 'imagenet'. Expected none or a .keras file of a detector"):
         build_backbone("ghostnet_130", weights="imagenet")

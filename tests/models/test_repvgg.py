@@ -32,7 +32,7 @@ def test_rows_and_classifier_make_the_published_counts():
 
 def small(groups=1):
     images = keras.Input((None, None, 3))
-    features = build_repvgg(images, widths=(8, 16, 24, 40), blocks=(2, 3, 2, 1), groups=groups, weights="none")
+    features = build_repvgg(images, widths=(8, 16, 24, 40), blocks=(2, 3, 2, 1), groups=groups)
     return keras.Model(images, list(features))
 
 
@@ -74,5 +74,5 @@ def test_batch_norms_have_the_constants_of_pytorch():
 
 
 def test_no_published_weights():
-    with pytest.raises(InputError, match="repvgg has no weights 'imagenet'. Expected none or a .keras file of a detector"):
+    with pytest.raises(InputError, match="repvgg_b3g4 has no weights 'imagenet'. Expected none or a .keras file of a detector"):
         build_backbone("repvgg_b3g4", weights="imagenet")

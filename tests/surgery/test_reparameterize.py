@@ -52,7 +52,7 @@ def small_detector(groups=2):
     keras.utils.set_random_seed(0)
     images = keras.Input((None, None, 3), name="images")
     pixels = keras.layers.Rescaling(1 / 255)(images)
-    features = build_repvgg(pixels, widths=(8, 12, 16, 20), blocks=(2, 3, 2, 1), groups=groups, weights="none")
+    features = build_repvgg(pixels, widths=(8, 12, 16, 20), blocks=(2, 3, 2, 1), groups=groups)
     outputs = []
     for x in features:
         raw = keras.layers.BatchNormalization()(keras.layers.Conv2D(2 * (5 + len(detector_files.CLASS_NAMES)), 1)(x))

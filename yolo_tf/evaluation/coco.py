@@ -18,8 +18,7 @@ def coco_numbers(dataset, detections):
     every number is 0.
 
     Args:
-        dataset: DetectionDataset.
-        detections: ImageDetections of each record, in record order.
+        dataset, detections: as in matching.match_detections.
 
     Returns:
         dict of the names in COCO_NAMES, fractions 0..1 or None, and
@@ -29,9 +28,7 @@ def coco_numbers(dataset, detections):
     """
     truths = ((record.boxes, record.class_ids, record.is_crowd.astype(int)) for record in dataset.records)
     found = ((one.boxes, one.class_ids, one.scores) for one in detections)
-    evaluator = COCOeval_faster(
-        _coco(dataset, truths, "iscrowd"), _coco(dataset, found, "score"), "bbox", print_function=_be_silent
-    )
+    evaluator = COCOeval_faster(_coco(dataset, truths, "iscrowd"), _coco(dataset, found, "score"), "bbox")
     evaluator.run()
     precision = evaluator.eval["precision"][..., 0, -1]  # [IoU, recall, C], all sizes, 100 detections
     return {
@@ -55,41 +52,15 @@ def _coco(dataset, rows, column):
     for image_id, (_, (boxes, class_ids, values)) in enumerate(zip(dataset.records, rows, strict=True), start=1):
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
         size_wh = boxes[:, 2:] - boxes[:, :2]
-        for box, area, class_id, value in zip(
-            np.concatenate([boxes[:, :2], size_wh], axis=1).tolist(),
-            size_wh.prod(axis=1).tolist(),
-            np.asarray(class_ids).tolist(),
-            np.asarray(values).tolist(),
-            strict=True,
-        ):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,  # the evaluator takes id 0 for "no match"
-                    "image_id": image_id,
-                    "category_id": class_id + 1,
-                    "bbox": box,
-                    "area": area,
-                    "iscrowd": 0,
-                    column: value,
-                }
-            )
-    return COCO(
-        {
-            "images": [
-                {"id": image_id, "height": record.height, "width": record.width}
-                for image_id, record in enumerate(dataset.records, start=1)
-            ],
-            "categories": [{"id": index + 1, "name": name} for index, name in enumerate(dataset.class_names)],
-            "annotations": annotations,
-        },
-        print_function=_be_silent,
-    )
+        columns = (np.concatenate([boxes[:, :2], size_wh], axis=1), size_wh.prod(axis=1), class_ids, values)
+        for box, area, class_id, value in zip(*(part.tolist() for part in columns), strict=True):
+            row = {"image_id": image_id, "category_id": class_id + 1, "bbox": box, "area": area, "iscrowd": 0, column: value}
+            annotations.append({"id": len(annotations) + 1, **row})  # the evaluator takes id 0 for "no match"
+    images = [{"id": number, "height": record.height, "width": record.width} for number, record in enumerate(dataset.records, 1)]
+    categories = [{"id": number, "name": name} for number, name in enumerate(dataset.class_names, 1)]
+    return COCO({"images": images, "categories": categories, "annotations": annotations})
 
 
 def _defined(value):
     """Returns a float, or None for COCO's -1."""
     return None if value < 0 else float(value)
-
-
-def _be_silent(*_):
-    """Prints nothing."""

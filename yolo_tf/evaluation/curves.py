@@ -38,8 +38,7 @@ def detection_curves(dataset, detections):
     there are several.
 
     Args:
-        dataset: DetectionDataset.
-        detections: ImageDetections of each record, in record order.
+        dataset, detections: as in match_detections.
 
     Returns:
         Curves.
@@ -74,43 +73,32 @@ def detection_curves(dataset, detections):
 
 
 def best_numbers(curves):
-    """Reads precision, recall and F1 off the curves at the best threshold.
-
-    Args:
-        curves: Curves.
+    """Reads precision, recall and F1 off Curves at the best threshold.
 
     Returns:
         dict: precision, recall, f1 (means over the classes that have boxes) and best_threshold, fractions
         0..1; "per_class": {class name: {"precision": ..., "recall": ...}}. None where there is no box to find.
     """
-    if curves.best is None:
-        overall = dict.fromkeys(("precision", "recall", "f1", "best_threshold"))
-    else:
-        overall = {
-            name: float(getattr(curves, name)[curves.has_truths, curves.best].mean()) for name in ("precision", "recall", "f1")
-        }
-        overall["best_threshold"] = curves.best / (len(THRESHOLDS) - 1)
+
+    def mean(name, rows):
+        return float(getattr(curves, name)[rows, curves.best].mean()) if curves.has_truths[rows].any() else None
+
     return {
-        **overall,
+        **{name: mean(name, curves.has_truths) for name in ("precision", "recall", "f1")},
+        "best_threshold": None if curves.best is None else curves.best / (len(THRESHOLDS) - 1),
         "per_class": {
-            class_name: {
-                name: float(getattr(curves, name)[index, curves.best]) if curves.has_truths[index] else None
-                for name in ("precision", "recall")
-            }
+            class_name: {name: mean(name, index) for name in ("precision", "recall")}
             for index, class_name in enumerate(curves.class_names)
         },
     }
 
 
 def _interpolate(num_correct, num_truths):
-    """Returns the precision at RECALL_LEVELS as COCO reads it: the best precision at this recall or a higher one.
+    """Returns the precision at RECALL_LEVELS as COCO reads it: the best at this recall or a higher one, 0 beyond the highest.
 
     Args:
         num_correct: int [n], correct detections among the first 1 .. n.
         num_truths: boxes to find, > 0.
-
-    Returns:
-        float64 [101]; 0 beyond the highest recall.
     """
     precision = num_correct / np.arange(1, len(num_correct) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

@@ -102,7 +102,12 @@ def _find_all(candidates, dataset, image_size, batch_size, detect, rect):
     for images, letterbox, indices in make_eval_dataset(dataset, image_size=image_size, batch_size=batch_size, rect=rect):
         start = time.perf_counter()
         boxes, scores = candidates(images)
-        _check_classes(scores.shape[-1], dataset.class_names)
+        if scores.shape[-1] != len(dataset.class_names):
+            raise InputError(
+                f"evaluate: the detector has {scores.shape[-1]} classes, the data set {len(dataset.class_names)}"
+                f" {list(dataset.class_names)}. Expected the same classes in the same order. Use the data set it was trained on,"
+                " or train on this one."
+            )
         found = suppress(boxes, scores, detect)
         found.num_valid.numpy()  # waits for the device
         seconds.append(time.perf_counter() - start)
@@ -115,16 +120,7 @@ def _find_all(candidates, dataset, image_size, batch_size, detect, rect):
 
 
 def measure(dataset, detections, images_per_second):
-    """Computes every number of an evaluation from its detections.
-
-    Args:
-        dataset: DetectionDataset.
-        detections: ImageDetections of each record, in record order.
-        images_per_second: what to report as speed.
-
-    Returns:
-        EvaluationResult.
-    """
+    """Computes the EvaluationResult of detections, as in match_detections, that were found at `images_per_second`."""
     coco = coco_numbers(dataset, detections)
     curves = detection_curves(dataset, detections)
     best = best_numbers(curves)
@@ -142,13 +138,9 @@ def measure(dataset, detections, images_per_second):
 
 
 def format_table(result):
-    """Writes the summary that a person reads: one row for all classes, one per class, and the COCO numbers.
+    """Returns the summary of an EvaluationResult that a person reads: a row for all classes, one per class, the COCO numbers.
 
-    Args:
-        result: EvaluationResult.
-
-    Returns:
-        str of several lines, without a final newline; "-" stands where there is no box to find.
+    It has several lines, without a final newline; "-" stands where there is no box to find.
     """
     metrics, curves = result.metrics, result.curves
     columns = ("AP", "AP50", "precision", "recall")
@@ -171,12 +163,3 @@ def format_table(result):
 
 def _number(value):
     return "-" if value is None else f"{value:.3f}"
-
-
-def _check_classes(num_classes, class_names):
-    """Raises InputError unless the detector answers for every class of the data set."""
-    if num_classes != len(class_names):
-        raise InputError(
-            f"evaluate: the detector has {num_classes} classes, the data set {len(class_names)} {list(class_names)}."
-            " Expected the same classes in the same order. Use the data set it was trained on, or train on this one."
-        )

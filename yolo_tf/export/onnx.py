@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.system.packages import require_package
 
 OPSET = 17  # of 2022: old enough for every runtime in use, and all operations of the networks are in it
 
@@ -28,15 +29,10 @@ def write_onnx(network, path, *, spec, detect, image_size):
     Raises:
         InputError: tf2onnx is not installed, or the network needs an operation that ONNX lacks.
     """
-    try:
-        with warnings.catch_warnings():  # of its own use of other packages
-            warnings.simplefilter("ignore")
-            import onnx
-            import tf2onnx
-    except ImportError as error:
-        raise InputError(
-            f"ONNX: the package {error.name} is not installed. Expected it for this format. Run pip install 'yolo_tf[onnx]'."
-        ) from error
+    packages = ("onnx", "tf2onnx")
+    with warnings.catch_warnings():  # of its own use of other packages
+        warnings.simplefilter("ignore")
+        onnx, tf2onnx = (require_package(name, where="ONNX", purpose="this format", extra="onnx") for name in packages)
 
     @tf.function(autograph=False)
     def candidates(images):

@@ -8,13 +8,7 @@ from yolo_tf.files import keras, onnx, openvino, saved_model, tflite
 from yolo_tf.files.format import MEMBER
 
 # Every format is a file with its own row.
-FORMATS = {
-    "keras": keras.FORMAT,
-    "saved_model": saved_model.FORMAT,
-    "tflite": tflite.FORMAT,
-    "onnx": onnx.FORMAT,
-    "openvino": openvino.FORMAT,
-}
+FORMATS = {module.__name__.rpartition(".")[2]: module.FORMAT for module in (keras, saved_model, tflite, onnx, openvino)}
 _UNREADABLE = (OSError, zipfile.BadZipFile, KeyError, ValueError)
 
 

@@ -9,21 +9,16 @@ Source: onnx.proto (ModelProto.metadata_props, StringStringEntryProto); Protocol
 
 import mmap
 
-from yolo_tf.errors import InputError
 from yolo_tf.files.format import CANDIDATES, FileFormat
+from yolo_tf.system.packages import require_package
 
 METADATA_PROPS, KEY, VALUE = 14, 1, 2  # field numbers
-VARINT, FIXED_64, LENGTH_PREFIXED, FIXED_32 = 0, 1, 2, 5  # wire types
+VARINT, LENGTH_PREFIXED, FIXED = 0, 2, {1: 8, 5: 4}  # wire types; of those of fixed length, the bytes
 
 
 def open_onnx(path, threads):
     """Opens an `.onnx` file."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"{path}: the package onnxruntime is not installed. Expected it for an .onnx file. Run pip install 'yolo_tf[onnx]'."
-        ) from error
+    onnxruntime = require_package("onnxruntime", where=path, purpose="an .onnx file", extra="onnx", package="onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors; its warnings are about its own optimisations
@@ -83,8 +78,8 @@ def _fields(data, position, end):
             length, position = _decode_varint(data, position, end)
         elif wire_type == VARINT:
             length = _decode_varint(data, position, end)[1] - position
-        elif wire_type in (FIXED_64, FIXED_32):
-            length = 8 if wire_type == FIXED_64 else 4
+        elif wire_type in FIXED:
+            length = FIXED[wire_type]
         else:
             raise ValueError(f"wire type {wire_type} at byte {position}")
         if position + length > end:

@@ -203,9 +203,15 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
 
 def _predict_batch(detector, paths, batch, detect):
     """Returns an ImageResult for each InputImage or InputError."""
-    images = [image for image in batch if isinstance(image, InputImage)]
-    found, milliseconds = _detect(detector, images, detect) if images else ([], None)
-    found = iter(found)
+    images, found = [image for image in batch if isinstance(image, InputImage)], iter(())
+    if images:
+        pixels = np.stack([image.pixels for image in images])
+        letterbox = Letterbox(*map(tf.constant, map(np.stack, zip(*(image.letterbox for image in images), strict=True))))
+        start = time.perf_counter()
+        answer = detect_images(detector, pixels, detect)
+        answer.num_valid.numpy()  # waits for the device
+        milliseconds = 1000 * (time.perf_counter() - start) / len(images)
+        found = iter(answer._replace(boxes=to_original(answer.boxes, letterbox)).per_image())
     return [
         ImageResult(path=path, error=image)
         if isinstance(image, InputError)
@@ -218,14 +224,3 @@ def _predict_batch(detector, paths, batch, detect):
         )
         for path, image in zip(paths, batch, strict=True)
     ]
-
-
-def _detect(detector, images, detect):
-    """Returns (ImageDetections of each of one or more InputImages, milliseconds that each took)."""
-    pixels = np.stack([image.pixels for image in images])
-    letterbox = Letterbox(*map(tf.constant, map(np.stack, zip(*(image.letterbox for image in images), strict=True))))
-    start = time.perf_counter()
-    found = detect_images(detector, pixels, detect)
-    found.num_valid.numpy()  # waits for the device
-    milliseconds = 1000 * (time.perf_counter() - start) / len(images)
-    return found._replace(boxes=to_original(found.boxes, letterbox)).per_image(), milliseconds

@@ -60,7 +60,7 @@ def conv_block(x, filters, kernel=1, stride=1, *, activation="silu", name):
         stride,
         padding="same" if stride == 1 else "valid",
         use_bias=False,
-        kernel_initializer=_fan_in_uniform(),
+        kernel_initializer=fan_uniform(),
         name=f"{name}_conv",
     )(x)
     x = batch_norm(name=f"{name}_batch_norm")(x)
@@ -81,14 +81,15 @@ def batch_norm(*, name):
     return keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=name)  # PyTorch counts momentum as 0.03
 
 
-def pointwise_conv(filters, *, fan_in, use_bias=True, name):
-    """Returns a bare 1 x 1 convolution layer for inputs of `fan_in` channels."""
+def pointwise_conv(filters, *, fan_in, use_bias=True, activation=None, name):
+    """Returns a 1 x 1 convolution layer for inputs of `fan_in` channels, with an activation of keras.activations inside."""
     bound = 1 / math.sqrt(fan_in)  # PyTorch draws the bias from the range of the kernel
     return keras.layers.Conv2D(
         filters,
         1,
         use_bias=use_bias,
-        kernel_initializer=_fan_in_uniform(),
+        activation=activation,
+        kernel_initializer=fan_uniform(),
         bias_initializer=keras.initializers.RandomUniform(-bound, bound),
         name=name,
     )
@@ -98,11 +99,10 @@ def csp_block(x, filters, *, repeats, shortcut, activation="silu", name):
     """Splits the channels in two paths, sends one through bottlenecks, and merges them (C3).
 
     Args:
-        x: [B, Y, X, c].
+        x, activation: as in `conv_block`.
         filters: output channels; each path has half of them.
         repeats: number of bottlenecks.
         shortcut: whether each bottleneck adds its input to its output.
-        activation: a row of ACTIVATIONS.
         name: prefix of the layer names; the last layer is `<name>_merge_activation`.
 
     Returns:
@@ -122,11 +122,9 @@ def bottleneck(x, hidden, *, shortcut, activation="silu", name):
     """Applies a 1 x 1 convolution to `hidden` channels and a 3 x 3 one back to the channels of its input.
 
     Args:
-        x: [B, Y, X, c].
+        x, activation, name: as in `conv_block`.
         hidden: channels between the two.
         shortcut: whether the input is added to the output.
-        activation: a row of ACTIVATIONS.
-        name: prefix of the layer names.
 
     Returns:
         [B, Y, X, c].
@@ -145,9 +143,7 @@ def spatial_pyramid_pool(x, filters, *, activation="silu", name):
 
     Args:
         x: [B, Y, X, c]; pooled at c / 2 channels.
-        filters: output channels.
-        activation: a row of ACTIVATIONS.
-        name: prefix of the layer names.
+        filters, activation, name: as in `conv_block`.
 
     Returns:
         [B, Y, X, filters].
@@ -171,6 +167,6 @@ def upsample(x, *, name):
     return keras.layers.UpSampling2D(2, interpolation="nearest", name=name)(x)
 
 
-def _fan_in_uniform():
-    """U(+-1 / sqrt(fan_in)), PyTorch's default; a new object each time, since each holds its own seed."""
-    return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+def fan_uniform(fan="fan_in"):
+    """U(+-1 / sqrt(fan)), PyTorch's default; a new object each time, since each holds its own seed."""
+    return keras.initializers.VarianceScaling(1 / 3, mode=fan, distribution="uniform")

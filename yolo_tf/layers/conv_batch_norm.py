@@ -2,6 +2,8 @@
 
 import keras
 
+from yolo_tf.layers.blocks import fan_uniform
+
 
 def conv_batch_norm(x, filters, kernel=1, stride=1, *, groups=1, activation=None, name):
     """Applies convolution without bias, batch norm and, where one is named, an activation.
@@ -30,7 +32,7 @@ def conv_batch_norm(x, filters, kernel=1, stride=1, *, groups=1, activation=None
         padding="same" if stride == 1 else "valid",
         groups=groups,
         use_bias=False,
-        kernel_initializer=_uniform("fan_in"),
+        kernel_initializer=fan_uniform(),
         name=f"{name}_conv",
     )(x)
     return _normalized(x, activation, name=name)
@@ -52,7 +54,7 @@ def depthwise_batch_norm(x, kernel, stride=1, *, activation=None, name):
         stride,
         padding="same" if stride == 1 else "valid",
         use_bias=False,
-        depthwise_initializer=_uniform("fan_out"),  # what Keras calls so here are the inputs of one output
+        depthwise_initializer=fan_uniform("fan_out"),  # what Keras calls so here are the inputs of one output
         name=f"{name}_depthwise",
     )(x)
     return _normalized(x, activation, name=name)
@@ -77,8 +79,3 @@ def _prepared(x, kernel, stride, *, name):
 def _normalized(x, activation, *, name):
     x = batch_norm(name=f"{name}_batch_norm")(x)
     return x if activation is None else keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
-
-
-def _uniform(fan):
-    """U(+-1 / sqrt(fan)), PyTorch's default; a new object each time, since each holds its own seed."""
-    return keras.initializers.VarianceScaling(1 / 3, mode=fan, distribution="uniform")

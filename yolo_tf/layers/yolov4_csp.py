@@ -5,14 +5,7 @@ The path that bypasses the bottlenecks is a bare 1 x 1 convolution: what it comp
 
 import keras
 
-from yolo_tf.layers.blocks import (
-    activation_layer,
-    batch_norm,
-    bottleneck,
-    conv_block,
-    pointwise_conv,
-    with_pooled_maps,
-)
+from yolo_tf.layers.blocks import activation_layer, batch_norm, bottleneck, conv_block, pointwise_conv, with_pooled_maps
 
 
 def bottleneck_csp(x, filters, *, repeats, activation="silu", name):
@@ -43,11 +36,8 @@ def bottleneck_csp2(x, filters, *, repeats, activation="silu", name):
     """Reduces the channels, then splits in two equal paths, one through bottlenecks without shortcuts, and merges them.
 
     Args:
-        x: [B, Y, X, c].
+        x, repeats, activation, name: as in `bottleneck_csp`.
         filters: output channels, and those of each path.
-        repeats: number of bottlenecks.
-        activation: a row of ACTIVATIONS.
-        name: prefix of the layer names; the last layer is `<name>_merge_activation`.
 
     Returns:
         [B, Y, X, filters].
@@ -65,10 +55,8 @@ def spp_csp(x, filters, *, activation="silu", name):
     """Splits in two equal paths, one of them through pyramid pooling between convolutions, and merges them.
 
     Args:
-        x: [B, Y, X, c].
+        x, activation, name: as in `bottleneck_csp`.
         filters: output channels, and those of each path.
-        activation: a row of ACTIVATIONS.
-        name: prefix of the layer names; the last layer is `<name>_merge_activation`.
 
     Returns:
         [B, Y, X, filters].

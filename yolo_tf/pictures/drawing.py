@@ -13,6 +13,7 @@ from yolo_tf.system.atomic import atomic_path
 
 # Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.
 FONT_PATH = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
+_font = functools.lru_cache(maxsize=32)(functools.partial(ImageFont.truetype, str(FONT_PATH)))  # of a size in px
 
 
 def draw_boxes(image, boxes, class_ids, class_names, scores=None):
@@ -52,16 +53,7 @@ def draw_boxes(image, boxes, class_ids, class_names, scores=None):
 
 
 def draw_detections(image, detections, class_names):
-    """Draws what was found in an image: `draw_boxes` with the scores behind the names.
-
-    Args:
-        image: uint8 [h, w, 3] RGB, as stored.
-        detections: ImageDetections, px of `image`.
-        class_names: C names.
-
-    Returns:
-        uint8 [h, w, 3] RGB; `image` stays as it is.
-    """
+    """Draws ImageDetections, px of `image`, as `draw_boxes` draws, with the scores behind the names."""
     return draw_boxes(image, detections.boxes, detections.class_ids, class_names, detections.scores)
 
 
@@ -98,19 +90,12 @@ def write_picture(picture, path):
         Image.fromarray(picture).save(temporary, quality=92, subsampling=0)  # a JPEG with sharp colours; others take no notice
 
 
-@functools.lru_cache(maxsize=32)
-def _font(size):
-    """Returns the label font at `size` px."""
-    return ImageFont.truetype(str(FONT_PATH), size)
-
-
 def _corners(boxes, size_wh):
     """Returns, per box, its first and last pixel inside an image of `size_wh`: int (x1, y1, x2, y2), x2 >= x1."""
     width, height = size_wh
     edges = np.round(np.asarray(boxes, np.float64).reshape(-1, 4)).astype(np.int64)
-    edges[:, 2:] -= 1  # Pillow includes the last pixel, xyxy does not
     first = np.clip(edges[:, :2], 0, (width - 1, height - 1))
-    last = np.clip(edges[:, 2:], first, (width - 1, height - 1))
+    last = np.clip(edges[:, 2:] - 1, first, (width - 1, height - 1))  # Pillow includes the last pixel, xyxy does not
     return [tuple(row) for row in np.concatenate([first, last], axis=1).tolist()]
 
 

@@ -14,6 +14,8 @@ GRID = "#e4e8ec"
 BLUES = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#9ecae9", "#0072b2", "#08294a"])
 LOSS_PARTS = ("box", "objectness", "class", "distillation")
 MOST_NAMED_CLASSES = 12  # more lines than this cannot be told apart: they become one grey bundle
+BESIDE = dict(loc="upper left", bbox_to_anchor=(1.01, 1))  # where a legend stands outside, at the right
+NO_BOXES = "no boxes to find"
 MOST_NUMBERED_CLASSES = 25  # more cells than this squared cannot be read
 
 
@@ -29,18 +31,15 @@ def plot_history(rows, path):
     losses, accuracies = figure.subplots(1, 2)
     _dress(losses, "Training loss", "epoch", "loss part")
     _dress(accuracies, "Accuracy on the validation split", "epoch", "average precision")
-    colors = class_colors(7) / 255
-    for name, color in zip(LOSS_PARTS, colors[[0, 1, 2, 4]], strict=True):
-        _draw_series(losses, rows, name, color)
-    for name, color in zip(("AP", "AP50"), colors[[6, 3]], strict=True):
-        _draw_series(accuracies, rows, name, color)
-    losses.set_ylim(bottom=0)
-    accuracies.set_ylim(0, 1)
-    for axes in (losses, accuracies):
+    for axes, names, color_ids in ((losses, LOSS_PARTS, [0, 1, 2, 4]), (accuracies, ("AP", "AP50"), [6, 3])):
+        for name, color in zip(names, class_colors(7)[color_ids] / 255, strict=True):
+            _draw_series(axes, rows, name, color)
+        axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axes.lines:
-            axes.legend(frameon=False, labelcolor=INK)
-    _save(figure, path)
+            _add_legend(axes)
+    accuracies.set_ylim(top=1)
+    _save(accuracies, path)
 
 
 def plot_learning_rates(rows, rates, path):
@@ -51,9 +50,7 @@ def plot_learning_rates(rows, rates, path):
         rates: name -> learning rate, marked by a line: suggestion, steepest, minimum.
         path: PNG file.
     """
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
-    _dress(axes, "Loss while the learning rate rises", "learning rate", "loss")
+    axes = _axes((7, 4.2), "Loss while the learning rate rises", "learning rate", "loss")
     x, raw, smoothed = np.array([[row[key] for key in ("learning_rate", "loss", "smoothed")] for row in rows]).T
     colors = class_colors(7) / 255
     axes.plot(x, raw, color=GRID, linewidth=1)
@@ -61,52 +58,30 @@ def plot_learning_rates(rows, rates, path):
     for (name, rate), color in zip(rates.items(), colors[[6, 3, 2]], strict=True):
         axes.axvline(rate, color=color, linestyle="--", linewidth=1.5, label=f"{name}  {rate:.2g}")
     axes.set_xscale("log")
-    axes.legend(frameon=False, labelcolor=INK)
-    _save(figure, path)
+    _add_legend(axes)
+    _save(axes, path)
 
 
 def plot_precision_recall(curves, path):
-    """Draws precision over recall at IoU 0.5, one line per class and their mean.
-
-    Args:
-        curves: metrics.curves.Curves.
-        path: PNG file.
-    """
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    _dress(axes, "Precision and recall at IoU 0.5", "recall", "precision")
+    """Draws precision over recall at IoU 0.5 from evaluation.curves.Curves, one line per class and their mean."""
+    axes = _axes((8, 5), "Precision and recall at IoU 0.5", "recall", "precision")
     _draw_class_lines(axes, curves, curves.recall_levels, curves.precision_at_recall, "AP50")
-    _save(figure, path)
+    _save(axes, path)
 
 
 def plot_f1(curves, path):
-    """Draws F1 over the score threshold, one line per class, their mean and its best point.
-
-    Args:
-        curves: metrics.curves.Curves.
-        path: PNG file.
-    """
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    _dress(axes, "F1 at IoU 0.5", "least score", "F1")
+    """Draws F1 over the score threshold from evaluation.curves.Curves, one line per class, their mean and its best point."""
+    axes = _axes((8, 5), "F1 at IoU 0.5", "least score", "F1")
     _draw_class_lines(axes, curves, curves.thresholds, curves.f1, "F1")
     if curves.best is not None:
         threshold = curves.thresholds[curves.best]
         best = curves.f1[curves.has_truths, curves.best].mean()
         axes.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.plot(threshold, best, "o", color=INK, markersize=6, clip_on=False)
-        right = threshold < 0.5
-        axes.annotate(
-            f"best {best:.3f}\nat score {threshold:.3f}",
-            (threshold, 0.03),
-            xytext=(8 if right else -8, 0),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            va="bottom",
-            color=INK,
-            fontsize=9,
-        )
-    _save(figure, path)
+        side, shift = ("left", 8) if threshold < 0.5 else ("right", -8)
+        text = dict(textcoords="offset points", ha=side, va="bottom", color=INK, fontsize=9)
+        axes.annotate(f"best {best:.3f}\nat score {threshold:.3f}", (threshold, 0.03), xytext=(shift, 0), **text)
+    _save(axes, path)
 
 
 def plot_confusion_matrix(confusion, class_names, path):
@@ -123,18 +98,15 @@ def plot_confusion_matrix(confusion, class_names, path):
     text_size = min(10, 32 * side / len(names))  # points; a row is about 58 * side / len(names) high
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
 
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    axes = figure.subplots()
-    picture = axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 6 else 0, fontsize=text_size, color=INK)
-    axes.set_yticks(range(len(names)), names, fontsize=text_size, color=INK)
-    axes.set_xlabel("detected as", color=INK)
-    axes.set_ylabel("truth", color=INK)
-    axes.set_title("Confusion", loc="left", fontsize=12, fontweight="bold", color=INK)
-    axes.tick_params(length=0)
+    axes = _axes((side + 0.8, side), "Confusion", "detected as", "truth")
+    axes.grid(visible=False)
+    axes.set_axisbelow("line")  # the lines between the cells lie on them
     axes.spines[:].set_visible(False)
-    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    picture = axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 6 else 0, fontsize=text_size)
+    axes.set_yticks(range(len(names)), names, fontsize=text_size)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(np.arange(len(names) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color=GRID, linewidth=1 if numbered else 0.3)
     axes.tick_params(which="minor", length=0)
     if numbered:
@@ -142,7 +114,7 @@ def plot_confusion_matrix(confusion, class_names, path):
             color = "white" if shares[row, column] > 0.5 else INK
             axes.text(column, row, f"{confusion[row, column]}", ha="center", va="center", color=color, fontsize=text_size)
     _add_color_bar(axes, picture, "share of the row")
-    _save(figure, path)
+    _save(axes, path)
 
 
 def plot_evaluation(curves, confusion, class_names, folder):
@@ -190,7 +162,7 @@ def plot_labels(dataset, path):
     _add_color_bar(centres, picture, "boxes")
     for axes in (sizes, centres):
         axes.set(xlim=(0, 1), ylim=(0, 1) if axes is sizes else (1, 0), aspect="equal")
-    _save(figure, path)
+    _save(classes, path)
 
 
 def plot_comparison(rows, path):
@@ -200,9 +172,7 @@ def plot_comparison(rows, path):
         rows: dicts with "path", "AP" 0..1 (None = no boxes to find, left out), "median_ms", "bytes".
         path: PNG file.
     """
-    figure = Figure(figsize=(9.5, 4.6), layout="constrained")
-    axes = figure.subplots()
-    _dress(axes, "Accuracy over latency", "median latency, ms", "AP")
+    axes = _axes((9.5, 4.6), "Accuracy over latency", "median latency, ms", "AP")
     largest = max(row["bytes"] for row in rows)
     for number, (row, color) in enumerate(zip(rows, class_colors(len(rows)), strict=True), 1):
         if row["AP"] is None:
@@ -216,10 +186,10 @@ def plot_comparison(rows, path):
         axes.set_xlim(0, 1.15 * max(row["median_ms"] for row in rows))
         axes.margins(y=0.15)
         axes.set_ylim(max(0, axes.get_ylim()[0] - 0.02), min(1, axes.get_ylim()[1] + 0.02))
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=INK, markerscale=0.4)
+        _add_legend(axes, **BESIDE, markerscale=0.4)
     else:
-        axes.text(0.5, 0.5, "no boxes to find", transform=axes.transAxes, ha="center", va="center", color=INK)
-    _save(figure, path)
+        axes.text(0.5, 0.5, NO_BOXES, ha="center", va="center", color=INK)
+    _save(axes, path)
 
 
 def _draw_series(axes, rows, name, color):
@@ -232,19 +202,17 @@ def _draw_series(axes, rows, name, color):
 
 
 def _draw_class_lines(axes, curves, x, rows, value_name):
-    """Draws one line per class that has boxes, and their mean; the legend gives AP50 or F1 at the best threshold.
+    """Draws one line per class that has boxes, and their mean; the legend gives the value of each.
 
     Args:
-        axes: to draw on.
-        curves: Curves.
-        x: [T].
-        rows: [C, T].
+        axes, curves: to draw on; the Curves.
+        x, rows: [T], and [C, T] over it.
         value_name: "AP50" = mean of a row, "F1" = value at the best threshold.
     """
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     drawn = np.flatnonzero(curves.has_truths)
     if not len(drawn):
-        axes.text(0.5, 0.5, "no boxes to find", ha="center", va="center", color=INK)
+        axes.text(0.5, 0.5, NO_BOXES, ha="center", va="center", color=INK)
         return
     values = rows.mean(axis=1) if value_name == "AP50" else rows[:, curves.best]
     colors = class_colors(len(rows)) / 255
@@ -256,15 +224,11 @@ def _draw_class_lines(axes, curves, x, rows, value_name):
         label = f"{values[index]:.3f}  {_plain(curves.class_names[index])}" if named else None
         style = dict(color=colors[index], linewidth=1.6) if named else dict(color="#9aa4ae", linewidth=0.6, alpha=0.6)
         axes.plot(x, rows[index], label=label, **style)
-    axes.legend(
-        title=value_name,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1),
-        frameon=False,
-        labelcolor=INK,
-        alignment="left",
-        title_fontproperties={"weight": "bold"},
-    )
+    _add_legend(axes, **BESIDE, title=value_name, alignment="left", title_fontproperties={"weight": "bold"})
+
+
+def _add_legend(axes, **options):
+    axes.legend(frameon=False, labelcolor=INK, **options)
 
 
 def _add_color_bar(axes, picture, label):
@@ -273,6 +237,13 @@ def _add_color_bar(axes, picture, label):
     bar.set_label(label, color=INK)
     bar.ax.tick_params(colors=INK, length=0)
     bar.outline.set_visible(False)
+
+
+def _axes(size, title, x_label, y_label):
+    """Returns the axes of a figure of `size`, (width, height) in inches, that holds one plot."""
+    axes = Figure(figsize=size, layout="constrained").subplots()
+    _dress(axes, title, x_label, y_label)
+    return axes
 
 
 def _dress(axes, title, x_label, y_label):
@@ -292,7 +263,7 @@ def _plain(name):
     return name.replace("$", r"\$")
 
 
-def _save(figure, path):
-    """Writes `figure` to `path`, cut to what is drawn."""
+def _save(axes, path):
+    """Writes the figure of `axes` to `path`, cut to what is drawn."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130, bbox_inches="tight", pad_inches=0.12)
+        axes.figure.savefig(temporary, dpi=130, bbox_inches="tight", pad_inches=0.12)

@@ -2,7 +2,7 @@
 
 import sys
 
-from yolo_tf.errors import InputError
+from yolo_tf.system.packages import require_package
 
 TELEMETRY = "openvino_telemetry"
 
@@ -20,12 +20,7 @@ def load_openvino(subject):
     others = {name: module for name, module in sys.modules.items() if name == TELEMETRY}
     sys.modules[TELEMETRY] = None  # an import of it fails
     try:
-        import openvino
-    except ImportError as error:
-        raise InputError(
-            f"{subject}: the package openvino is not installed. Expected it for this format. Run pip install 'yolo_tf[openvino]'."
-        ) from error
+        return require_package("openvino", where=subject, purpose="this format", extra="openvino", package="openvino")
     finally:
         del sys.modules[TELEMETRY]
         sys.modules.update(others)
-    return openvino

@@ -133,7 +133,7 @@ def test_a_pruned_repvgg_still_has_a_deploy_form():
     """Its identity branches need equal channels in and out, in one order."""
     keras.utils.set_random_seed(0)
     images = keras.Input((None, None, 3))
-    features = build_repvgg(images, widths=(32, 40, 48, 56), blocks=(2, 3, 2, 1), weights="none")
+    features = build_repvgg(images, widths=(32, 40, 48, 56), blocks=(2, 3, 2, 1))
     network = keras.Model(images, [keras.layers.Conv2D(2, 1)(x) for x in features])
     detector_files.disturb_batch_norms(network, np.random.default_rng(1))
     flow = follow_channels(network)

@@ -7,20 +7,15 @@ import tensorflow as tf
 from PIL import Image
 
 from yolo_tf.data.letterbox import PAD_GREY
-from yolo_tf.errors import InputError
+from yolo_tf.system.packages import require_package
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"  # where the server looks, within a version
 
 
 def require_serving_api():
     """Raises InputError where the protocol buffers of TensorFlow Serving are not installed."""
-    try:
-        import tensorflow_serving.apis  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            "serving bundle: the package tensorflow-serving-api is not installed. Expected it for warm-up requests and"
-            " models.config. Run pip install 'yolo_tf[serving]'."
-        ) from error
+    purpose, package = "warm-up requests and models.config", "tensorflow-serving-api"
+    require_package("tensorflow_serving.apis", where="serving bundle", purpose=purpose, extra="serving", package=package)
 
 
 def write_warmup(saved_model, *, name, image_size, batch_sizes):

@@ -5,6 +5,7 @@ import contextlib
 from yolo_tf.errors import InputError
 from yolo_tf.inference.outputs.spec import Output
 from yolo_tf.system.atomic import atomic_path, remove_leftovers
+from yolo_tf.system.packages import require_package
 
 PATTERN = "detections-[0-9]*.parquet"
 
@@ -74,14 +75,8 @@ def cut(out, count):
 
 def load_pyarrow():
     """Returns the modules pyarrow and pyarrow.parquet, or raises InputError with what to install."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError(
-            "parquet: the package pyarrow is not installed. Expected it for Parquet files. Run pip install 'yolo_tf[parquet]'."
-        ) from error
-    return pyarrow, pyarrow.parquet
+    parts = ("pyarrow", "pyarrow.parquet")
+    return [require_package(part, where="parquet", purpose="Parquet files", extra="parquet", package="pyarrow") for part in parts]
 
 
 def _schema(pyarrow):

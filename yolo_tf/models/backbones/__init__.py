@@ -11,20 +11,13 @@ from yolo_tf.files.keras import FORMAT as KERAS_FILE
 from yolo_tf.files.weights import load_weights
 from yolo_tf.layers.blocks import scaled_channels
 from yolo_tf.models.backbones import application_rows, csp_darknet, ghostnet, inception_v4, repvgg, resnet18, yolov4_csp
-from yolo_tf.models.backbones.spec import STRIDES, BackboneSpec, FeatureTap
+from yolo_tf.models.backbones.spec import NO_WEIGHTS, STRIDES, BackboneSpec, FeatureTap
 
 __all__ = ["BACKBONES", "STRIDES", "BackboneSpec", "FeatureTap", "build_backbone", "feature_channels"]
 
 # Every family is a file with its own ROWS.
-BACKBONES = {
-    **csp_darknet.ROWS,
-    **application_rows.ROWS,
-    **resnet18.ROWS,
-    **ghostnet.ROWS,
-    **repvgg.ROWS,
-    **inception_v4.ROWS,
-    **yolov4_csp.ROWS,
-}
+_FAMILIES = (csp_darknet, application_rows, resnet18, ghostnet, repvgg, inception_v4, yolov4_csp)
+BACKBONES = {name: row for family in _FAMILIES for name, row in family.ROWS.items()}
 
 
 def feature_channels(spec, *, width):
@@ -63,6 +56,11 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
     if from_file:
         _check_weights_file(weights)
     from_detector = from_file and weights.endswith(KERAS_FILE.suffix)
+    if spec.weights == NO_WEIGHTS and weights != "none" and not from_detector:
+        raise InputError(
+            f"config.model.backbone_weights: {name} has no weights '{weights}'. Expected none or a .keras"
+            " file of a detector with this backbone. Use none to start from random weights."
+        )
     images = keras.Input((None, None, 3), name="images")
     scale, offset = spec.pixel_scaling
     # Always float32: under mixed_float16 an image value would be rounded before it is centred.
@@ -72,7 +70,9 @@ def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="si
         options["activation"] = backbone_activation
     if drop_path:
         options["drop_path"] = drop_path
-    features = spec.build(pixels, weights="none" if from_detector else weights, **options)
+    if spec.weights != NO_WEIGHTS:
+        options["weights"] = "none" if from_detector else weights
+    features = spec.build(pixels, **options)
     backbone = keras.Model(images, list(features), name=name)
     if from_detector:
         load_weights(backbone, weights, whole=True, option="config.model.backbone_weights")

@@ -16,6 +16,7 @@ The graphs of keras.applications are rebuilt layer by layer, under their own lay
   process, so that its weights are found by name in every file.
 """
 
+import itertools
 import re
 import warnings
 
@@ -67,23 +68,30 @@ def build_application(pixels, *, constructor, taps, weights, same_padding=False,
                 x = _rebuilt_layer(layer, layer.name, same_padding, activation)(x)
             return x
         if type(operation).__name__ == "CustomScaleLayer":  # of Inception-ResNet, no public layer
-            return _scaled_sum(*arguments[0], scale=operation.scale)
+            first, branch = arguments[0]
+            name = maker_of(branch).name
+            scaled = keras.layers.Rescaling(operation.scale, name=f"{name}_scale")(branch)
+            return keras.layers.Add(name=f"{name}_add")([first, scaled])
         if not isinstance(operation, keras.Layer):
             return _named_arithmetic(operation, *arguments)
         if operation.name in drop_rates:
             name = f"{operation.name.removesuffix('_identity')}_drop_path"
             return keras.layers.Dropout(drop_rates[operation.name], noise_shape=(None, 1, 1, 1), name=name)(*arguments)
-        is_gate = isinstance(operation, keras.layers.ReLU) and not isinstance(_operation_before(operation), keras.Layer)
+        # in the hard sigmoid of MobileNetV3 the sum `x + 3`, no layer, stands before the ReLU
+        is_gate = isinstance(operation, keras.layers.ReLU) and not isinstance(maker_of(operation.input), keras.Layer)
         new_activation = None if is_gate else activation
         return _rebuilt_layer(operation, names[operation.name], same_padding, new_activation)(*arguments, **keywords)
 
     rebuilt = keras.models.clone_model(
         network, input_tensors=images, clone_function=lambda operation: operation, call_function=rebuild
     )
-    originals = {names.get(layer.name, layer.name): layer for layer in _unfolded_layers(network)}
+    unfolded = (layer.layers if isinstance(layer, keras.Sequential) else [layer] for layer in network.layers)
+    originals = {names.get(layer.name, layer.name): layer for layer in itertools.chain.from_iterable(unfolded)}
     with_weights = [layer for layer in rebuilt.layers if layer.weights]
     for layer in with_weights:
-        values = _rebuilt_weights(originals[layer.name], layer)
+        values = originals[layer.name].get_weights()
+        if _is_depthwise(originals[layer.name]):
+            values[0] = values[0].transpose(0, 1, 3, 2)  # [k, k, 1, C] of grouped Conv2D -> [k, k, C, 1]
         if bgr and layer is with_weights[0]:
             # The first kernel is turned round once, instead of every image: its channels are summed in any order.
             values[0] = values[0][:, :, ::-1]
@@ -145,14 +153,6 @@ def _misfit(weights, network):
     return f"holds the weights of another network: {describe_fit(stored, network, _names_in_a_new_process(network))}"
 
 
-def _unfolded_layers(network):
-    for layer in network.layers:
-        if isinstance(layer, keras.Sequential):
-            yield from layer.layers
-        else:
-            yield layer
-
-
 def _names_in_a_new_process(network):
     """Returns {name of a layer or operation: its name, automatic numbers counted from this network's first}."""
     automatic = {}
@@ -193,36 +193,14 @@ def _rebuilt_layer(layer, name, same_padding, activation=None):
     )
 
 
-def _rebuilt_weights(original, layer):
-    values = original.get_weights()
-    if _is_depthwise(original):
-        values[0] = values[0].transpose(0, 1, 3, 2)  # [k, k, 1, C] of grouped Conv2D -> [k, k, C, 1]
-    return values
-
-
 def _named_arithmetic(operation, first, second):
     """Computes `first + second` or `first * second` by a layer whose name says where it stands."""
     if isinstance(second, keras.KerasTensor):  # `inputs + branch` of a ConvNeXt block
-        block = _layer_before(second).removesuffix("_identity").removesuffix("_drop_path")
+        block = maker_of(second).name.removesuffix("_identity").removesuffix("_drop_path")
         return keras.layers.Add(name=f"{block}_add")([first, second])
     kind = type(operation).__name__  # `relu6(x + 3) * (1 / 6)`, the hard sigmoid of MobileNetV3
     scale, offset = {"Add": (1.0, second), "Multiply": (second, 0.0)}[kind]
-    return keras.layers.Rescaling(scale, offset, name=f"{_layer_before(first)}_{kind.lower()}")(first)
-
-
-def _scaled_sum(first, branch, *, scale):
-    name = _layer_before(branch)
-    scaled = keras.layers.Rescaling(scale, name=f"{name}_scale")(branch)
-    return keras.layers.Add(name=f"{name}_add")([first, scaled])
-
-
-def _operation_before(operation):
-    """Returns what computes the one input of `operation`: the sum `x + 3`, no layer, in the hard sigmoid of MobileNetV3."""
-    return maker_of(operation.input)
-
-
-def _layer_before(x):
-    return maker_of(x).name
+    return keras.layers.Rescaling(scale, offset, name=f"{maker_of(first).name}_{kind.lower()}")(first)
 
 
 def _first_line(error):

@@ -1,12 +1,12 @@
 """GhostNet: half of the features of each layer are cheap depthwise images of the other half."""
 
 import functools
-import math
 
 import keras
 
+from yolo_tf.layers.blocks import pointwise_conv
 from yolo_tf.layers.conv_batch_norm import conv_batch_norm, depthwise_batch_norm
-from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, expect_no_weights, taps_at
+from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
 
 # (kernel, expanded channels, output channels, squeeze and excitation, stride) of each bottleneck at width 1
 BLOCKS = (
@@ -30,23 +30,18 @@ BLOCKS = (
 LAST_BLOCKS = (5, 11, 16)  # of strides 8, 16, 32, counted from 1
 
 
-def build_ghostnet(pixels, *, width, weights):
+def build_ghostnet(pixels, *, width):
     """Builds GhostNet up to its last bottleneck, without the 1 x 1 convolution that leads to its classifier.
 
     Args:
         pixels: [B, H, W, 3], as IMAGENET_PIXELS makes them.
         width: factor on all channels; 1.0 has 40, 112, 160 at the features.
-        weights: "none".
 
     Returns:
         Three tensors of strides 8, 16, 32.
 
-    Raises:
-        InputError: `weights` is not "none".
-
     Source: Han et al., GhostNet: More Features from Cheap Operations, arXiv:1911.11907, table 1.
     """
-    expect_no_weights("ghostnet", weights)
     x = conv_batch_norm(pixels, rounded_channels(16 * width), 3, 2, activation="relu", name="ghostnet_stem")
     features = []
     for index, (kernel, expanded, filters, excited, stride) in enumerate(BLOCKS, start=1):
@@ -127,19 +122,9 @@ def squeeze_excite(x, squeezed, *, name):
     relu6(x + 3) / 6 in its place is MobileNetV3's, arXiv:1905.02244, section 5.3.
     """
     factors = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
-    factors = _pointwise(factors, squeezed, "relu", name=f"{name}_reduce")
-    factors = _pointwise(factors, x.shape[-1], "hard_sigmoid", name=f"{name}_expand")
+    factors = pointwise_conv(squeezed, fan_in=x.shape[-1], activation="relu", name=f"{name}_reduce")(factors)
+    factors = pointwise_conv(x.shape[-1], fan_in=squeezed, activation="hard_sigmoid", name=f"{name}_expand")(factors)
     return keras.layers.Multiply(name=f"{name}_multiply")([x, factors])
-
-
-def _pointwise(x, filters, activation, *, name):
-    # the fan-in range that PyTorch draws kernels from
-    initializer = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
-    bound = 1 / math.sqrt(x.shape[-1])
-    bias_initializer = keras.initializers.RandomUniform(-bound, bound)
-    return keras.layers.Conv2D(
-        filters, 1, activation=activation, kernel_initializer=initializer, bias_initializer=bias_initializer, name=name
-    )(x)
 
 
 def _row(width, channels, trainable_params, gflops):

@@ -7,7 +7,7 @@ A strided 3 x 3 window then starts on the same pixel as without padding, so inne
 
 import keras
 
-from yolo_tf.models.backbones.spec import TF_PIXELS, BackboneSpec, expect_no_weights, taps_at
+from yolo_tf.models.backbones.spec import TF_PIXELS, BackboneSpec, taps_at
 
 # Each module is a list of branches side by side, each branch a chain of convolutions (height, width, channels)
 # behind a pooling where its first entry names one; "fork" ends a branch in the two convolutions of FORK.
@@ -39,23 +39,18 @@ STEM_3 = ([(3, 3, 192)], ["maximum"])
 REPEATS = {"a": 4, "b": 7, "c": 3}
 
 
-def build_inception_v4(pixels, *, weights):
+def build_inception_v4(pixels):
     """Builds InceptionV4 up to its last module.
 
     Args:
         pixels: [B, H, W, 3], -1..1.
-        weights: "none".
 
     Returns:
         Three tensors of strides 8, 16, 32 with 384, 1024, 1536 channels.
 
-    Raises:
-        InputError: `weights` is not "none".
-
     Source: Szegedy et al., Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning,
     arXiv:1602.07261, figures 3 to 9.
     """
-    expect_no_weights("inception_v4", weights)
     x = _unit(pixels, (3, 3, 32), 2, name="inception_v4_stem_conv1")
     x = _unit(x, (3, 3, 32), name="inception_v4_stem_conv2")
     x = _unit(x, (3, 3, 64), name="inception_v4_stem_conv3")

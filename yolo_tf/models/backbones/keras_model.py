@@ -111,23 +111,21 @@ def find_taps(model, layers=None):
 def layer_strides(model):
     """Returns {layer name: input px per cell} of the layers that give a map of whole strides."""
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    outputs = [layer.output for layer in layers if isinstance(layer.output, keras.KerasTensor)]
-    owners = [layer.name for layer in layers if isinstance(layer.output, keras.KerasTensor)]
-    shapes = keras.Model(model.inputs, outputs).compute_output_shape([(1, PROBE_SIZE, PROBE_SIZE, 3)])
-    strides = {}
-    for name, shape in zip(owners, shapes, strict=True):
-        if len(shape) == 4 and shape[1] and shape[1] == shape[2] and shape[1] > 1 and PROBE_SIZE % shape[1] == 0:
-            strides[name] = PROBE_SIZE // shape[1]
-    return strides
+    outputs = {layer.name: layer.output for layer in layers if isinstance(layer.output, keras.KerasTensor)}
+    shapes = keras.Model(model.inputs, list(outputs.values())).compute_output_shape([(1, PROBE_SIZE, PROBE_SIZE, 3)])
+    return {
+        name: PROBE_SIZE // shape[1]
+        for name, shape in zip(outputs, shapes, strict=True)
+        if len(shape) == 4 and shape[1] and shape[1] == shape[2] and shape[1] > 1 and PROBE_SIZE % shape[1] == 0
+    }
 
 
 def check_taps(model, taps):
     """Raises InputError unless `taps` are three layers of `model` at strides 8, 16 and 32."""
     if len(taps) != len(STRIDES):
         raise InputError(f"config.model.taps: got {len(taps)} layers {list(taps)}. Expected three, of strides 8, 16 and 32.")
-    strides = layer_strides(model)
+    strides, names = layer_strides(model), [layer.name for layer in model.layers]
     for tap, stride in zip(taps, STRIDES, strict=True):
-        names = [layer.name for layer in model.layers]
         if tap not in names:
             raise InputError(
                 f"config.model.taps: {model.name} has no layer '{tap}'.{did_you_mean(tap, names)} Expected one of stride"
@@ -209,9 +207,7 @@ def build_keras_model(pixels, *, model, taps):
 def _end_of_block(layer, strides):
     """Follows a merge through the normalisation and activation that nothing else shares its output with."""
     while True:
-        consumers = operations_behind(layer)
-        if len(consumers) != 1 or not isinstance(consumers[0], _AFTER_MERGE):
+        behind = operations_behind(layer)
+        if len(behind) != 1 or not isinstance(behind[0], _AFTER_MERGE) or strides.get(behind[0].name) != strides[layer.name]:
             return layer
-        if strides.get(consumers[0].name) != strides[layer.name]:
-            return layer
-        layer = consumers[0]
+        layer = behind[0]

@@ -8,13 +8,13 @@ import functools
 import keras
 
 from yolo_tf.layers.conv_batch_norm import batch_norm, conv_batch_norm
-from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, expect_no_weights, taps_at
+from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
 
 WIDTHS = (64, 128, 256, 512)  # of stages 1..4 at multiples 1; the stem has the width of stage 1, at most 64
 BLOCKS_A, BLOCKS_B = (2, 4, 14, 1), (4, 6, 16, 1)  # of stages 1..4
 
 
-def build_repvgg(pixels, *, widths, blocks, groups=1, weights):
+def build_repvgg(pixels, *, widths, blocks, groups=1):
     """Builds RepVGG up to its last block.
 
     Args:
@@ -22,17 +22,12 @@ def build_repvgg(pixels, *, widths, blocks, groups=1, weights):
         widths: channels of stages 1..4.
         blocks: number of blocks of stages 1..4; the first of each has stride 2.
         groups: of the convolutions in every second block.
-        weights: "none".
 
     Returns:
         Three tensors of strides 8, 16, 32: stages 2, 3 and 4.
 
-    Raises:
-        InputError: `weights` is not "none".
-
     Source: Ding et al., RepVGG: Making VGG-style ConvNets Great Again, arXiv:2101.03697, section 3.4 and table 2.
     """
-    expect_no_weights("repvgg", weights)
     x = repvgg_block(pixels, min(64, widths[0]), 2, name="repvgg_stem")
     features = []
     index = 0  # of the block in the network, the stem being 0; blocks 2, 4, 6... are grouped

@@ -3,28 +3,23 @@
 import keras
 
 from yolo_tf.layers.conv_batch_norm import conv_batch_norm
-from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, expect_no_weights, taps_at
+from yolo_tf.models.backbones.spec import IMAGENET_PIXELS, BackboneSpec, taps_at
 
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # (channels, stride) of the first of two blocks each
 
 
-def build_resnet18(pixels, *, weights):
+def build_resnet18(pixels):
     """Builds ResNet18 up to its last block.
 
     Args:
         pixels: [B, H, W, 3], as IMAGENET_PIXELS makes them.
-        weights: "none".
 
     Returns:
         Three tensors of strides 8, 16, 32 with 128, 256, 512 channels.
 
-    Raises:
-        InputError: `weights` is not "none".
-
     Source: He et al., Deep Residual Learning for Image Recognition, arXiv:1512.03385, table 1, column 18-layer;
     projections where the shape changes (its option B). Padding and constants are torchvision's.
     """
-    expect_no_weights("resnet18", weights)
     x = conv_batch_norm(pixels, 64, 7, 2, activation="relu", name="resnet18_stem")
     x = keras.layers.ZeroPadding2D(1, name="resnet18_stem_pool_pad")(x)  # zeros never win: nothing is below 0 here
     x = keras.layers.MaxPooling2D(3, 2, name="resnet18_stem_pool")(x)

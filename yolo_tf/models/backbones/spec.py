@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from yolo_tf.errors import InputError
-
 STRIDES = (8, 16, 32)
 
 # (scale, offset): what the network sees of an RGB pixel value p in 0..255 is p * scale + offset.
@@ -36,13 +34,13 @@ class BackboneSpec:
     """One row of BACKBONES."""
 
     family: str  # networks of one paper
-    build: Callable  # (pixels, *, weights[, depth, width][, activation]) -> tuple of features, fine to coarse
+    build: Callable  # (pixels, *[, weights][, depth, width][, activation]) -> tuple of features, fine to coarse
     taps: tuple[FeatureTap, ...]
     pixel_scaling: tuple  # (scale, offset)
     trainable_params: int  # up to the last tap, at depth and width 1
     gflops: float  # up to the last tap, at 640 x 640, 2 per multiply-add, at depth and width 1
     licence: str  # of the code that builds it
-    weights: str = NO_WEIGHTS  # where initial weights come from, besides files
+    weights: str = NO_WEIGHTS  # where initial weights come from, besides .keras files; `build` takes them where there are some
     weights_licence: str = ""  # of those weights, and where they were ported from; empty where there are none
     fixed_activation: bool = True  # False: `build` takes another `activation` than the published one
     scalable: bool = False  # follows config.model.depth, width and activation; its features have the widths of the neck
@@ -54,16 +52,3 @@ def taps_at(layers, channels):
         FeatureTap(layer=layer, stride=stride, channels=count)
         for layer, stride, count in zip(layers, STRIDES, channels, strict=True)
     )
-
-
-def expect_no_weights(backbone, weights):
-    """Checks that a backbone without published weights is not asked for any.
-
-    Raises:
-        InputError: `weights` is not "none".
-    """
-    if weights != "none":
-        raise InputError(
-            f"config.model.backbone_weights: {backbone} has no weights '{weights}'. Expected none or a .keras"
-            " file of a detector with this backbone. Use none to start from random weights."
-        )

@@ -2,13 +2,13 @@
 
 from yolo_tf.layers.blocks import bottleneck, conv_block, scaled_channels, scaled_repeats
 from yolo_tf.layers.yolov4_csp import bottleneck_csp
-from yolo_tf.models.backbones.spec import UNIT_PIXELS, BackboneSpec, expect_no_weights, taps_at
+from yolo_tf.models.backbones.spec import UNIT_PIXELS, BackboneSpec, taps_at
 
 # (output channels, bottlenecks) of stages 2..5 at width and depth 1; stage i has stride 2 ** i.
 STAGES = ((128, 2), (256, 8), (512, 8), (1024, 4))
 
 
-def build_yolov4_csp(pixels, *, depth, width, activation, weights):
+def build_yolov4_csp(pixels, *, depth, width, activation):
     """Builds the backbone of YOLOv4-CSP up to its last CSP block.
 
     Args:
@@ -16,17 +16,12 @@ def build_yolov4_csp(pixels, *, depth, width, activation, weights):
         depth: factor on the bottlenecks of stages 2 to 5; stage 1 is a single plain bottleneck.
         width: factor on all channels.
         activation: a row of ACTIVATIONS; the paper's is mish.
-        weights: "none"; nothing is published for this backbone alone.
 
     Returns:
         Three tensors of strides 8, 16, 32 with 256, 512, 1024 channels times `width`.
 
-    Raises:
-        InputError: `weights` is not "none".
-
     Source: Scaled-YOLOv4, arXiv:2011.08036, section 3.1 (CSPDarknet53, its first stage without CSP).
     """
-    expect_no_weights("yolov4_csp", weights)
     x = conv_block(pixels, scaled_channels(32, width), 3, activation=activation, name="backbone_stem")
     filters = scaled_channels(64, width)
     x = conv_block(x, filters, 3, 2, activation=activation, name="backbone_stage1_down")

@@ -3,14 +3,13 @@
 import functools
 
 from yolo_tf.models.necks.csp_pan import csp_pan
-from yolo_tf.models.necks.csp_pan_narrow import csp_pan_narrow
 from yolo_tf.models.necks.fpn import fpn
 from yolo_tf.models.necks.yolov4_csp_pan import yolov4_csp_pan
 
 NECKS = {
     "csp_pan": csp_pan,
     "csp_pan_unpooled": functools.partial(csp_pan, pooled=False),  # behind csp_darknet_v5, which pools itself
-    "csp_pan_narrow": csp_pan_narrow,
+    "csp_pan_narrow": functools.partial(csp_pan, narrow=True),  # of a published study
     "yolov4_csp_pan": yolov4_csp_pan,
     "fpn": fpn,
 }

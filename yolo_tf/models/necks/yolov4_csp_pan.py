@@ -1,5 +1,7 @@
 """The neck of YOLOv4-CSP: pyramid pooling and a path aggregation network, both CSP-ized, then 3 x 3 convolutions."""
 
+import functools
+
 import keras
 
 from yolo_tf.layers.blocks import conv_block, scaled_channels, scaled_repeats, upsample
@@ -27,15 +29,11 @@ def yolov4_csp_pan(features, *, depth, width, activation="silu"):
     fine, middle, coarse = features
     p3_filters, p4_filters, p5_filters = (scaled_channels(channels // 2, width) for channels in CHANNELS)
 
-    def conv(x, filters, kernel=1, stride=1, *, name):
-        return conv_block(x, filters, kernel, stride, activation=activation, name=name)
+    conv = functools.partial(conv_block, activation=activation)
 
     def merge(maps, filters, *, name):
         joined = keras.layers.Concatenate(name=f"{name}_join")(maps)
         return bottleneck_csp2(joined, filters, repeats=scaled_repeats(2, depth), activation=activation, name=f"{name}_csp")
-
-    def output(x, channels, *, name):
-        return conv(x, scaled_channels(channels, width), 3, name=name)
 
     coarse = spp_csp(coarse, p5_filters, activation=activation, name="neck_sppcsp")
     reduced = conv(coarse, p4_filters, name="neck_p5_reduce")
@@ -48,6 +46,6 @@ def yolov4_csp_pan(features, *, depth, width, activation="silu"):
     p4 = merge([conv(p3, p4_filters, 3, 2, name="neck_p3_downsample"), middle], p4_filters, name="neck_p4")
     p5 = merge([conv(p4, p5_filters, 3, 2, name="neck_p4_downsample"), coarse], p5_filters, name="neck_p5")
     return tuple(
-        output(x, channels, name=f"neck_p{level}_output")
+        conv(x, scaled_channels(channels, width), 3, name=f"neck_p{level}_output")
         for level, (x, channels) in enumerate(zip((p3, p4, p5), CHANNELS, strict=True), start=3)
     )
