@@ -10,7 +10,8 @@ from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.system.interruption import Interrupted
 from yolo_tf.system.version import VERSION
 
-# verb -> (module of yolo_tf.commands, one line of help)
+# verb -> (module of yolo_tf.commands, one line of help). Its add_arguments(parser) declares the arguments of the verb, its
+# run(arguments) does the work and returns what --json writes.
 COMMANDS = {
     "demo": ("demo", "generated data set -> training -> evaluation -> pictures -> SavedModel and TFLite, checked"),
     "train": ("train", "train a detector from a config file"),
@@ -71,20 +72,18 @@ def main(argv=None):
         arguments.overrides = [*arguments.overrides, *rest]
     try:
         _execute(arguments)
+        return 0
     except InputError as error:
-        print(f"yolo-tf {arguments.verb}: {in_flags(str(error), parser, argv)}", file=sys.stderr)
-        return 2
+        code, line = 2, in_flags(str(error), parser, argv)
     except OSError as error:  # a full disk, an unwritable directory, a file that vanished
         what = f"{error.filename or 'output'}: {error.strerror or error}"
-        print(f"yolo-tf {arguments.verb}: {what}. Expected a path that can be read and written.", file=sys.stderr)
-        return 2
+        code, line = 2, f"{what}. Expected a path that can be read and written."
     except Interrupted as stop:
-        print(f"yolo-tf {arguments.verb}: {stop}.", file=sys.stderr)
-        return stop.exit_code
+        code, line = stop.exit_code, f"{stop}."
     except KeyboardInterrupt:
-        print(f"yolo-tf {arguments.verb}: interrupted.", file=sys.stderr)
-        return 130
-    return 0
+        code, line = 130, "interrupted."
+    print(f"yolo-tf {arguments.verb}: {line}", file=sys.stderr)
+    return code
 
 
 def _execute(arguments):

@@ -31,13 +31,7 @@ class Cluster:
 
 
 def read_cluster(tf_config):
-    """Reads the text of TF_CONFIG.
-
-    Args:
-        tf_config: JSON text; empty or None = there is none.
-
-    Returns:
-        Cluster; None without TF_CONFIG, or when it names this worker alone.
+    """Returns the Cluster of TF_CONFIG, JSON text; None where that is empty or None, or names this worker alone.
 
     Raises:
         InputError: not JSON, no workers, an address without port, a task that is no worker or not in the cluster.
@@ -69,17 +63,14 @@ def read_cluster(tf_config):
 
 
 def meet_workers(cluster, timeout):
-    """Waits until every other worker listens: TensorFlow itself would wait for ever, and say nothing.
-
-    Args:
-        cluster: Cluster.
-        timeout: seconds.
+    """Waits `timeout` seconds at most until every other worker of a Cluster listens: TensorFlow would for ever, and silently.
 
     Raises:
         InputError: a worker could not be reached in time, or the port of this one is taken.
     """
-    port = int(cluster.addresses[cluster.index].rpartition(":")[2])
-    missing = [address for index, address in enumerate(cluster.addresses) if index != cluster.index]
+    own = cluster.addresses[cluster.index]
+    port = int(own.rpartition(":")[2])
+    missing = [address for address in cluster.addresses if address != own]
     deadline = time.monotonic() + timeout
     with socket.socket() as door:  # shows the others that this worker is there; TensorFlow's server follows on the port
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,19 +78,17 @@ def meet_workers(cluster, timeout):
             door.bind(("", port))
         except OSError as error:
             raise InputError(
-                f"TF_CONFIG: port {port} of this worker ({cluster.addresses[cluster.index]}) is taken ({error.strerror})."
+                f"TF_CONFIG: port {port} of this worker ({own}) is taken ({error.strerror})."
                 " Expected a free port. End what uses it, or choose another."
             ) from error
         door.listen(2 * len(cluster.addresses))
-        while missing:
-            missing = [address for address in missing if not _answers(address)]
-            if missing and time.monotonic() > deadline:
+        while missing := [address for address in missing if not _answers(address)]:
+            if time.monotonic() > deadline:
                 raise InputError(
                     f"TF_CONFIG: no answer from {', '.join(missing)} within {timeout:g} s. Expected every worker of the"
                     " cluster to be started. Start it, check address and firewall, or raise hardware.worker_timeout."
                 )
-            if missing:
-                time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def choose_strategy(devices, *, worker_timeout):
@@ -151,11 +140,9 @@ def check_batch_size(batch_size, strategy):
 
 
 def use_xla(choice, *, sync_batch_norm=False):
-    """Decides whether the step is compiled.
+    """Decides whether the step is compiled: "true", "false" or "auto", on a GPU only (on a CPU oneDNN is faster).
 
-    Args:
-        choice: "true", "false" or "auto": on a GPU only (on a CPU oneDNN is faster).
-        sync_batch_norm: whether batch norm asks the other replicas in the forward pass.
+    With `sync_batch_norm`, where batch norm asks the other replicas in the forward pass, "auto" is "false".
 
     Raises:
         InputError: "true" with `sync_batch_norm`.

@@ -22,7 +22,7 @@ ADAM_BETA_2, ADAM_EPSILON = 0.999, 1e-8
 
 
 def build_optimizer(train, network, *, steps_per_epoch, transfer=TransferConfig(), keep_zeros=False):
-    """Builds the optimizer of a run, with state for every variable of `network`.
+    """Builds the DetectorOptimizer of a run, with state for every variable of `network`.
 
     Args:
         train: TrainConfig.
@@ -30,9 +30,6 @@ def build_optimizer(train, network, *, steps_per_epoch, transfer=TransferConfig(
         steps_per_epoch: batches in one epoch.
         transfer: TransferConfig; uses the factors on learning rates.
         keep_zeros: kernel weights that are zero stay zero.
-
-    Returns:
-        DetectorOptimizer.
     """
     schedule = EpochDecay(
         train.schedule,
@@ -71,6 +68,8 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         averaged: variables of the EMA besides those that learn: batch norm statistics.
     """
 
+    slots = ()  # what a subclass keeps for every variable
+
     def __init__(self, learning_rate, *, train, warmup_steps=0, keep_zeros=False, rate_factors=None, averaged=()):
         super().__init__(learning_rate=learning_rate, name="detector_optimizer")
         self.train = train
@@ -82,7 +81,7 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         self.averaged = list(averaged)
 
     def build(self, variables):
-        """Creates the state: gradient sums, momenta, averages, counters."""
+        """Creates the state: gradient sums, counters, averages, slots."""
         if self.built:
             return
         super().build(variables)
@@ -93,6 +92,7 @@ class DetectorOptimizer(keras.optimizers.Optimizer):
         self.averages = [self.add_variable_from_reference(variable, name="average") for variable in self.averaged]
         for average, variable in zip(self.averages, self.averaged, strict=True):
             average.assign(variable)
+        self.slot_variables = {slot: self.add_optimizer_variables(variables, slot) for slot in self.slots}
 
     def apply(self, grads, trainable_variables=None):
         """Takes the gradients of one batch, or a replica's share; updates the variables when the nominal batch is complete."""
@@ -190,15 +190,11 @@ class DetectorSGD(DetectorOptimizer):
     Source: Sutskever et al. 2013, in the form of torch.optim.SGD's documentation.
     """
 
-    def build(self, variables):
-        """Creates the momentum buffers."""
-        if not self.built:
-            super().build(variables)
-            self.buffers = self.add_optimizer_variables(variables, "momentum")
+    slots = ("momentum",)
 
     def update_variable(self, gradient, variable, *, rate, momentum, decay):
         """Updates one variable."""
-        buffer = self.buffers[self._get_variable_index(variable)]
+        buffer = self.slot_variables["momentum"][self._get_variable_index(variable)]
         if decay:
             gradient += decay * tf.convert_to_tensor(variable.value)
         velocity = momentum * tf.convert_to_tensor(buffer.value) + gradient
@@ -212,22 +208,18 @@ class DetectorAdamW(DetectorOptimizer):
     Source: Loshchilov & Hutter, arXiv:1711.05101, algorithm 2.
     """
 
-    def build(self, variables):
-        """Creates the two moments."""
-        if not self.built:
-            super().build(variables)
-            self.first_moments = self.add_optimizer_variables(variables, "first_moment")
-            self.second_moments = self.add_optimizer_variables(variables, "second_moment")
+    slots = ("first_moment", "second_moment")
 
     def update_variable(self, gradient, variable, *, rate, momentum, decay):
         """Updates one variable. Beta 1 does not warm up: bias correction assumes it constant."""
         index = self._get_variable_index(variable)
+        first_moment, second_moment = (self.slot_variables[slot][index] for slot in self.slots)
         beta_1, beta_2 = self.train.momentum, ADAM_BETA_2
         count = tf.cast(self.updates.value, tf.float32) + 1
-        first = beta_1 * tf.convert_to_tensor(self.first_moments[index].value) + (1 - beta_1) * gradient
-        second = beta_2 * tf.convert_to_tensor(self.second_moments[index].value) + (1 - beta_2) * tf.square(gradient)
-        self.first_moments[index].assign(first)
-        self.second_moments[index].assign(second)
+        first = beta_1 * tf.convert_to_tensor(first_moment.value) + (1 - beta_1) * gradient
+        second = beta_2 * tf.convert_to_tensor(second_moment.value) + (1 - beta_2) * tf.square(gradient)
+        first_moment.assign(first)
+        second_moment.assign(second)
         # 1 - beta 2 ** count; as it stands there float32 would lose half of its digits, for beta 2 is close to 1
         second_correction = -tf.math.expm1(count * math.log(beta_2))
         step = (first / (1 - beta_1**count)) / (tf.sqrt(second / second_correction) + ADAM_EPSILON)

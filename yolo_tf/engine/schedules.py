@@ -1,33 +1,29 @@
 """Learning rate as a function of the step alone, so that a resumed run goes on where it was."""
 
+import dataclasses
 import math
 
 import keras
 import tensorflow as tf
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class EpochDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Learning rate of one run; warm-up is the optimizer's (it treats biases apart).
 
     `linear` and `cosine` change once an epoch, as YOLOv5's do; `one_cycle` changes every step: a cosine rise from
     1/25 of the learning rate over the first 30 % of the run, then a cosine fall.
 
-    Args:
-        kind: linear | cosine | one_cycle.
-        learning_rate: the highest rate, > 0.
-        final_fraction: last rate as a fraction of `learning_rate`, 0..1.
-        epochs: length of the run.
-        steps_per_epoch: batches in one epoch.
-
     Source: facts as documented for YOLOv5 v6/v7; one cycle: Smith & Topin, arXiv:1708.07120.
     """
 
-    def __init__(self, kind, *, learning_rate, final_fraction, epochs, steps_per_epoch):
-        self.kind = kind
-        self.learning_rate = learning_rate
-        self.final_fraction = final_fraction
-        self.epochs = epochs
-        self.steps_per_epoch = steps_per_epoch
+    kind: str  # linear | cosine | one_cycle
+    learning_rate: float  # the highest rate, > 0
+    final_fraction: float  # last rate as a fraction of `learning_rate`, 0..1
+    epochs: int  # length of the run
+    steps_per_epoch: int  # batches in one epoch
+
+    get_config = dataclasses.asdict  # Keras' contract: the constructor's arguments
 
     def __call__(self, step):
         """Returns the float32 learning rate of `step`, counted in batches from 0."""
@@ -42,16 +38,6 @@ class EpochDecay(keras.optimizers.schedules.LearningRateSchedule):
         up = (1 - tf.cos(math.pi * tf.clip_by_value(progress / rise, 0.0, 1.0))) / 2
         down = (1 - tf.cos(math.pi * tf.clip_by_value((progress - rise) / (1 - rise), 0.0, 1.0))) / 2
         return tf.where(progress < rise, start + (1 - start) * up, 1 - (1 - self.final_fraction) * down)
-
-    def get_config(self):
-        """Returns the constructor's arguments (Keras' contract)."""
-        return {
-            "kind": self.kind,
-            "learning_rate": self.learning_rate,
-            "final_fraction": self.final_fraction,
-            "epochs": self.epochs,
-            "steps_per_epoch": self.steps_per_epoch,
-        }
 
 
 def warmup_steps(warmup_epochs, steps_per_epoch, *, least=100):

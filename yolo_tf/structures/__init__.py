@@ -91,11 +91,7 @@ class ImageDetections:
         return len(self.scores)
 
     def to_json(self, class_names):
-        """Returns a dict of plain values for each detection: class_id, class_name, score to six decimals, box (xyxy px) to three.
-
-        Args:
-            class_names: names of the C classes.
-        """
+        """Returns a dict of JSON values per detection: class_id, class_name, score to six decimals, box (xyxy px) to three."""
         columns = (self.class_ids.tolist(), self.scores.tolist(), self.boxes.tolist())
         return [
             {

@@ -1,38 +1,35 @@
 """What happens around the steps and epochs of `fit`: evaluation on averaged weights, files, checkpoints, stopping."""
 
 import contextlib
+import dataclasses
 import functools
 import math
 import time
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from yolo_tf.config import RunConfig
 from yolo_tf.engine.devices import worker_of
+from yolo_tf.engine.optimizers import DetectorOptimizer
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation.evaluate import evaluate_shared
 from yolo_tf.files.keras import save_network
-from yolo_tf.files.run_directory import write_history
+from yolo_tf.files.run_directory import RunDirectory, write_history
 from yolo_tf.inference.detector import network_candidates
 from yolo_tf.pictures.plots import plot_history
 from yolo_tf.system.interruption import stop_if_noted
 from yolo_tf.terminal import say, say_below_bar
 from yolo_tf.training.checkpoint import save_checkpoint
+from yolo_tf.training.progress import RunCallback
 from yolo_tf.training.report import SayProgress, picture_one_batch
 
 SHOWN_METRICS = ("AP", "AP50", "precision", "recall")
 
 
 def run_callbacks(run, setup, progress, *, strategy, clock=None):
-    """Returns the callbacks of a run, in the order in which `fit` calls them.
-
-    Args:
-        run: RunDirectory.
-        setup: Setup.
-        progress: RunProgress.
-        strategy: tf.distribute.Strategy.
-        clock: WhereTimeGoes, which shall measure the others; None = nothing is measured.
-    """
+    """Returns the callbacks of a run, in the order in which `fit` calls them; a WhereTimeGoes as `clock` measures the others."""
     options, optimizer = setup.config.run, setup.optimizer
     timed = clock.timed if clock else lambda stage, function: function
     evaluate = timed("evaluation", _evaluator(setup, progress, strategy))
@@ -80,22 +77,13 @@ class Freeze(keras.callbacks.Callback):
             say(f"{'now learning' if free else 'frozen'}: {len(changed)} layers with {count:,} weights")
 
 
-class EvaluateAveraged(keras.callbacks.Callback):
-    """Evaluates the averaged weights after an epoch and notes the best epoch.
+@dataclasses.dataclass(eq=False)
+class EvaluateAveraged(RunCallback):
+    """Evaluates the averaged weights after an epoch and notes the best epoch."""
 
-    Args:
-        progress: RunProgress.
-        optimizer: DetectorOptimizer, whose averages are swapped in for the evaluation.
-        evaluate: () -> dict of COCO numbers of the network as it is.
-        options: RunConfig; uses `evaluate_every` and `patience`.
-    """
-
-    def __init__(self, progress, optimizer, *, evaluate, options):
-        super().__init__()
-        self.progress = progress
-        self.optimizer = optimizer
-        self.evaluate = evaluate
-        self.options = options
+    optimizer: DetectorOptimizer  # its averages are swapped in for the evaluation
+    evaluate: Callable  # () -> dict of COCO numbers of the network as it is
+    options: RunConfig  # uses `evaluate_every` and `patience`
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds AP, AP50, precision and recall to the epoch's logs, so that bar, CSV and plots show them."""
@@ -126,21 +114,13 @@ def _is_evaluated(epoch, progress, options):
 def _evaluator(setup, progress, strategy):
     """Returns the function () -> COCO numbers of the network as it is, shared out over the workers; a signal stops it."""
     candidates = network_candidates(setup.trainer.forward, setup.spec)
+    sizes = {"image_size": setup.config.data.image_size, "batch_size": setup.config.train.batch_size}
 
-    def interruptible_candidates(images):
+    def interruptible(images):
         stop_if_noted(progress.noted)
         return candidates(images)
 
-    return lambda: (
-        evaluate_shared(
-            interruptible_candidates,
-            setup.val_set,
-            image_size=setup.config.data.image_size,
-            batch_size=setup.config.train.batch_size,
-            worker=worker_of(strategy),
-            strategy=strategy,
-        ).metrics
-    )
+    return lambda: evaluate_shared(interruptible, setup.val_set, worker=worker_of(strategy), strategy=strategy, **sizes).metrics
 
 
 @contextlib.contextmanager
@@ -153,22 +133,17 @@ def swapped_averages(optimizer):
         optimizer.swap_averages()
 
 
-class RecordRun(keras.callbacks.Callback):
-    """Writes history.csv, the curves and TensorBoard events after every epoch.
+@dataclasses.dataclass(eq=False)
+class RecordRun(RunCallback):
+    """Adds a row to the progress after every epoch; writes history.csv, the curves and TensorBoard events."""
 
-    Args:
-        progress: RunProgress, whose rows grow.
-        optimizer: keras optimizer whose learning rate is recorded.
-        run: RunDirectory.
-        tensorboard: write event files.
-    """
+    optimizer: keras.optimizers.Optimizer  # its learning rate is recorded
+    run: RunDirectory
+    tensorboard: bool  # write event files
 
-    def __init__(self, progress, optimizer, *, run, tensorboard):
-        super().__init__()
-        self.progress = progress
-        self.optimizer = optimizer
-        self.run = run
-        self.events = tf.summary.create_file_writer(str(run.root / "events")) if tensorboard else None
+    def __post_init__(self):
+        super().__post_init__()
+        self.events = tf.summary.create_file_writer(str(self.run.root / "events")) if self.tensorboard else None
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the epoch's clock."""
@@ -195,25 +170,17 @@ class RecordRun(keras.callbacks.Callback):
         self.events.flush()
 
 
-class KeepCheckpoints(keras.callbacks.Callback):
+@dataclasses.dataclass(eq=False)
+class KeepCheckpoints(RunCallback):
     """Moves the progress on; writes checkpoints after epochs and steps; stops where a signal asked for it.
 
     The network files come after the checkpoint of their epoch and are written again from it when a run goes on, so
     a process that is killed in between leaves no best.keras of an epoch that the checkpoints do not know.
-
-    Args:
-        progress: RunProgress.
-        run: RunDirectory.
-        write_networks: () -> None, writes the network files of the epoch that is finished.
-        every_steps: steps between checkpoints; 0 = after epochs only.
     """
 
-    def __init__(self, progress, run, *, write_networks, every_steps):
-        super().__init__()
-        self.progress = progress
-        self.run = run
-        self.write_networks = write_networks
-        self.every_steps = every_steps
+    run: RunDirectory
+    write_networks: Callable  # () -> None, writes the network files of the epoch that is finished
+    every_steps: int  # steps between checkpoints; 0 = after epochs only
 
     def on_train_begin(self, logs=None):
         """Keeps the restored loss means: `fit` resets them when it begins an epoch."""
@@ -252,20 +219,15 @@ def write_networks(run, setup, progress):
         save_network(setup.trainer.network, setup.spec, run.last)
 
 
-class StopOnNonFiniteLoss(keras.callbacks.Callback):
+@dataclasses.dataclass(eq=False)
+class StopOnNonFiniteLoss(RunCallback):
     """Stops a run whose loss is no number any more; the last checkpoint stays as it is.
 
     This costs no wait of its own: Keras fetches the numbers after every step for whoever is called then.
-
-    Args:
-        progress: RunProgress, which does not count the step yet.
-        draw_batch: (epoch, step), both from 0 -> path of a picture of that batch.
+    The progress does not count the step yet.
     """
 
-    def __init__(self, progress, *, draw_batch):
-        super().__init__()
-        self.progress = progress
-        self.draw_batch = draw_batch
+    draw_batch: Callable  # (epoch, step), both from 0 -> path of a picture of that batch
 
     def on_train_batch_end(self, batch, logs=None):
         """Raises InputError naming epoch, step, the parts of the loss and the picture of the batch."""

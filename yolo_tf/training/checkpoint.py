@@ -34,14 +34,9 @@ class RunState:
 
 
 def save_checkpoint(folder, trainer, state):
-    """Writes a checkpoint, then drops all but the newest ones.
+    """Writes the checkpoint of a compiled DetectorTrainer and a RunState into `folder`, then drops all but the newest ones.
 
     It appears by one rename after its bytes are on the disk, so it is whole whenever it is there.
-
-    Args:
-        folder: the checkpoints of the run.
-        trainer: compiled DetectorTrainer.
-        state: RunState.
 
     Raises:
         InputError: a weight or an average is no finite number; the checkpoints before stay as they are.
@@ -68,15 +63,10 @@ def save_checkpoint(folder, trainer, state):
 
 
 def load_checkpoint(folder, trainer, *, data):
-    """Restores the newest checkpoint into `trainer`.
-
-    Args:
-        folder: the checkpoints of the run; need not exist.
-        trainer: compiled DetectorTrainer.
-        data: fingerprint of the training split.
+    """Restores the newest checkpoint in `folder` into a compiled DetectorTrainer; `data`: fingerprint of the training split.
 
     Returns:
-        RunState; the first one, and an untouched trainer, when there is no checkpoint yet.
+        RunState; the first one, and an untouched trainer, when there is no checkpoint or no folder yet.
 
     Raises:
         InputError: the checkpoint is damaged, from another version, of other training data or of another network.

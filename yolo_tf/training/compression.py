@@ -13,17 +13,9 @@ from yolo_tf.terminal import say
 
 
 def read_teacher(compress, spec, *, precision):
-    """Reads the network whose answers a run learns; says what it is.
+    """Returns the teacher of a CompressConfig, with nothing that learns, in the dtype policy `precision`; says what it is.
 
-    Batch norms are folded and branches merged: the same answers, sooner.
-
-    Args:
-        compress: CompressConfig, with a teacher.
-        spec: DetectorSpec of the network that learns.
-        precision: dtype policy of the run.
-
-    Returns:
-        keras.Model in the run's precision, with nothing that learns.
+    Batch norms are folded and branches merged: the same answers, sooner. `spec` is that of the network that learns.
 
     Raises:
         InputError: no such file, or a detector of other classes, of another head or of other anchors.

@@ -44,16 +44,13 @@ class MemoryEstimate:
 
 
 def estimate_memory(network, *, image_size, train, batch_size):
-    """Estimates what training will add to the memory of this process.
+    """Returns the MemoryEstimate of what training will add to this process.
 
     Args:
         network: built keras.Model.
         image_size: (height, width) px.
         train: TrainConfig; optimizer, ema_decay and nominal_batch_size count, not batch_size.
         batch_size: images in one step.
-
-    Returns:
-        MemoryEstimate.
     """
     weights = sum(math.prod(variable.shape) for variable in network.trainable_variables) * 4e-6
     moments = {"sgd": 1, "adamw": 2}[train.optimizer]
@@ -86,15 +83,8 @@ def choose_batch_size(config, network, num_images, *, layout, compiled, replicas
     """Returns `config` with the largest power of two that fits as `train.batch_size`, where that is "auto"; says it.
 
     At most the training images, and at most the nominal batch: more would change what an update is. On a GPU steps of
-    growing batches are run; on a CPU, where an overdrawn memory ends the program, the estimate decides.
-
-    Args:
-        config: Config.
-        network: the run's network.
-        num_images: training images.
-        layout: of the head's raw predictions.
-        compiled: the run compiles its step.
-        replicas: GPUs that share a batch; one is probed.
+    growing batches are run, `compiled` as those of the run, and on one of the `replicas` that share a batch; on a CPU,
+    where an overdrawn memory ends the program, the estimate decides.
 
     Raises:
         InputError: not even one image fits, or the system does not say how much memory there is.

@@ -14,11 +14,7 @@ from yolo_tf.training.checkpoint import save_checkpoint
 def stopped_whole(run, trainer, progress, *, alone):
     """Lets Ctrl-C and SIGTERM stop the block between two steps only, and writes the checkpoint of the last step then.
 
-    Args:
-        run: RunDirectory.
-        trainer: DetectorTrainer that the block trains.
-        progress: RunProgress; what is noted there stops the run.
-        alone: this is the only worker; one of many cannot stop alone, and is ended at once as any program is.
+    They are noted in the RunProgress. A worker that is not `alone` cannot stop alone, and is ended at once as any program is.
 
     Raises:
         Interrupted: a signal came.
@@ -36,10 +32,7 @@ def stopped_whole(run, trainer, progress, *, alone):
 def explained(run, *, batch_size, image_size):
     """Turns running out of memory or disk inside the block into one line. The last checkpoint is whole in either case.
 
-    Args:
-        run: RunDirectory.
-        batch_size: images in one step.
-        image_size: (height, width) of the network input, px.
+    A step has `batch_size` images of `image_size`, (height, width) of the network input, px.
 
     Raises:
         InputError: instead of TensorFlow's ResourceExhaustedError and of OSError.

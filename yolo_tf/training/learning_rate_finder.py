@@ -19,26 +19,19 @@ DIVERGED = 4.0  # times the best smoothed loss: the test stops
 LEAST_UPDATES = 10  # a curve of fewer points says nothing
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class RisingRate(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate that rises from LOWEST_RATE to HIGHEST_RATE by one factor from update to update.
+    """Learning rate that rises from LOWEST_RATE to HIGHEST_RATE by one factor from update to update."""
 
-    Args:
-        updates: of the whole rise.
-        batches_per_update: gradients of so many batches are summed into one update.
-    """
+    updates: int  # of the whole rise
+    batches_per_update: int  # gradients of so many batches are summed into one update
 
-    def __init__(self, updates, batches_per_update):
-        self.updates = updates
-        self.batches_per_update = batches_per_update
+    get_config = dataclasses.asdict  # Keras' contract: the constructor's arguments
 
     def __call__(self, step):
         """Returns the float32 learning rate of `step`, counted in batches from 0."""
         update = tf.cast(step // self.batches_per_update, tf.float32)
         return LOWEST_RATE * (HIGHEST_RATE / LOWEST_RATE) ** (update / (self.updates - 1))
-
-    def get_config(self):
-        """Returns the constructor's arguments (Keras' contract)."""
-        return {"updates": self.updates, "batches_per_update": self.batches_per_update}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,7 +47,7 @@ class RateSuggestion:
 
 
 def find_learning_rate(config, out, *, steps=100):
-    """Trains while the learning rate rises, until the loss leaves; writes lr.csv and lr.png and says a suggestion.
+    """Trains while the learning rate rises, until the loss leaves; writes lr.csv and lr.png, says and returns a RateSuggestion.
 
     Network, data, augmentation, optimizer and the sum of gradients up to the nominal batch are those of a run with this
     config; warm-up and the schedule are left out. No weights are kept.
@@ -63,9 +56,6 @@ def find_learning_rate(config, out, *, steps=100):
         config: Config.
         out: directory for lr.csv and lr.png.
         steps: updates of the weights from the lowest to the highest rate, LEAST_UPDATES or more.
-
-    Returns:
-        RateSuggestion.
 
     Raises:
         InputError: too few updates, a config that cannot be trained, or a loss that never falls.
@@ -110,7 +100,7 @@ def _raise_rate(trainer, optimizer, batches, updates):
 
 
 def suggest_rate(rates, losses):
-    """Chooses a learning rate from the curve of a range test.
+    """Returns the RateSuggestion that the curve of a range test gives.
 
     The loss falls fastest, over the logarithm of the rate, where training gets most out of a step; the lowest point is
     on the edge of divergence already, a tenth of it is the usual safe side. The smaller of the two is suggested.
@@ -118,9 +108,6 @@ def suggest_rate(rates, losses):
     Args:
         rates: learning rates, rising by one factor.
         losses: smoothed losses, as many.
-
-    Returns:
-        RateSuggestion.
 
     Raises:
         InputError: the loss never falls.

@@ -28,15 +28,9 @@ class Origin:
 
 
 def read_origin(model, *, class_names, precision="float32"):
-    """Reads the detector of `model.network`, or the weights of `model.weights`.
+    """Returns the Origin of a ModelConfig: the detector of `model.network`, or the weights of `model.weights`.
 
-    Args:
-        model: ModelConfig.
-        class_names: of the data set; the detector of `model.network` must find these.
-        precision: dtype policy of the run.
-
-    Returns:
-        Origin.
+    The detector must find `class_names`; it is read in the dtype policy `precision`.
 
     Raises:
         InputError: no such file, no network, or with `model.network` no detector of these classes.
@@ -90,11 +84,6 @@ def choose_layout(config, origin, train_set):
 
     Anchors that the config states, or that come with a file, are kept, and so are anchors that match enough.
     Says what was found and done.
-
-    Args:
-        config: Config.
-        origin: Origin of its model.
-        train_set: DetectionDataset.
     """
     model, layout = config.model, first_layout(config.model, origin)
     keep = _layout_giver(model, origin) or (None if model.autoanchor else "model.autoanchor")
@@ -107,11 +96,6 @@ def choose_layout(config, origin, train_set):
 
 def first_network(config, origin, spec):
     """Makes the network under the precision's policy: that of `model.network`, or built, with what fits of `model.weights`.
-
-    Args:
-        config: Config.
-        origin: Origin of its model.
-        spec: DetectorSpec of the run.
 
     Returns:
         (keras.Model, LoadedWeights or None).

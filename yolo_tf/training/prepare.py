@@ -61,13 +61,6 @@ class Setup:
 def prepare(config, strategy):
     """Reads the data, builds network, optimizer and trainer under the strategy, and says what a person should know of them.
 
-    Args:
-        config: Config.
-        strategy: tf.distribute.Strategy.
-
-    Returns:
-        Setup.
-
     Raises:
         InputError: anything about the config, the data set or the weights that cannot work.
     """

@@ -28,10 +28,8 @@ STAGES = {
 class WhereTimeGoes(keras.callbacks.Callback):
     """Measures the stages of a run and writes `where_time_goes.md` and a trace; make it before the run's work begins.
 
-    It must be the last of the callbacks, lest the work of those behind it be missed.
-
-    Args:
-        folder: directory for the page and the trace (`tensorboard --logdir` shows it, with its profile plugin).
+    It must be the last of the callbacks, lest the work of those behind it be missed. Page and trace go to `folder`, which
+    `tensorboard --logdir` shows, with its profile plugin.
     """
 
     def __init__(self, folder):
@@ -126,12 +124,7 @@ class WhereTimeGoes(keras.callbacks.Callback):
 
 
 def time_page(seconds, *, steps):
-    """Returns the Markdown page of a run.
-
-    Args:
-        seconds: {stage of STAGES: seconds}.
-        steps: training steps of the run, 1 or more.
-    """
+    """Returns the Markdown page of a run of 1 or more `steps`, from its `seconds` by stage of STAGES."""
     whole = sum(seconds.values())
     rows = [f"| {stage} | {seconds[stage]:.1f} | {seconds[stage] / whole:.1%} | {how} |" for stage, how in STAGES.items()]
     others = max(steps - 1, 1)

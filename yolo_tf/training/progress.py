@@ -3,6 +3,8 @@
 import dataclasses
 import time
 
+import keras
+
 from yolo_tf.training.checkpoint import RunState
 
 
@@ -32,3 +34,13 @@ class RunProgress:
     def state_now(self):
         """Returns the RunState for a checkpoint of this moment."""
         return dataclasses.replace(self.state, seconds=self.seconds()) if self.state.step else self.state
+
+
+@dataclasses.dataclass(eq=False)
+class RunCallback(keras.callbacks.Callback):
+    """A callback of a run. Its fields are its arguments, the progress before those of the subclass."""
+
+    progress: RunProgress
+
+    def __post_init__(self):
+        super().__init__()

@@ -7,8 +7,6 @@ import statistics
 import time
 from pathlib import Path
 
-import keras
-
 from yolo_tf.data.pipeline import first_batches
 from yolo_tf.evaluation.evaluate import evaluate, format_table
 from yolo_tf.files.run_directory import write_environment
@@ -17,6 +15,7 @@ from yolo_tf.pictures.drawing import draw_boxes, draw_grid, write_picture
 from yolo_tf.pictures.plots import plot_evaluation, plot_labels
 from yolo_tf.system.atomic import write_json
 from yolo_tf.terminal import is_terminal, say, say_below_bar
+from yolo_tf.training.progress import RunCallback
 
 SHOWN_AFTER = 5  # steps that are measured before a time is promised
 
@@ -74,19 +73,15 @@ def picture_one_batch(run, setup, epoch, step):
     return path
 
 
-class SayProgress(keras.callbacks.Callback):
+@dataclasses.dataclass(eq=False)
+class SayProgress(RunCallback):
     """Says the time of the first step, after some more that of the whole run, and, where no bar moves, a line an epoch.
 
-    The first step builds and compiles the graph, so it is no measure of the others.
-
-    Args:
-        progress: RunProgress, which does not count the step or the epoch yet, but has the row of the epoch.
+    The first step builds and compiles the graph, so it is no measure of the others. The progress does not count the step
+    or the epoch yet, but has the row of the epoch.
     """
 
-    def __init__(self, progress):
-        super().__init__()
-        self.progress = progress
-        self.seconds = []  # of the first steps
+    seconds: list = dataclasses.field(default_factory=list)  # of the first steps
 
     def on_train_batch_begin(self, batch, logs=None):
         """Starts the clock of an epoch's first step; that of the others includes what callbacks do before them."""
@@ -135,7 +130,7 @@ def epoch_line(row, *, epochs, parts, left=None):
     """
     loss = f"loss {row['loss']:.4f} ({', '.join(f'{part} {row[part]:.4f}' for part in parts)})"
     found = [f"{name} {row[name]:.3f}" for name in ("AP", "AP50") if name in row]
-    rest = [] if not left else [f"{format_duration(left)} left"]
+    rest = [f"{format_duration(left)} left"] if left else []
     return "  ".join([f"epoch {row['epoch']}/{epochs}", loss, *found, f"{row['seconds']:.1f} s", *rest])
 
 
@@ -144,13 +139,12 @@ def summarize(run, val_set, config, progress):
     detector, rows = open_detector(run.best), progress.rows
     found = evaluate(detector.candidates, val_set, image_size=config.data.image_size, batch_size=config.train.batch_size)
     plot_evaluation(found.curves, found.confusion, val_set.class_names, run.plots)
-    seconds = sorted(row["seconds"] for row in rows)
     result = TrainingResult(
         metrics=found.metrics,
         run=run.root,
         best_epoch=progress.state.best["epoch"],
         epochs=rows[-1]["epoch"] if rows else 0,
-        seconds_per_epoch=seconds[len(seconds) // 2] if seconds else None,
+        seconds_per_epoch=statistics.median_high(row["seconds"] for row in rows) if rows else None,
     )
     write_json(run.metrics, result.to_json())
     say("", f"best network: {run.best} (epoch {result.best_epoch})", format_table(found))

@@ -4,8 +4,7 @@ import dataclasses
 
 import keras
 
-from yolo_tf.config import SECTIONS
-from yolo_tf.config.reader import read_config
+from yolo_tf.config.reader import config_to_dict, read_config
 from yolo_tf.errors import InputError
 from yolo_tf.files.run_directory import read_history
 from yolo_tf.terminal import is_terminal, say
@@ -27,14 +26,7 @@ HINTS = {
 
 
 def resumed_config(run, config):
-    """Returns the config that a run goes on with.
-
-    Args:
-        run: RunDirectory of the run.
-        config: Config that was asked for.
-
-    Returns:
-        Config: `config`, with the choices that the run made at its start.
+    """Returns the Config that a run goes on with: `config`, with the choices that the run made at its start.
 
     Raises:
         InputError: an option that decides what is learned differs; the line shows each with both values.
@@ -46,9 +38,9 @@ def resumed_config(run, config):
             chosen = {name: getattr(getattr(began, section), name)}
             config = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **chosen)})
     before, after = _options(began), _options(config)
-    changed = [option for option in before if before[option] != after[option] and not _may_change(option)]
+    changed = [option for option in before if before[option] != after[option] and option not in MAY_CHANGE]
     if changed:
-        differences = ", ".join(f"{option} {_shown(before[option])} -> {_shown(after[option])}" for option in changed)
+        differences = ", ".join(f"{option} {before[option]} -> {after[option]}" for option in changed)
         hints = "".join(HINTS.get(option, "").format(last=run.last) for option in changed)
         raise InputError(
             f"{run.root}: began with other options than it is to go on with: {differences}. Expected the same values."
@@ -106,18 +98,7 @@ def fit_from(progress, trainer, batches, next_batches, *, epochs, callbacks):
         trainer.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps, **options)
 
 
-def _may_change(option):
-    return option in MAY_CHANGE or option.startswith("detect.")  # thresholds of use, not of training
-
-
 def _options(config):
-    """Returns every option by its dotted name."""
-    return {
-        f"{section}.{field.name}": getattr(getattr(config, section), field.name)
-        for section, cls in SECTIONS.items()
-        for field in dataclasses.fields(cls)
-    }
-
-
-def _shown(value):
-    return list(value) if isinstance(value, tuple) else value
+    """Returns every option that is about training by its dotted name; those of `detect` are thresholds of use."""
+    sections = config_to_dict(config).items()
+    return {f"{section}.{key}": value for section, keys in sections if section != "detect" for key, value in keys.items()}

@@ -19,7 +19,7 @@ from yolo_tf.terminal.tables import format_table
 from yolo_tf.training import train
 from yolo_tf.training.callbacks import fitness
 
-TUNERS = ("random", "bayesian", "hyperband")
+TUNERS = {"random": "RandomSearchOracle", "bayesian": "BayesianOptimizationOracle", "hyperband": "HyperbandOracle"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,7 @@ class SearchResult:
 
 
 def read_space(path):
-    """Reads the options to search.
-
-    Args:
-        path: YAML file, `section.key: {min: A, max: B, log: true}` or `section.key: [one, another]` a line.
-
-    Returns:
-        list of Dimension, in the file's order.
+    """Returns the list of Dimension of a YAML file, `section.key: {min: A, max: B, log: true}` or `section.key: [a, b]` a line.
 
     Raises:
         InputError: no lines, an unknown option, or a range or list that cannot be searched.
@@ -149,7 +143,7 @@ def _override(key, value):
 
 def _require_tuner(tuner):
     """Raises InputError unless KerasTuner is there, and scikit-learn where `tuner` needs it."""
-    look_up(dict.fromkeys(TUNERS), tuner, kind="tuner")
+    look_up(TUNERS, tuner, kind="tuner")
     for package, module in (("keras-tuner", "keras_tuner"), ("scikit-learn", "sklearn"))[: 1 + (tuner == "bayesian")]:
         if importlib.util.find_spec(module) is None:
             raise InputError(
@@ -207,12 +201,9 @@ def _run_tuner(run_trial, space, out, *, trials, tuner, train_options):
         "max_consecutive_failed_trials": trials + 1,
     }
     if tuner == "hyperband":
-        oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=train_options.epochs, hyperband_iterations=None, **options)
-        oracle.max_trials = trials
-    else:
-        kinds = {"random": "RandomSearchOracle", "bayesian": "BayesianOptimizationOracle"}
-        oracle = getattr(keras_tuner.oracles, kinds[tuner])(max_trials=trials, **options)
-    oracle.verbose = 0
+        options |= {"max_epochs": train_options.epochs, "hyperband_iterations": None}
+    oracle = getattr(keras_tuner.oracles, TUNERS[tuner])(**options)
+    oracle.max_trials, oracle.verbose = trials, 0  # hyperband does not take the trials as an argument
     Runs(oracle, directory=str(out), project_name="tuner").search()
     rows = []
     for trial in sorted(oracle.trials.values(), key=lambda trial: int(trial.trial_id)):
