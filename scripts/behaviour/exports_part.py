@@ -92,7 +92,6 @@ def thresholds(checkout, score=0.3):
 def answers(pictures, path):
     """Returns hashes and figures of the candidates of a network file, of its detections, and of its own suppression."""
     from behaviour.hashes import hash_array
-
     from yolo_tf import DetectConfig, detect_images, open_detector
 
     detector = open_detector(path, threads=2)

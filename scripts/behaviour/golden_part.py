@@ -65,8 +65,8 @@ def measure(shared, model):
 def measure_predictions(raw, forward):
     """Returns hashes of raw predictions, boxes and scores, and how far they are from the original's at most."""
     import numpy as np
-    from behaviour.hashes import hash_array
 
+    from behaviour.hashes import hash_array
     from yolo_tf import COCO_ANCHORS, decode_predictions
 
     found = {}
@@ -86,8 +86,8 @@ def measure_predictions(raw, forward):
 def measure_detections(raw, forward):
     """Returns how many detections there are under two settings, their hashes, and how many have one twin of the original's."""
     import numpy as np
-    from behaviour.hashes import hash_array
 
+    from behaviour.hashes import hash_array
     from yolo_tf import COCO_ANCHORS, DetectConfig, decode_predictions, suppress
 
     evaluating = DetectConfig(score_threshold=0.001, iou_threshold=0.6, max_detections=300, max_candidates=4096, multi_label=True)
@@ -170,8 +170,8 @@ def measure_gradients(network, arrays, recorded):
     """Returns, for each tensor whose gradient was recorded, the hash of ours, its norm, and the cosine with the original's."""
     import numpy as np
     import tensorflow as tf
-    from behaviour.hashes import hash_array
 
+    from behaviour.hashes import hash_array
     from yolo_tf import COCO_ANCHORS, LossConfig, detection_loss
 
     loss = LossConfig(objectness=4.0, shared_anchor="last")  # a gain of 1 after the rescaling to 320 px, as recorded

@@ -51,7 +51,6 @@ def read_pictures(folder, count=None, side=IMAGE_SIZE):
 def write_detector(out, pictures, overrides):
     """Builds a network, draws its weights, and gives its batch norms the statistics of pictures; returns the hash of all."""
     from behaviour.hashes import hash_weights
-
     from yolo_tf import COCO_ANCHORS, build_network, detector_spec, read_config, save_network
 
     network = build_network(read_config(None, overrides).model, num_classes=len(CLASS_NAMES), anchors=COCO_ANCHORS)

@@ -85,8 +85,8 @@ def make_recorder():
 def fit_by_hand(overrides):
     """Trains with nothing but the public names and Keras' own `fit`, as README.md shows."""
     import keras
-    from behaviour.hashes import hash_array, hash_weights
 
+    from behaviour.hashes import hash_array, hash_weights
     from yolo_tf import COCO_ANCHORS, DetectorTrainer, build_network, make_train_dataset, read_config, read_dataset, read_source
 
     config = read_config(None, overrides)
@@ -132,6 +132,7 @@ def describe_run(run):
 def hash_network_file(path):
     """Returns the hash of the weights of a file, as Keras alone reads it."""
     import keras
+
     from behaviour.hashes import hash_weights
 
     return hash_weights(keras.models.load_model(path, compile=False))

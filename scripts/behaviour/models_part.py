@@ -59,8 +59,8 @@ def describe(config):
 def hash_first_weights(config):
     """Returns hashes of names and values of the weights that a network begins with."""
     import keras
-    from behaviour.hashes import hash_weights
 
+    from behaviour.hashes import hash_weights
     from yolo_tf import COCO_ANCHORS, build_network, read_config
 
     keras.utils.clear_session()

@@ -4,11 +4,11 @@ import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = ROOT / "scripts"
 RECORD = {
     "train": {"exit": 0, "json": {"AP": 0.25, "f1": None, "seconds": 1.5, "epochs": 2, "classes": ["bus", "tram"]}},
     "export": {"bytes": 5000, "rows": [{"AP": 0.5, "median_ms": 3.0}, {"AP": 0.75, "median_ms": 4}]},
