@@ -26,7 +26,7 @@ def alone():
 
 
 def start(result, *options, tf_config=""):
-    environment = {**os.environ, "TF_CONFIG": tf_config, "PYTHONPATH": str(SCRIPT.parents[1])}
+    environment = {**os.environ, "TF_CONFIG": tf_config, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(SCRIPT), str(result), *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -132,8 +132,8 @@ SHAPES = "format: shapes\npath: shapes\ntrain: 10\nval: 5\ntest: 2\nimage_size: 
 
 
 def launch(folder, workers, *arguments):
-    script = SCRIPT.parents[1] / "scripts" / "launch_local_workers.sh"
-    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(SCRIPT.parents[1])}
+    script = ROOT / "scripts" / "launch_local_workers.sh"
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     command = [str(script), str(workers), str(folder / "config.yaml"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
 
