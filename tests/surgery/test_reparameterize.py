@@ -8,6 +8,7 @@ import pytest
 from yolo_tf import export
 from yolo_tf.config import ModelConfig
 from yolo_tf.export import EXPORTERS, export_detector
+from yolo_tf.files import FORMATS
 from yolo_tf.models.backbones import build_backbone
 from yolo_tf.models.backbones.repvgg import build_repvgg, repvgg_block
 from yolo_tf.models.network import build_network
@@ -155,7 +156,7 @@ def test_export_writes_the_deploy_form(format, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "EXPORTERS", {format: EXPORTERS[format]._replace(write=write)})
     path = detector_files.write_detector(small_detector(), tmp_path / "small.keras")
     detect = dataclasses.replace(detector_files.DETECT, score_threshold=0.2)
-    report = export_detector(path, format, tmp_path / f"out{EXPORTERS[format].suffix}", detect=detect)
+    report = export_detector(path, format, tmp_path / f"out{FORMATS[format].suffix}", detect=detect)
     assert report.num_detections > 4 and 0 < report.box_difference < 0.05 and report.score_difference < 1e-4
     assert len(kernels_of_blocks(written[0])) == 9
     assert not [layer for layer in written[0].layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -23,9 +23,8 @@ class Head:
     """One row of HEADS; `model` and `loss` are sections of the config, image sizes are (height, width) px."""
 
     make_layout: Callable  # (model, strides) -> layout that the options state, else the default one; InputError
-    fit_layout: (
-        Callable  # (layout, dataset, *, image_size, loss, seed, keep) -> (model options for a better one or {}, text or "")
-    )
+    # (layout, dataset, *, image_size, loss, seed, keep) -> (model options for a better one or {}, text or "")
+    fit_layout: Callable
     geometry: Callable  # layout -> what detector.json holds of it beside strides: model option that states it -> nested lists
     from_geometry: Callable  # (strides, **geometry) -> layout
     build: Callable  # (features, layout, *, num_classes, model) -> raw predictions, float32; layers are named head_...

@@ -44,7 +44,11 @@ def build_network(model, *, num_classes, anchors, backbone=None):
         raise InputError(f"config.model.anchors: levels have strides {anchors.strides}. Expected {STRIDES}.")
     scaling = dict(depth=model.depth, width=model.width, activation=model.activation)
     if backbone is not None or model.backbone == KERAS_MODEL:
-        _check_backbone_activation(model)
+        if model.backbone_activation != "own":
+            raise InputError(
+                f"config.model.backbone_activation: got {model.backbone_activation} for a network of your own. Expected own."
+                " Build it with the activation that you want."
+            )
         own = backbone if backbone is not None else read_keras_model(model.backbone_file)
         backbone, scalable = keras_model_backbone(own, taps=model.taps, pixels=model.pixels), False
     else:
@@ -103,15 +107,6 @@ def network_layout(model):
         InputError: an unknown head, or options that no layout of it can have.
     """
     return load_head(model.head).make_layout(model, STRIDES)
-
-
-def _check_backbone_activation(model):
-    """Raises InputError where a network of the user's own is to get other activations."""
-    if model.backbone_activation != "own":
-        raise InputError(
-            f"config.model.backbone_activation: got {model.backbone_activation} for a network of your own. Expected own."
-            " Build it with the activation that you want."
-        )
 
 
 def _identifier(name):

@@ -28,23 +28,18 @@ def kernels_of(network):
 
 
 def backbone_stages(network):
-    """Finds the stage of every backbone layer.
+    """Returns {name of a backbone layer: its stage, 1..5} of a network of `build_network`.
 
     A layer belongs to stage n when its output has stride 2 ** n. One without a map of its own (the squeeze of
     an attention block, pixel scaling) belongs where its input does, at least to stage 1.
-
-    Args:
-        network: keras.Model of `build_network`.
-
-    Returns:
-        dict: layer name -> 1..5, for layers of the backbone.
     """
-    layers = [layer for layer in network.layers if part_of(layer) == "backbone" and not _is_input(layer)]
+    layers = [layer for layer in network.layers if part_of(layer) == "backbone"]
+    layers = [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
     outputs = keras.Model(network.inputs, [layer.output for layer in layers])
     shapes = outputs.compute_output_shape([(1, PROBE_SIZE, PROBE_SIZE, 3)])
     stages = {}
     for layer, shape in zip(layers, shapes, strict=True):
-        before = [stages.get(maker_of(tensor).name, 1) for tensor in _inputs_of(layer)]
+        before = [stages.get(maker_of(tensor).name, 1) for tensor in keras.tree.flatten(layer.input)]
         rows = shape[1] if len(shape) == 4 else 1
         stages[layer.name] = max(before) if rows <= 1 else max(round(PROBE_SIZE / rows).bit_length() - 1, 1)
     return stages
@@ -122,12 +117,3 @@ def _check_named_by_part(network, option):
             f"config.{option}: the layers of {network.name} do not say which are the backbone. Expected names that begin with"
             " neck_ and head_ for the others. Leave the option out."
         )
-
-
-def _is_input(layer):
-    return isinstance(layer, keras.layers.InputLayer)
-
-
-def _inputs_of(layer):
-    tensors = layer.input
-    return tensors if isinstance(tensors, (list, tuple)) else [tensors]

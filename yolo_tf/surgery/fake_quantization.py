@@ -63,7 +63,8 @@ def _with_rounded_layers(network, in_float):
         if isinstance(layer, keras.Model):
             return _with_rounded_layers(layer, set())
         kernels = kernel_names(layer)
-        if not kernels and not (isinstance(layer, ROUNDED) and not _is_linear(layer)):
+        linear = isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
+        if not kernels and (linear or not isinstance(layer, ROUNDED)):
             return layer
         return FakeQuantized(layer, kernels=kernels, round_output=layer.name not in in_float)
 
@@ -130,16 +131,11 @@ class FakeQuantized(keras.layers.Layer):
         return self.plain.compute_output_shape(input_shape)
 
 
-def _is_linear(layer):
-    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
-
-
 def _is_relu(operation):
     if isinstance(operation, keras.layers.ReLU):
         return not operation.negative_slope and not operation.threshold
-    return getattr(operation, "activation", None) in (keras.activations.relu, keras.activations.relu6) and not kernel_names(
-        operation
-    )
+    relu = getattr(operation, "activation", None) in (keras.activations.relu, keras.activations.relu6)
+    return relu and not kernel_names(operation)
 
 
 def _names_before_relu(network):

@@ -20,20 +20,16 @@ def fused_batch_norm_view(network, *, synchronized=False):
     Returns:
         keras.Model with the same inputs, outputs and variables. Training it trains `network`.
     """
-    view, can_replace = (
-        (SynchronizedBatchNormalization, _is_over_channels) if synchronized else (FusedBatchNormalization, _can_fuse)
-    )
-    return keras.models.clone_model(network, clone_function=lambda layer: view(layer) if can_replace(layer) else layer)
 
+    def view_of(layer):
+        if type(layer) is not keras.layers.BatchNormalization or layer.synchronized:
+            return layer
+        axes = len(layer.output.shape)
+        if layer.axis not in (-1, axes - 1) or (axes != 4 and not synchronized):  # keras.applications count from 0
+            return layer
+        return SynchronizedBatchNormalization(layer) if synchronized else FusedBatchNormalization(layer)
 
-def _can_fuse(layer):
-    return _is_over_channels(layer) and len(layer.output.shape) == 4
-
-
-def _is_over_channels(layer):
-    if type(layer) is not keras.layers.BatchNormalization:
-        return False
-    return layer.axis in (-1, len(layer.output.shape) - 1) and not layer.synchronized  # keras.applications count from 0
+    return keras.models.clone_model(network, clone_function=view_of)
 
 
 class BatchNormalizationView(keras.layers.Layer):

@@ -29,7 +29,13 @@ def split_head(network, channel_parts):
     outputs = []
     for raw in network.outputs:
         per_cell, channels = raw.shape[3:]
-        head = _head_convolution(raw, per_cell * channels)
+        head = kernel_behind(raw)
+        if type(head) is not keras.layers.Conv2D or head.filters != per_cell * channels:
+            raise InputError(
+                f"precision: got int8 for a network whose output '{maker_of(raw).name}' comes from '{head.name}'. Expected a"
+                f" convolution of {per_cell * channels} filters, whose boxes and scores int8 must keep apart."
+                " Use another precision."
+            )
         parts = []
         for part, kept in channel_parts.items():
             config = head.get_config() | {"name": f"{head.name}_{part}", "filters": per_cell * len(range(channels)[kept])}
@@ -39,17 +45,6 @@ def split_head(network, channel_parts):
             parts.append(keras.ops.stack(keras.ops.split(x, per_cell, axis=-1), axis=3))
         outputs.append(keras.ops.concatenate(parts, axis=-1))
     return keras.Model(network.input, outputs, name=network.name)
-
-
-def _head_convolution(raw, filters):
-    """Returns the convolution that computes `raw`, a tensor of a functional network."""
-    operation = kernel_behind(raw)
-    if type(operation) is not keras.layers.Conv2D or operation.filters != filters:
-        raise InputError(
-            f"precision: got int8 for a network whose output '{maker_of(raw).name}' comes from '{operation.name}'. Expected a"
-            f" convolution of {filters} filters, whose boxes and scores int8 must keep apart. Use another precision."
-        )
-    return operation
 
 
 def _of_each_anchor(weight, per_cell, kept):

@@ -43,7 +43,7 @@ class ImportReport:
 
 
 def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=False):
-    """Turns a checkpoint of YOLOv5 v4.0 to v7.0 into a `.keras` file, without PyTorch.
+    """Turns a checkpoint of YOLOv5 v4.0 to v7.0 into a `.keras` file, without PyTorch, and returns an ImportReport.
 
     Args:
         path: `.pt` file; nothing in it is executed.
@@ -52,9 +52,6 @@ def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=F
         reference: `.npz` file with the answer of the original: `image` uint8 [H, W, 3] RGB and `raw_p3`, `raw_p4`,
             `raw_p5` float [1, A, Y, X, 5 + C], logits. None = not compared.
         backbone_only: write the backbone alone, images -> features of strides 8, 16, 32, without detector.json.
-
-    Returns:
-        ImportReport.
 
     Raises:
         InputError: the checkpoint cannot be read or is of another kind, or the answers differ from the reference by
@@ -73,12 +70,12 @@ def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=F
                 f" {LOGIT_TOLERANCE}. Record it from this checkpoint, in float32 and inference mode."
             )
     image_size = image_size or checkpoint.image_size
-    spec = detector_spec(
-        class_names=checkpoint.class_names, image_size=image_size, anchors=checkpoint.anchors, name=checkpoint.name
-    )
     if backbone_only:
         save_network(backbone_of(network, checkpoint.backbone), None, out)
     else:
+        spec = detector_spec(
+            class_names=checkpoint.class_names, image_size=image_size, anchors=checkpoint.anchors, name=checkpoint.name
+        )
         save_network(network, spec, out)
     return ImportReport(
         out=out,
@@ -90,24 +87,13 @@ def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=F
 
 
 def build_imported(checkpoint, *, where):
-    """Builds the network of a Yolov5Checkpoint and gives it the checkpoint's weights.
-
-    Args:
-        checkpoint: Yolov5Checkpoint.
-        where: path for messages.
-
-    Returns:
-        keras.Model as `build_network` builds it.
+    """Builds the network of a Yolov5Checkpoint with `build_network` and gives it the checkpoint's weights.
 
     Raises:
-        InputError: a tensor has another shape than these multiples and classes make it.
+        InputError: a tensor has another shape than these multiples and classes make it; the message begins with `where`.
     """
     model = ModelConfig(
-        name=checkpoint.name,
-        backbone=checkpoint.backbone,
-        neck=checkpoint.neck,
-        depth=checkpoint.depth,
-        width=checkpoint.width,
+        name=checkpoint.name, backbone=checkpoint.backbone, neck=checkpoint.neck, depth=checkpoint.depth, width=checkpoint.width
     )
     network = build_network(model, num_classes=len(checkpoint.class_names), anchors=checkpoint.anchors)
     layers = {layer.name: layer for layer in network.layers if layer.weights}
@@ -124,7 +110,6 @@ def build_imported(checkpoint, *, where):
                 f"{where}: {name} has weights of shape {[array.shape for array in arrays]}. Expected {shapes} at width"
                 f" {checkpoint.width}. Models that were pruned or changed by hand cannot be imported."
             )
-    for name, arrays in checkpoint.weights.items():
         layers[name].set_weights(arrays)
     return network
 

@@ -48,15 +48,12 @@ class Yolov5Checkpoint:
 
 
 def read_yolov5(path):
-    """Reads a checkpoint of YOLOv5 v4.0 to v7.0, without PyTorch and without executing anything.
+    """Reads a Yolov5Checkpoint from a file of YOLOv5 v4.0 to v7.0, without PyTorch and without executing anything.
 
     The averaged weights (EMA) are taken where the file has them, as YOLOv5's own commands do.
 
     Args:
         path: `.pt` file as YOLOv5's training or release wrote it.
-
-    Returns:
-        Yolov5Checkpoint.
 
     Raises:
         InputError: no readable file, or not a three-level detection model of these versions.
@@ -78,11 +75,7 @@ def focus_to_convolution(kernel):
     Focus sorts the pixels of each 2 x 2 square into channels: (even row, even column), (odd, even), (even, odd), (odd,
     odd). So tap (y, x) of such a group sees pixel (2 y + row, 2 x + column) of the image.
 
-    Args:
-        kernel: [out, 4 c, 3, 3], PyTorch's layout.
-
-    Returns:
-        [out, c, 6, 6].
+    The kernel, in PyTorch's layout, is [out, 4 c, 3, 3], and becomes [out, c, 6, 6].
     """
     filters, channels = kernel.shape[:2]
     groups = kernel.reshape(filters, 2, 2, channels // 4, 3, 3)  # column, row of the square

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo_tf.errors import InputError
-from yolo_tf.yolov5.torch_pickle import Storage, read_pickle
+from yolo_tf.yolov5.torch_pickle import Storage, damaged, read_pickle
 
 ZIP_START = b"PK\x03\x04"
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C  # the first value in a file of PyTorch before 1.6
@@ -48,11 +48,11 @@ def _read_zip(path):
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise _damaged(path, "the ZIP archive is truncated") from error
+        raise damaged(path, "the ZIP archive is truncated") from error
     members = {info.filename: info for info in archive.infolist()}
     pickles = [name for name in members if name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise _damaged(path, f"the ZIP archive holds {len(pickles)} files data.pkl instead of one")
+        raise damaged(path, f"the ZIP archive holds {len(pickles)} files data.pkl instead of one")
     root = pickles[0].removesuffix("data.pkl")
     if f"{root}constants.pkl" in members:
         raise InputError(f"{path}: is a TorchScript program. Expected a YOLOv5 checkpoint (.pt). Use the one it was made from.")
@@ -60,11 +60,11 @@ def _read_zip(path):
     def read(name):
         info = members[name]
         if info.compress_type != zipfile.ZIP_STORED:  # PyTorch does not compress; a few bytes could unpack to any size
-            raise _damaged(path, f"'{name}' is compressed")
+            raise damaged(path, f"'{name}' is compressed")
         try:
             return archive.read(info)
         except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise _damaged(path, f"'{name}' does not read") from error
+            raise damaged(path, f"'{name}' does not read") from error
 
     if f"{root}byteorder" in members and read(f"{root}byteorder") != b"little":
         raise _big_endian(path)
@@ -76,14 +76,13 @@ def _read_zip(path):
         return Storage(dtype, count, lambda: read(name))
 
     if members[pickles[0]].file_size > MAX_PICKLE_BYTES:
-        raise _damaged(path, "its pickle is larger than 256 MiB")
+        raise damaged(path, "its pickle is larger than 256 MiB")
     return read_pickle(io.BytesIO(read(pickles[0])), open_storage, where=path)
 
 
 def _read_stream(path):
     """Reads the older layout: pickles of a magic number, a version, the machine, the value, the storages' keys; raw storages."""
-    places = {}  # key -> (first byte, bytes)
-    storages = {}
+    places, storages = {}, {}  # key -> (first byte, bytes), Storage
 
     def read_bytes(key):
         start, size = places[key]
@@ -106,14 +105,14 @@ def _read_stream(path):
             count = file.read(8)
             storage = storages.get(key)
             if storage is None or len(count) < 8 or struct.unpack("<q", count)[0] != storage.count:
-                raise _damaged(path, f"storage {key} is not where it should be")
+                raise damaged(path, f"storage {key} is not where it should be")
             size = storage.count * _item_size(storage.dtype)
             _check_size(path, key, storage.dtype, storage.count, min(size, end - file.tell()))
             places[key] = (file.tell(), size)
             file.seek(size, io.SEEK_CUR)
     missing = set(storages) - set(places)
     if missing:
-        raise _damaged(path, f"storage {min(missing)} is missing")
+        raise damaged(path, f"storage {min(missing)} is missing")
     return value
 
 
@@ -124,12 +123,8 @@ def _item_size(dtype):
 def _check_size(path, key, dtype, count, size):
     """Raises InputError unless `count` numbers are really there, before any memory is taken for them."""
     if count * _item_size(dtype) != size:
-        raise _damaged(path, f"storage {key} declares {count} numbers of type {dtype} and holds {size} bytes")
+        raise damaged(path, f"storage {key} declares {count} numbers of type {dtype} and holds {size} bytes")
 
 
 def _big_endian(path):
     return InputError(f"{path}: was written on a big-endian machine. Expected little endian. Save it on another machine.")
-
-
-def _damaged(path, what):
-    return InputError(f"{path}: {what}. Expected a whole PyTorch file. Copy or download it again.")

@@ -9,6 +9,7 @@ attributes; every other name stops the reading.
 from __future__ import annotations
 
 import dataclasses
+import math
 import pickle
 from collections.abc import Callable
 
@@ -118,9 +119,12 @@ def read_pickle(stream, open_storage, *, where):
     except InputError:
         raise
     except Exception as error:  # a damaged stack program fails in any way, from IndexError to MemoryError
-        raise InputError(
-            f"{where}: its pickle is damaged ({type(error).__name__}). Expected a whole PyTorch file. Copy or download it again."
-        ) from error
+        raise damaged(where, f"its pickle is damaged ({type(error).__name__})") from error
+
+
+def damaged(path, what):
+    """Returns the InputError on a file that is not as PyTorch wrote it."""
+    return InputError(f"{path}: {what}. Expected a whole PyTorch file. Copy or download it again.")
 
 
 # The machine in Python rather than its twin in C: each step that could call something is replaced below, and a
@@ -135,9 +139,8 @@ class _Reader(pickle._Unpickler):
 
     def find_class(self, module, name):
         path = f"{module}.{name}"
-        if path in VALUES or path in INERT_NAMES or path.startswith(INERT_MODULES):
-            return Name(path)
-        if module == "torch" and name in STORAGE_TYPES:
+        known = path in VALUES or path in INERT_NAMES or path.startswith(INERT_MODULES)
+        if known or (module == "torch" and name in STORAGE_TYPES):
             return Name(path)
         raise self.refusal(path)
 
@@ -196,9 +199,7 @@ def _tensor(storage, offset, shape, strides, *_):
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, Storage) or len(shape) != len(strides) or any(type(n) is not int or n < 0 for n in numbers):
         raise ValueError("not a tensor")
-    size = 1
-    for side in shape:
-        size *= side
+    size = math.prod(shape)
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
     if size > storage.count or (size and last >= storage.count):
         raise ValueError("a tensor beyond its storage")
@@ -207,10 +208,10 @@ def _tensor(storage, offset, shape, strides, *_):
 
 # Names whose "call" is a value.
 VALUES = {
-    "collections.OrderedDict": lambda items=(): dict(items),
-    "__builtin__.set": lambda items=(): set(items),
-    "builtins.set": lambda items=(): set(items),
-    "torch.Size": lambda items=(): tuple(items),
+    "collections.OrderedDict": dict,
+    "__builtin__.set": set,
+    "builtins.set": set,
+    "torch.Size": tuple,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,

@@ -23,12 +23,7 @@ class AnchorSet:
 
 
 def anchor_set(strides, anchors):
-    """Builds an AnchorSet from nested lists.
-
-    Args:
-        strides: L strides, px.
-        anchors: [L, A, 2] (width, height), px.
-    """
+    """Builds an AnchorSet from nested lists: L strides and anchors [L, A, 2] (width, height), px."""
     return AnchorSet(strides=tuple(int(s) for s in strides), sizes=np.asarray(anchors, np.float32))
 
 
@@ -44,15 +39,12 @@ COCO_ANCHORS = anchor_set(
 
 
 def best_possible_recall(boxes_wh, anchors, *, ratio_limit):
-    """Returns the share of boxes that at least one anchor may answer for, 0..1.
+    """Returns the share of boxes that at least one anchor may answer for, 0..1; 1.0 for no boxes.
 
     Args:
         boxes_wh: [N, 2] (width, height), input px, all > 0.
         anchors: AnchorSet.
         ratio_limit: largest allowed ratio of box side to anchor side, > 1.
-
-    Returns:
-        float; 1.0 for no boxes.
 
     Example: a 10 x 20 box and a 50 x 50 anchor with ratio_limit 4 do not match (50 / 10 > 4).
     """
@@ -72,14 +64,11 @@ MOST_BOXES = 20_000  # more are sampled: the anchors move by less than a pixel, 
 
 
 def fitted_box_sizes(dataset, image_size):
-    """Returns the sizes that the boxes of a data set have in the network's input.
+    """Returns the sizes that the boxes of a data set have in the network's input: float32 [N, 2] (width, height) px, all > 0.
 
     Args:
         dataset: DetectionDataset; crowds are left out, as they are in training.
         image_size: (height, width) of the input, px; images are fitted into it with their proportions.
-
-    Returns:
-        float32 [N, 2] (width, height), input px, all > 0.
     """
     sizes = [np.zeros((0, 2), np.float32)]
     for record in dataset.records:

@@ -51,11 +51,7 @@ def distillation_loss(teacher, predictions, anchors, *, loss, num_objects=None):
 def count_objects(teacher):
     """Sums up the objectness of a teacher's answers on every level: how many objects it sees, weak ones in part.
 
-    Args:
-        teacher: L tensors [B, Y, X, A, 5 + C], logits of any float type.
-
-    Returns:
-        float32 [L].
+    `teacher` are L tensors [B, Y, X, A, 5 + C], logits of any float type; returned is float32 [L].
     """
     return tf.stack([tf.reduce_sum(tf.sigmoid(tf.cast(raw[..., OBJECTNESS], tf.float32))) for raw in teacher])
 

@@ -37,7 +37,7 @@ def detection_head(features, anchors, *, num_classes, model=None):
 
 
 def scale_new_head(network, loaded, scale):
-    """Shrinks the kernels of head layers that are new, where the neck in front of them is not.
+    """Shrinks the kernels of head layers that are new, where the neck in front of them is not; returns their names.
 
     A trained neck gives larger features than a random one. Through kernels of the usual range they start every
     anchor far from its prior, and a short run spends itself on unlearning that. On BCCD, YOLOv5n from COCO weights, 30
@@ -47,9 +47,6 @@ def scale_new_head(network, loaded, scale):
         network: keras.Model of `build_network`; changed in place.
         loaded: names of the layers that have their weights from a file.
         scale: factor; 1 leaves everything as it is.
-
-    Returns:
-        list of the names of the layers that were changed.
 
     Source: small initial kernels under a prior bias, arXiv:1708.02002, section 4.1.
     """
@@ -64,11 +61,10 @@ def scale_new_head(network, loaded, scale):
 def prior_logits(stride, *, num_classes):
     """Returns the logits an untrained anchor starts at, so that the background does not swamp the first steps.
 
+    They are float32 [5 + num_classes], 0 for the box.
+
     Example: at stride 32 objectness is log(8 / 400) = -3.912: 8 objects in the 20 x 20 cells of a 640 px
     image. Each of 80 classes is log(0.6 / 79.00001) = -4.880: 0.6 classes of 80.
-
-    Returns:
-        float32 [5 + num_classes]; 0 for the box.
     """
     objectness = math.log(8 / (640 / stride) ** 2)
     # 0.99999 keeps the logarithm finite for one class, whose logit of 11 means "always".

@@ -31,15 +31,9 @@ def detection_loss(targets, predictions, anchors, *, loss, num_matches=None):
     Source: YOLOv5 v6/v7 as documented; CIoU arXiv:1911.08287; GIoU arXiv:1902.09630; focal loss arXiv:1708.02002, section 3.
     """
     parts = {"box": 0.0, "objectness": 0.0, "class": 0.0}
-    for level, raw in enumerate(predictions):
-        match = match_level(
-            targets,
-            anchors.sizes[level],
-            stride=anchors.strides[level],
-            grid_size=keras.ops.shape(raw)[1:3],
-            ratio_limit=loss.anchor_ratio_limit,
-        )
-        divisor = tf.reduce_sum(tf.cast(match.mask, tf.float32)) if num_matches is None else num_matches[level]
+    matches = _matches(targets, [keras.ops.shape(raw)[1:3] for raw in predictions], anchors, loss)
+    for level, (raw, match) in enumerate(zip(predictions, matches, strict=True)):
+        divisor = _count(match) if num_matches is None else num_matches[level]
         box, objectness, classification = level_loss(match, raw, divisor, loss=loss)
         parts["box"] += box
         parts["objectness"] += objectness * loss.level_balance[level]
@@ -49,12 +43,9 @@ def detection_loss(targets, predictions, anchors, *, loss, num_matches=None):
 
 
 def part_gains(predictions, anchors, *, loss):
-    """Returns the gains of `box`, `objectness` and `class`, rescaled to the levels, classes and image size at hand.
+    """Returns the gains of `box`, `objectness` and `class` in a LossConfig, rescaled to the levels, classes and image size.
 
-    Args:
-        predictions: L tensors [B, Y, X, A, 5 + C].
-        anchors: AnchorSet with L levels.
-        loss: LossConfig.
+    Those are told from the predictions, L tensors [B, Y, X, A, 5 + C], and an AnchorSet with L levels.
     """
     num_classes = predictions[0].shape[-1] - 5
     rows, columns = keras.ops.shape(predictions[0])[1:3]  # tensors where the size changes from batch to batch
@@ -69,7 +60,7 @@ def part_gains(predictions, anchors, *, loss):
 
 
 def count_matches(targets, image_size, anchors, *, loss, predictions=None):
-    """Counts the answers (box, anchor, cell) of a batch on every level; no prediction is needed for it.
+    """Counts the answers (box, anchor, cell) of a batch on every level, float32 [L]; no prediction is needed for it.
 
     Args:
         targets: Targets, boxes [B, M, 4] in input px.
@@ -77,29 +68,29 @@ def count_matches(targets, image_size, anchors, *, loss, predictions=None):
         anchors: AnchorSet with L levels.
         loss: LossConfig.
         predictions: not used.
-
-    Returns:
-        float32 [L].
     """
-    counts = []
-    for sizes, stride in zip(anchors.sizes, anchors.strides, strict=True):
-        grid_size = [side // stride for side in image_size]
-        match = match_level(targets, sizes, stride=stride, grid_size=grid_size, ratio_limit=loss.anchor_ratio_limit)
-        counts.append(tf.reduce_sum(tf.cast(match.mask, tf.float32)))
-    return tf.stack(counts)
+    grid_sizes = [[side // stride for side in image_size] for stride in anchors.strides]
+    return tf.stack([_count(match) for match in _matches(targets, grid_sizes, anchors, loss)])
+
+
+def _matches(targets, grid_sizes, anchors, loss):
+    """Yields the Match of every level."""
+    for sizes, stride, grid_size in zip(anchors.sizes, anchors.strides, grid_sizes, strict=True):
+        yield match_level(targets, sizes, stride=stride, grid_size=grid_size, ratio_limit=loss.anchor_ratio_limit)
+
+
+def _count(match):
+    return tf.reduce_sum(tf.cast(match.mask, tf.float32))
 
 
 def level_loss(match, raw, num_matches, *, loss):
-    """Computes the unweighted box, objectness and class loss of one level.
+    """Computes the unweighted box, objectness and class loss of one level: float32 scalars; that of one class is 0.
 
     Args:
         match: Match of this level.
         raw: [B, Y, X, A, 5 + C] logits.
         num_matches: float32 scalar, what the sums over matches are divided by; 0 gives 0.
         loss: LossConfig.
-
-    Returns:
-        Three float32 scalars. The class loss is 0 for one class.
     """
     batch = tf.shape(raw)[0]
     cells = tf.reduce_prod(tf.shape(raw)[1:4])

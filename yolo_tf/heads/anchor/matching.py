@@ -25,7 +25,7 @@ class Match(NamedTuple):
 
 
 def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
-    """Chooses which anchors of one level answer for which boxes.
+    """Chooses which anchors of one level answer for which boxes: a Match.
 
     A box is given to an anchor when neither side differs by `ratio_limit` times or more; then to the cell of
     its centre, to the x neighbour on the nearer side and to the y neighbour on the nearer side, if these lie in the
@@ -40,9 +40,6 @@ def match_level(targets, anchor_sizes, *, stride, grid_size, ratio_limit):
         stride: px per cell.
         grid_size: (Y, X), ints or int32 tensors [].
         ratio_limit: > 1.
-
-    Returns:
-        Match.
 
     Example: a 10 x 20 box and anchors 10 x 20 and 50 x 50 with ratio_limit 4: the first only (50 / 10 > 4).
 

@@ -33,13 +33,7 @@ class Block:
 
 
 def block_rows(network):
-    """Counts a network block by block.
-
-    Args:
-        network: keras.Model of `build_network`.
-
-    Returns:
-        list of Block in the order of the blocks' first layers.
+    """Counts a network of `build_network`: a list of Block in the order of the blocks' first layers.
 
     Example: row 2 of YOLOv5n is the block backbone_stem of 1760 parameters and 16 channels, which reads row 1; row 0 is
     the images, row 1 scales their pixels.

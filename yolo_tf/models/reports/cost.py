@@ -30,7 +30,7 @@ class NetworkReport:
 
 
 def network_report(network, *, model, num_classes, image_size):
-    """Counts what a network costs.
+    """Counts what a network costs: a NetworkReport, with the initial weights that `model` asks for.
 
     MACs are the multiply-adds of convolutions and dense layers for one image; batch norm, activations,
     pooling and sums are left out, as papers do.
@@ -40,9 +40,6 @@ def network_report(network, *, model, num_classes, image_size):
         model: the ModelConfig it was built from, or whose `network` it is.
         num_classes: C.
         image_size: (height, width) px, multiples of 32.
-
-    Returns:
-        NetworkReport, with the initial weights that `model` asks for.
 
     Example: YOLOv5n with 80 classes has 1,872,157 trainable parameters and 4.468e9 FLOPs at 640 x 640.
     """

@@ -98,7 +98,7 @@ class ScalingTable:
 
 
 def scaling_table(family, phis, *, scaling=CompoundScaling(), image_size=640, num_classes=80):
-    """Builds a family's base network at phi 0, at every whole step up to the largest phi, and at each phi; counts them.
+    """Returns a ScalingTable of a family: its base network at phi 0, at every whole step up to the largest phi, and at each phi.
 
     Multiples are rounded to 4 decimals, sides to multiples of 32 px, so what is printed is what is built.
 
@@ -108,9 +108,6 @@ def scaling_table(family, phis, *, scaling=CompoundScaling(), image_size=640, nu
         scaling: CompoundScaling.
         image_size: side of the input at phi 0, px, a multiple of 32.
         num_classes: C of the detector.
-
-    Returns:
-        ScalingTable.
 
     Raises:
         InputError: an unknown family, phi or size out of range, or too deep a network.
@@ -186,15 +183,9 @@ def format_scaling(table, *, kind="text"):
 
 
 def scaled_detector(family, depth, width, *, num_classes):
-    """Builds the detector of a scaled backbone, with random weights.
+    """Builds the detector of a scaled backbone, with random weights: (keras.Model of `build_network`, its ModelConfig).
 
-    Args:
-        family: a key of SIZES.
-        depth, width: multiples of EfficientNet-B0, or of CSPDarknet at depth and width 1.
-        num_classes: C.
-
-    Returns:
-        (keras.Model of `build_network`, its ModelConfig).
+    `family` is a key of SIZES; depth and width are multiples of EfficientNet-B0, or of CSPDarknet at depth and width 1.
     """
     if family == "csp_darknet":
         model, backbone = ModelConfig(name=f"csp_darknet_{depth:g}_{width:g}", depth=depth, width=width), None
@@ -206,12 +197,9 @@ def scaled_detector(family, depth, width, *, num_classes):
 
 
 def scaled_efficientnet(depth, width):
-    """Builds EfficientNet of any depth and width up to its last block, with random weights.
+    """Builds EfficientNet up to its last block, with random weights, at any multiples of the depth and width of B0.
 
     Blocks of a stage are rounded up, channels to the nearest multiple of 8 (not below 0.9 of the exact number).
-
-    Args:
-        depth, width: multiples of EfficientNet-B0.
 
     Returns:
         keras.Model, pixels [B, H, W, 3] scaled by ImageNet's mean and deviation -> features of strides 8, 16, 32.

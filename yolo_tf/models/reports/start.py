@@ -8,6 +8,7 @@ import dataclasses
 import math
 
 import keras
+import numpy as np
 
 from yolo_tf.config.plain import plain
 from yolo_tf.models.parts import PARTS, part_of
@@ -48,7 +49,7 @@ class StartReport:
 
 
 def start_report(network, report, *, loaded=None, frozen=(), steps=None):
-    """Describes the state a network starts training in.
+    """Returns a StartReport: the state a network starts training in.
 
     Args:
         network: keras.Model of `build_network`.
@@ -56,9 +57,6 @@ def start_report(network, report, *, loaded=None, frozen=(), steps=None):
         loaded: LoadedWeights of `model.weights`; None = no such file.
         frozen: layers that do not learn at first.
         steps: batches of the whole run; None = not known.
-
-    Returns:
-        StartReport.
     """
     names = {layer.name for layer in frozen}
     tensors = None if loaded is None else _loaded_tensors(network, loaded)
@@ -97,14 +95,10 @@ def format_start(start):
 
 
 def _pixel_scaling(network):
-    if "pixel_scaling" not in {layer.name for layer in network.layers}:
-        return None
-    layer = network.get_layer("pixel_scaling")
-    return {key: [float(value) for value in _listed(getattr(layer, key))] for key in ("scale", "offset")}
-
-
-def _listed(value):
-    return list(value) if hasattr(value, "__iter__") else [value]
+    for layer in network.layers:
+        if layer.name == "pixel_scaling":
+            return {key: np.ravel(getattr(layer, key)).astype(float).tolist() for key in ("scale", "offset")}
+    return None
 
 
 def _numbers(values):

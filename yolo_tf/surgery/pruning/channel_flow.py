@@ -32,18 +32,12 @@ class ChannelFlow:
 
 
 def follow_channels(network):
-    """Finds which channels of a network can only be removed together, and which not at all.
+    """Returns a ChannelFlow: which channels of a network can only be removed together, and which not at all.
 
     Channels are followed one by one, not layer by layer: so the two halves of a concatenation that is added to another
     map are each tied to their half of it. What no rule covers (grouped convolutions, layer norm, operations that look
     at all channels, a layer that is called twice) gets all the channels it reads, and keeps all that it makes. The
-    inputs and outputs of the network keep theirs.
-
-    Args:
-        network: functional keras.Model. It is not changed.
-
-    Returns:
-        ChannelFlow.
+    inputs and outputs of the network keep theirs. The network, a functional keras.Model, is not changed.
 
     Source: dependency graph of Fang et al., DepGraph: Towards Any Structural Pruning, arXiv:2301.12900, section 3.2.
     """

@@ -152,15 +152,9 @@ MERGES = (_elementwise, _concatenate)  # rules for layers that take several maps
 
 
 def apply_rule(node, inputs, ids):
-    """Applies the rule for the class of a node's layer.
+    """Applies the rule for the class of a node's layer; None where no rule covers the layer as it is configured.
 
-    Args:
-        node: the only call of an operation in the network.
-        inputs: numbers of the channels of each of its inputs, a list of int [c].
-        ids: ChannelIds.
-
-    Returns:
-        (numbers of the output's channels, Cut); None where no rule covers the layer as it is configured.
+    The node is the only call of an operation in the network, `inputs` a list of int [c], `ids` ChannelIds.
     """
     layer = node.operation
     rule = RULES.get(type(layer))
@@ -171,9 +165,6 @@ def apply_rule(node, inputs, ids):
     if type(layer) is not keras.layers.LeakyReLU and getattr(layer, "activation", keras.activations.linear) not in ELEMENTWISE:
         return None
     result = rule(node, inputs, ids)
-    if result and {weight.name for weight in layer.weights} <= {*result[1].weights, *_SEEDS}:
-        return result
+    if result and {weight.name for weight in layer.weights} <= {*result[1].weights, "seed_generator_state"}:
+        return result  # that state is of dropout, and has nothing to do with channels
     return None
-
-
-_SEEDS = ("seed_generator_state",)  # of dropout; has nothing to do with channels

@@ -13,7 +13,7 @@ MULTIPLE = 8  # channels are kept in multiples of it, as vector units and `scale
 
 
 def removed_channels(network, flow, amount):
-    """Chooses the channels that matter least in each group.
+    """Chooses the channels that matter least in each group: a set of roots.
 
     A channel matters as much as its batch norm lets it vary: |gamma| is the deviation of what it passes on, whatever
     the scale of the filter before it. Where no batch norm alone reads the layer, it is the L1 norm of the filter. Either
@@ -24,9 +24,6 @@ def removed_channels(network, flow, amount):
         network: functional keras.Model.
         flow: its ChannelFlow.
         amount: share of the channels of each group to remove, 0..1; rounded so that a multiple of MULTIPLE stays.
-
-    Returns:
-        set of roots.
 
     Source: |gamma|, Liu et al., Network Slimming, arXiv:1708.06519, section 3; L1 norm and shares by layer, Li et al.,
     Pruning Filters for Efficient ConvNets, arXiv:1608.08710, sections 3.1 and 3.2.
@@ -51,15 +48,12 @@ def kept_count(count, amount):
 
 
 def without_channels(network, flow, removed):
-    """Builds a network without some channels.
+    """Builds a network without some channels, the layers of the same names narrower, with what is left of the weights.
 
     Args:
         network: functional keras.Model. It is not changed.
         flow: its ChannelFlow.
         removed: set of roots.
-
-    Returns:
-        keras.Model with the same layer names, the layers narrower, with what is left of the weights.
     """
 
     def stays(ids):
@@ -92,10 +86,8 @@ def unread_channels(network, flow, removed):
     """Makes all kernels of a network deaf to some channels while the block runs: what it is without them.
 
     The removed channels are still computed, and no kept one depends on them: channels meet in kernels only. So the
-    network of `without_channels` must answer as this one does, and here nothing is taken apart or built anew.
-
-    Args:
-        network, flow, removed: as in `without_channels`. The network has its weights back afterwards.
+    network of `without_channels` must answer as this one does, and here nothing is taken apart or built anew. The
+    network has its weights back afterwards.
     """
     before = []
     try:
