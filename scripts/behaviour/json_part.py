@@ -5,7 +5,6 @@ As a program: `json_part parquet FOLDER`, the rows and types of Parquet files.
 
 import json
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -160,7 +159,7 @@ def services(checkout):
     )
     try:
         said = next((line for line in process.stdout if "grpc://" in line), "").strip()
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # not SIGINT: what a shell starts in the background ignores it
         code = process.wait(timeout=SERVICE_SECONDS)
     finally:
         process.kill()
