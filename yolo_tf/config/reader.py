@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -23,7 +24,7 @@ PATH_KEYS |= {"model.backbone_weights", "compress.teacher"}
 NO_PATHS = {"", "none", "imagenet"}  # values of those keys that are words
 
 
-def read_config(path=None, overrides=()):
+def read_config(path: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
     """Reads a config file.
 
     Relative paths in the file are taken from the file's directory, relative paths in overrides from the

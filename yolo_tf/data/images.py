@@ -1,7 +1,9 @@
 """Image files: bytes -> RGB uint8 pixels, resizing, and the scan that finds files that do not decode."""
 
 import os
+from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from yolo_tf.data.image_bytes import byte_reader, describe_place
@@ -51,7 +53,7 @@ def resize_image(image, size_hw):
     return tf.cond(tf.reduce_all(size_hw == old_hw), lambda: image, resized)
 
 
-def read_image(path):
+def read_image(path: Path | str) -> np.ndarray:
     """Returns the pixels of an image file, uint8 numpy [h, w, 3] RGB; raises InputError where it is missing or broken."""
     try:
         return decode_image(tf.io.read_file(str(path))).numpy()

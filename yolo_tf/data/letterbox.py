@@ -84,7 +84,9 @@ def smallest_canvas(size_hw, image_size):
     return -(-fitted_hw // CANVAS_STRIDE) * CANVAS_STRIDE
 
 
-def letterbox_image(image, image_size, *, fit_size=None):
+def letterbox_image(
+    image: np.ndarray | tf.Tensor, image_size: tuple[int, int], *, fit_size: tuple[int, int] | None = None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Scales an image into the network input, keeping its ratio, and pads it with grey 114.
 
     Args:

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.structures import DetectionDataset
 
 # Second words of the seeds of the kinds of random numbers; the first is train.seed.
 ORDER_STREAM, AUGMENT_STREAM, PHOTOMETRIC_STREAM, SIDE_STREAM = range(4)
@@ -14,7 +15,7 @@ def fold_in(seed, stream, number):
     return tf.random.fold_in(tf.constant([seed, stream], tf.int64), number, alg="philox")
 
 
-def steps_per_epoch(dataset, batch_size):
+def steps_per_epoch(dataset: DetectionDataset, batch_size: int) -> int:
     """Returns the number of batches that show every image at least once: ceil(images / batch_size)."""
     return -(-len(dataset.records) // batch_size)
 

@@ -1,12 +1,15 @@
 """DetectionDataset -> TFRecord shards with the encoded images and their labels."""
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
 from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
 from yolo_tf.errors import InputError
 from yolo_tf.sources.tfrecord import write_index
+from yolo_tf.structures import DetectionDataset
 from yolo_tf.system.atomic import atomic_path
 
 SHARD_BYTES = 256 * 2**20  # aimed at when the number of shards is not given
@@ -25,7 +28,9 @@ class PackReport:
     to_json = dataclasses.asdict
 
 
-def pack_dataset(dataset, directory, *, shards=None, progress=None):
+def pack_dataset(
+    dataset: DetectionDataset, directory: Path | str, *, shards: int | None = None, progress: Callable[[int], None] | None = None
+) -> PackReport:
     """Writes the images of a data set, encoded as they are, and their labels as TFRecord shards with an index.
 
     The directory is whole or absent; one that exists is replaced.

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
 from yolo_tf.data.augment import draw_parameters
 from yolo_tf.data.augment.photometric import build_photometric
 from yolo_tf.data.augment.raw_batch import RawBatch, batch_augmenter
@@ -21,7 +22,7 @@ from yolo_tf.data.order import (
 )
 from yolo_tf.data.service import distribute
 from yolo_tf.errors import InputError
-from yolo_tf.structures import Letterbox, Targets
+from yolo_tf.structures import DetectionDataset, Letterbox, Targets
 
 # XLA spreads one call over all cores; a second one fills the gaps. Each holds about 25 MB per 640 x 640 image.
 PARALLEL_AUGMENTATIONS = 2
@@ -32,7 +33,16 @@ def first_plain_epoch(augment, epochs):
     return epochs - min(augment.close_mosaic, epochs // 5)
 
 
-def make_train_dataset(dataset, *, data, augment, train, first_epoch=0, first_step=0, augment_on="host"):
+def make_train_dataset(
+    dataset: DetectionDataset,
+    *,
+    data: DataConfig,
+    augment: AugmentConfig,
+    train: TrainConfig,
+    first_epoch: int = 0,
+    first_step: int = 0,
+    augment_on: str = "host",
+) -> tf.data.Dataset:
     """Makes the endless stream of training batches.
 
     Batch s of epoch e depends on (train.seed, e, s) alone, so a run that starts with `first_epoch` and `first_step`
@@ -118,7 +128,9 @@ def make_train_dataset(dataset, *, data, augment, train, first_epoch=0, first_st
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def make_eval_dataset(dataset, *, image_size, batch_size, rect=False):
+def make_eval_dataset(
+    dataset: DetectionDataset, *, image_size: tuple[int, int], batch_size: int, rect: bool = False
+) -> tf.data.Dataset:
     """Makes one pass over the images, letterboxed: in record order, or sorted into batches of like ratios.
 
     Args:

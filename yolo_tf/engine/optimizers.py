@@ -14,14 +14,21 @@ import math
 import keras
 import tensorflow as tf
 
-from yolo_tf.config import TransferConfig
+from yolo_tf.config import TrainConfig, TransferConfig
 from yolo_tf.engine.schedules import EpochDecay, warmup_steps
 from yolo_tf.models.parts import is_kernel, learning_rate_factors
 
 ADAM_BETA_2, ADAM_EPSILON = 0.999, 1e-8
 
 
-def build_optimizer(train, network, *, steps_per_epoch, transfer=TransferConfig(), keep_zeros=False):
+def build_optimizer(
+    train: TrainConfig,
+    network: keras.Model,
+    *,
+    steps_per_epoch: int,
+    transfer: TransferConfig = TransferConfig(),
+    keep_zeros: bool = False,
+) -> "DetectorOptimizer":
     """Builds the DetectorOptimizer of a run, with state for every variable of `network`.
 
     Args:

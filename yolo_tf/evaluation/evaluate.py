@@ -2,11 +2,12 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.config import EVALUATION_DETECT
+from yolo_tf.config import EVALUATION_DETECT, DetectConfig
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.data.pipeline import make_eval_dataset
 from yolo_tf.errors import InputError
@@ -14,7 +15,7 @@ from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
 from yolo_tf.evaluation.curves import Curves, best_numbers, detection_curves
 from yolo_tf.evaluation.matching import confusion_matrix
 from yolo_tf.inference.suppression import suppress
-from yolo_tf.structures import ImageDetections
+from yolo_tf.structures import DetectionDataset, ImageDetections
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,7 +28,15 @@ class EvaluationResult:
     detections: list  # ImageDetections of each record
 
 
-def evaluate(candidates, dataset, *, image_size, batch_size=16, detect=EVALUATION_DETECT, rect=False):
+def evaluate(
+    candidates: Callable,
+    dataset: DetectionDataset,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int = 16,
+    detect: DetectConfig = EVALUATION_DETECT,
+    rect: bool = False,
+) -> EvaluationResult:
     """Runs a detector over a data set and measures it.
 
     Args:

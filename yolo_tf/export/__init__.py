@@ -14,9 +14,9 @@ from yolo_tf.errors import InputError, look_up
 from yolo_tf.export.accuracy import check_accuracy
 from yolo_tf.export.onnx import write_onnx
 from yolo_tf.export.openvino import write_openvino
-from yolo_tf.export.parity import EXACT, ParityError, check_parity
+from yolo_tf.export.parity import EXACT, ParityError, ParityReport, check_parity
 from yolo_tf.export.saved_model import write_saved_model
-from yolo_tf.export.tflite import PRECISIONS, write_tflite
+from yolo_tf.export.tflite import PRECISIONS, Quantization, write_tflite
 from yolo_tf.files import FORMATS, attach_spec, format_of
 from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.inference.detector import choose_image_size, network_candidates, open_detector
@@ -61,7 +61,16 @@ class Comparison:
             raise InputError(f"max_ap_drop: got {self.max_ap_drop}. Expected 0..1, as 0.02 for two points of AP. Change it.")
 
 
-def export_detector(path, format, out, *, detect=DetectConfig(), image_size=None, comparison=Comparison(), quantization=None):
+def export_detector(
+    path: Path | str,
+    format: str,
+    out: Path | str,
+    *,
+    detect: DetectConfig = DetectConfig(),
+    image_size: tuple[int, int] | int | None = None,
+    comparison: Comparison = Comparison(),
+    quantization: Quantization | None = None,
+) -> ParityReport:
     """Exports a network, reopens what was written and lets it appear only when it finds what the network finds.
 
     Args:

@@ -49,7 +49,7 @@ class PruneReport:
     to_json = plain
 
 
-def prune_detector(path, out, method, amount):
+def prune_detector(path: Path | str, out: Path | str, method: str, amount: float) -> PruneReport:
     """Prunes a detector and writes what is left as a detector file.
 
     Args:

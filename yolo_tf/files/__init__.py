@@ -6,6 +6,7 @@ from pathlib import Path
 from yolo_tf.errors import InputError, any_of
 from yolo_tf.files import keras, onnx, openvino, saved_model, tflite
 from yolo_tf.files.format import MEMBER
+from yolo_tf.files.spec import DetectorSpec
 
 # Every format is a file with its own row.
 FORMATS = {module.__name__.rpartition(".")[2]: module.FORMAT for module in (keras, saved_model, tflite, onnx, openvino)}
@@ -39,7 +40,7 @@ def carries_spec(path):
         return False
 
 
-def read_spec(path):
+def read_spec(path: Path | str) -> DetectorSpec:
     """Reads the DetectorSpec of a network file.
 
     Raises:

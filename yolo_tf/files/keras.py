@@ -3,13 +3,20 @@
 Keras is imported inside the functions: a spec is read where TensorFlow is not needed.
 """
 
+from __future__ import annotations
+
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.format import FileFormat
+from yolo_tf.files.spec import DetectorSpec
 from yolo_tf.heads import load_head
 from yolo_tf.system.atomic import atomic_path
+
+if TYPE_CHECKING:
+    import keras
 
 
 def open_keras(path, threads):
@@ -27,7 +34,7 @@ def check_out(path):
         raise InputError(f"{path}: is no name of a Keras file. Expected one that ends with {FORMAT.suffix}. Change `out`.")
 
 
-def save_network(network, spec, path):
+def save_network(network: keras.Model, spec: DetectorSpec | None, path: Path | str) -> None:
     """Writes a detector network with its detector.json.
 
     One that trains in half precision is written in float32: a half-precision policy inside a file would be

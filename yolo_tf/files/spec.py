@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
+from typing import Any
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.format import MEMBER
@@ -43,7 +45,9 @@ class DetectorSpec:
         return load_head(self.head).decode(predictions, self.layout)
 
 
-def detector_spec(*, class_names, image_size, anchors, name="detector"):
+def detector_spec(
+    *, class_names: Iterable[str], image_size: tuple[int, int], anchors: Any, name: str = "detector"
+) -> DetectorSpec:
     """Builds a DetectorSpec from an AnchorSet, or the layout of another head."""
     return DetectorSpec(
         class_names=tuple(class_names),

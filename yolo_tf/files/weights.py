@@ -5,11 +5,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import read_network
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,9 @@ class LoadedWeights:
         return "\n".join(lines)
 
 
-def load_weights(network, path, *, whole=False, option="config.model.weights"):
+def load_weights(
+    network: keras.Model, path: Path | str, *, whole: bool = False, option: str = "config.model.weights"
+) -> LoadedWeights:
     """Copies into `network` the weights of every layer that a `.keras` file has under the same name and shapes.
 
     So a detector of other classes gives all but its head, and a backbone its own layers.

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, format_of, read_spec
 from yolo_tf.files.format import wrong_size
@@ -32,7 +33,7 @@ class Detector:
     serve: Callable | None = None  # images -> Detections with the thresholds inside the file; None where it holds none
 
 
-def open_detector(path, *, threads=None):
+def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
     """Opens a network file of any of FORMATS.
 
     Args:
@@ -77,7 +78,7 @@ def open_detector(path, *, threads=None):
     )
 
 
-def detect_images(detector, images, detect):
+def detect_images(detector: Detector, images: np.ndarray | tf.Tensor, detect: DetectConfig) -> Detections:
     """Finds objects in images of the network's input size.
 
     Args:
@@ -91,7 +92,7 @@ def detect_images(detector, images, detect):
     return Detections(*suppress(*detector.candidates(images), detect))
 
 
-def choose_image_size(detector, image_size=None):
+def choose_image_size(detector: Detector, image_size: tuple[int, int] | int | None = None) -> tuple[int, int]:
     """Returns the (height, width) px to run at: `image_size`, else the size fixed in the file, else that of training.
 
     Args:
@@ -126,7 +127,7 @@ def check_any_size(detector, option):
         )
 
 
-def network_candidates(network, spec):
+def network_candidates(network: keras.Model, spec: DetectorSpec) -> Callable:
     """Returns the function images -> candidates of a network in memory.
 
     Args:

@@ -16,7 +16,7 @@ from yolo_tf.config import DetectConfig
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.errors import InputError, look_up
-from yolo_tf.inference.detector import choose_image_size, detect_images
+from yolo_tf.inference.detector import Detector, choose_image_size, detect_images
 from yolo_tf.inference.frames.files import InputImage, read_input, read_inputs
 from yolo_tf.inference.outputs import OUTPUTS, open_outputs
 from yolo_tf.inference.outputs.resume import begin
@@ -90,7 +90,14 @@ class PredictTotals:
     median_milliseconds: float | None  # of one image, see ImageResult; None where no image could be read
 
 
-def predict_image(detector, path, *, image_size=None, detect=DetectConfig(), rect=False):
+def predict_image(
+    detector: Detector,
+    path: Path | str,
+    *,
+    image_size: tuple[int, int] | int | None = None,
+    detect: DetectConfig = DetectConfig(),
+    rect: bool = False,
+) -> ImageResult:
     """Finds objects in one image file.
 
     Args:

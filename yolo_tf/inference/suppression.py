@@ -2,11 +2,12 @@
 
 import tensorflow as tf
 
+from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Detections
 
 
-def suppress(boxes, scores, detect):
+def suppress(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> Detections:
     """Keeps the best of the candidates that overlap, per class, and orders what is left by score.
 
     Only candidates above `detect.score_threshold` count, and of them the `detect.max_candidates` with the

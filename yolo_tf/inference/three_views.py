@@ -1,5 +1,8 @@
 """Test-time augmentation: the candidates of three views of each image, joined before suppression."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from yolo_tf.data.letterbox import PAD_GREY
@@ -10,7 +13,7 @@ from yolo_tf.heads import load_head
 VIEWS = ((1.0, False, "coarsest"), (0.83, True, None), (0.67, False, "finest"))
 
 
-def augment_candidates(candidates, anchors):
+def augment_candidates(candidates: Callable, anchors: Any) -> Callable:
     """Returns `candidates` with test-time augmentation: of every image three scales, one of them mirrored.
 
     Args:

@@ -1,9 +1,11 @@
 """The whole network: pixels -> backbone -> adapters -> neck -> head, as one flat functional model."""
 
 import re
+from typing import Any
 
 import keras
 
+from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.heads import load_head
 from yolo_tf.layers.blocks import batch_norm, pointwise_conv, scaled_channels
@@ -15,7 +17,7 @@ from yolo_tf.models.necks import NECKS
 ADAPTER_CHANNELS = (256, 512, 1024)
 
 
-def build_network(model, *, num_classes, anchors, backbone=None):
+def build_network(model: ModelConfig, *, num_classes: int, anchors: Any, backbone: keras.Model | None = None) -> keras.Model:
     """Builds a detector network.
 
     Args:
@@ -100,7 +102,7 @@ def adapt_features(features, kind, *, width):
     return tuple(adapted)
 
 
-def network_layout(model):
+def network_layout(model: ModelConfig) -> Any:
     """Returns the layout that `model` states for its head, else the default one: YOLOv5's COCO anchors for "anchor".
 
     Raises:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from yolo_tf.pictures.palette import class_colors, text_color
+from yolo_tf.structures import ImageDetections
 from yolo_tf.system.atomic import atomic_path
 
 # Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.
@@ -52,7 +54,7 @@ def draw_boxes(image, boxes, class_ids, class_names, scores=None):
     return np.array(picture)
 
 
-def draw_detections(image, detections, class_names):
+def draw_detections(image: np.ndarray, detections: ImageDetections, class_names: Sequence[str]) -> np.ndarray:
     """Draws ImageDetections, px of `image`, as `draw_boxes` draws, with the scores behind the names."""
     return draw_boxes(image, detections.boxes, detections.class_ids, class_names, detections.scores)
 

@@ -8,6 +8,8 @@ One format per file. A reader is a module with `OPTIONS`, its own YAML keys as {
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +31,7 @@ READERS = {
 }
 
 
-def read_source(yaml_path, *, path=""):
+def read_source(yaml_path: Path | str, *, path: Path | str = "") -> DatasetSource:
     """Reads a data set YAML: where the data are and what the classes are called. Opens no image or label.
 
     Args:
@@ -46,7 +48,15 @@ def read_source(yaml_path, *, path=""):
     return read_dataset_yaml(yaml_path, path=path, formats={name: reader.OPTIONS for name, reader in READERS.items()})
 
 
-def read_dataset(source, split, *, classes=(), single_class=False, strict=True, on_bad_image=None):
+def read_dataset(
+    source: DatasetSource,
+    split: str,
+    *,
+    classes: Sequence[str] = (),
+    single_class: bool = False,
+    strict: bool = True,
+    on_bad_image: Callable[[str], None] | None = None,
+) -> DetectionDataset:
     """Reads and checks the labelled images of one split.
 
     Args:

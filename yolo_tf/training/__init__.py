@@ -1,5 +1,11 @@
 """config -> run directory: the only place that wires a run's data, network, evaluation, files and signals."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from yolo_tf.config import Config
 from yolo_tf.config.reader import write_config
 from yolo_tf.engine.devices import chief_only, choose_strategy, distribute_batches, worker_of
 from yolo_tf.files.run_directory import RunDirectory, new_run_directory
@@ -9,11 +15,18 @@ from yolo_tf.training.callbacks import ends_after, run_callbacks, write_networks
 from yolo_tf.training.failures import explained, stopped_whole
 from yolo_tf.training.prepare import prepare
 from yolo_tf.training.profiling import WhereTimeGoes
-from yolo_tf.training.report import summarize, write_start
+from yolo_tf.training.report import TrainingResult, summarize, write_start
 from yolo_tf.training.resume import first_progress, fit_from, resumed_config
 
 
-def train(config, root, *, resume=False, profile=False, callbacks=()):
+def train(
+    config: Config,
+    root: Path | str,
+    *,
+    resume: bool = False,
+    profile: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> TrainingResult | None:
     """Trains a detector and leaves everything about the run in a directory.
 
     With TF_CONFIG this is one of many workers: all go through the same steps, the chief alone writes to `root` and speaks.

@@ -2,11 +2,13 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from yolo_tf.config import Config
 from yolo_tf.errors import InputError
 from yolo_tf.files.run_directory import write_history
 from yolo_tf.pictures.plots import plot_learning_rates
@@ -46,7 +48,7 @@ class RateSuggestion:
     to_json = dataclasses.asdict
 
 
-def find_learning_rate(config, out, *, steps=100):
+def find_learning_rate(config: Config, out: Path | str, *, steps: int = 100) -> RateSuggestion:
     """Trains while the learning rate rises, until the loss leaves; writes lr.csv and lr.png, says and returns a RateSuggestion.
 
     Network, data, augmentation, optimizer and the sum of gradients up to the nominal batch are those of a run with this

@@ -42,7 +42,14 @@ class ImportReport:
         return {**told, "num_classes": len(told["class_names"]), "anchors": anchors, **own}
 
 
-def import_yolov5(path, out, *, image_size=None, reference=None, backbone_only=False):
+def import_yolov5(
+    path: Path | str,
+    out: Path | str,
+    *,
+    image_size: tuple[int, int] | None = None,
+    reference: Path | str | None = None,
+    backbone_only: bool = False,
+) -> ImportReport:
     """Turns a checkpoint of YOLOv5 v4.0 to v7.0 into a `.keras` file, without PyTorch, and returns an ImportReport.
 
     Args:

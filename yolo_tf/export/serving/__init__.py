@@ -35,7 +35,9 @@ class ServingBundle:
         return own.pop("parity") | own
 
 
-def write_serving_bundle(path, out, *, name, version=None, **export_options):
+def write_serving_bundle(
+    path: Path | str, out: Path | str, *, name: str, version: int | None = None, **export_options
+) -> ServingBundle:
     """Adds a version of a detector to a bundle; makes the bundle where there is none.
 
     `out` gets models/<name>/<version>/ (a SavedModel that was compared with its network, with warm-up requests),

@@ -1,11 +1,14 @@
 """Raw predictions -> candidate boxes and scores, in plain TensorFlow arithmetic that XLA and TFLite take."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from yolo_tf.heads.anchor.anchors import AnchorSet
 from yolo_tf.structures.boxes import cxcywh_to_xyxy
 
 
-def decode_predictions(predictions, anchors):
+def decode_predictions(predictions: Sequence[tf.Tensor], anchors: AnchorSet) -> tuple[tf.Tensor, tf.Tensor]:
     """Turns the logits of every level into boxes and class scores.
 
     With t = sigmoid(logit), cell (column, row) = (cx, cy), stride s and anchor (aw, ah) in px:

@@ -1,16 +1,28 @@
 """The three parts of the detection loss: box, objectness, class."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
+from yolo_tf.config import LossConfig
+from yolo_tf.heads.anchor.anchors import AnchorSet
 from yolo_tf.heads.anchor.matching import match_level
+from yolo_tf.structures import Targets
 from yolo_tf.structures.boxes import complete_iou, generalized_iou
 
 BOX_OVERLAPS = {"ciou": complete_iou, "giou": generalized_iou}
 REFERENCE_LEVELS, REFERENCE_CLASSES, REFERENCE_SIZE = 3, 80, 640  # what YOLOv5's gains were tuned for
 
 
-def detection_loss(targets, predictions, anchors, *, loss, num_matches=None):
+def detection_loss(
+    targets: Targets,
+    predictions: Sequence[tf.Tensor],
+    anchors: AnchorSet,
+    *,
+    loss: LossConfig,
+    num_matches: tf.Tensor | None = None,
+) -> dict[str, tf.Tensor]:
     """Computes the loss of a batch.
 
     Args:

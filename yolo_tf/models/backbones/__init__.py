@@ -25,7 +25,16 @@ def feature_channels(spec, *, width):
     return tuple(scaled_channels(tap.channels, width) if spec.scalable else tap.channels for tap in spec.taps)
 
 
-def build_backbone(name, *, weights="none", depth=1.0, width=1.0, activation="silu", backbone_activation="own", drop_path=0.0):
+def build_backbone(
+    name: str,
+    *,
+    weights: str = "none",
+    depth: float = 1.0,
+    width: float = 1.0,
+    activation: str = "silu",
+    backbone_activation: str = "own",
+    drop_path: float = 0.0,
+) -> keras.Model:
     """Builds a backbone that takes RGB images 0..255 and scales their pixels itself.
 
     Args:

@@ -6,6 +6,7 @@ import math
 import keras
 import tensorflow as tf
 
+from yolo_tf.config import ModelConfig
 from yolo_tf.config.plain import plain
 from yolo_tf.models.backbones import BACKBONES, STRIDES, FeatureTap
 from yolo_tf.models.backbones.keras_model import find_taps
@@ -29,7 +30,7 @@ class NetworkReport:
     to_json = plain
 
 
-def network_report(network, *, model, num_classes, image_size):
+def network_report(network: keras.Model, *, model: ModelConfig, num_classes: int, image_size: tuple[int, int]) -> NetworkReport:
     """Counts what a network costs: a NetworkReport, with the initial weights that `model` asks for.
 
     MACs are the multiply-adds of convolutions and dense layers for one image; batch norm, activations,
