@@ -30,9 +30,14 @@ MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 
 
 class ExportFormat(NamedTuple):
-    """One row of EXPORTERS."""
+    """One row of EXPORTERS.
 
-    write: Callable  # (network, path, *, spec, detect, image_size); network in float32, branches merged, batch norms folded
+    `write` is a function (network, path, *, spec, detect, image_size). The network is a functional keras.Model in float32,
+    branches merged, batch norms folded: images float32 [B, H, W, 3] 0..255 -> raw predictions. `path` is what to create,
+    `spec` a DetectorSpec, `detect` a DetectConfig, `image_size` (height, width) px; a writer may need neither of the last two.
+    """
+
+    write: Callable
     quantizes: bool = False  # `write` takes a Quantization
 
 

@@ -11,7 +11,7 @@ def check_accuracy(reference, detector, dataset, *, image_size, max_ap_drop=None
     """Evaluates the network and the file made from it, and compares their AP.
 
     Args:
-        reference: images -> candidates of the network (runtime.network_candidates).
+        reference: images -> candidates of the network (inference.detector.network_candidates).
         detector: Detector, opened from what was written.
         dataset: DetectionDataset; every image of it is looked at twice.
         image_size: (height, width) px of the network input.

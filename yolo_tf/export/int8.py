@@ -18,34 +18,29 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 FLOAT_OPERATIONS = ["TOPK_V2"]
 
 
-def convert_int8(converter, *, calibration, io_type, per_layer=None):
-    """Converts with int8 weights (one scale per output channel) and int8 activations (one scale per tensor).
+def convert_int8(converter, quantization):
+    """Returns a file, bytes, with int8 weights (one scale per output channel) and int8 activations (one scale per tensor).
 
     The decode stays in float: a box is a pixel position, and 256 steps over the width of an image are 2.5 px
     each at 640 px. It is told from the network by where it stands: no convolution comes after it.
 
     Args:
-        converter: tf.lite.TFLiteConverter of one signature with the one input images float32 [1, H, W, 3].
-        calibration: uint8 [n, H, W, 3], images as the network will see them; their ranges become the scales.
-        io_type: "uint8" = the file takes uint8 pixels, "float" = float32 ones; it gives float32 either way.
-        per_layer: path of a CSV file to write with the rounding error of every layer; None = no such file.
-
-    Returns:
-        bytes of the file.
+        converter: tf.lite.TFLiteConverter of one signature with the one input images float32 [1, H, W, 3], set to optimize.
+        quantization: Quantization. Its calibration images, uint8 [n, H, W, 3], are as the network will see them; their
+            ranges become the scales. With `io_type` "uint8" the file takes uint8 pixels; it gives float32 either way.
 
     Raises:
         InputError: a convolution could not be brought to int8.
 
     Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 2.
     """
-    images = np.array(calibration, np.float32)
+    images = np.array(quantization.calibration, np.float32)
     # The whole range is seen, so the scale of the input is 1 and its zero is 0: pixels go in as they are.
     images[0, 0, 0], images[0, 0, 1] = 0, 255
 
     def samples():
         return ([image[None]] for image in images)
 
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = samples
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its interpreter announces its move to another package
@@ -55,18 +50,14 @@ def convert_int8(converter, *, calibration, io_type, per_layer=None):
         debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decode, denylisted_ops=FLOAT_OPERATIONS)
     content = debugger.get_nondebug_quantized_model()
     check_convolutions(content)
-    if per_layer is not None:
+    if quantization.per_layer is not None:
         debugger.run()
-        _write_errors(debugger, per_layer)
-    return bytes(modify_model_io_type(content, tf.uint8)) if io_type == "uint8" else bytes(content)
+        _write_errors(debugger, quantization.per_layer)
+    return bytes(modify_model_io_type(content, tf.uint8) if quantization.io_type == "uint8" else content)
 
 
 def names_behind_convolutions(operations):
-    """Returns the names of the output tensors that no convolution needs; convolutions themselves left out.
-
-    Args:
-        operations: list of tflite_graph.Operation, in the order in which they run.
-    """
+    """Returns the names of the output tensors, of Operations in running order, that no convolution makes or needs."""
     needed, names = set(), []
     for operation in reversed(operations):
         if operation.name in CONVOLUTIONS or any(tensor.number in needed for tensor in operation.outputs):

@@ -19,12 +19,7 @@ def write_onnx(network, path, *, spec, detect, image_size):
     outputs are boxes float32 [batch, candidates, 4] xyxy input px and scores float32 [batch, candidates, C].
     Suppression is left to the caller: the standard operation gives a list whose length changes with the image.
 
-    Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
-        path: the file to create.
-        spec: DetectorSpec.
-        detect: not used; the file holds no threshold.
-        image_size: not used; the file takes what the network takes.
+    Arguments are those of `ExportFormat`; `detect` and `image_size` are not used.
 
     Raises:
         InputError: tf2onnx is not installed, or the network needs an operation that ONNX lacks.

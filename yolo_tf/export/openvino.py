@@ -15,12 +15,7 @@ def write_openvino(network, path, *, spec, detect, image_size):
     [batch, candidates, 4] xyxy input px and scores float32 [batch, candidates, C]. Suppression is left to the caller:
     OpenVINO has no rule for the operation that TensorFlow suppresses with.
 
-    Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
-        path: the directory to create.
-        spec: DetectorSpec.
-        detect: not used; the files hold no threshold.
-        image_size: not used; the files take what the network takes.
+    Arguments are those of `ExportFormat`; `detect` and `image_size` are not used.
 
     Raises:
         InputError: openvino is not installed, or the network needs an operation that it has no rule for.

@@ -56,7 +56,7 @@ def format_parity(report):
 
 
 def check_parity(reference, detector, images, detect, tolerance=EXACT):
-    """Compares an exported file with the network it was made from.
+    """Compares an exported file with the network it was made from, and returns a ParityReport.
 
     The best candidates must agree one by one, and the detections after suppression must pair off: same class,
     IoU and scores within the tolerance. A detection without a twin may pass only where rounding tips a decision:
@@ -65,14 +65,11 @@ def check_parity(reference, detector, images, detect, tolerance=EXACT):
     must agree so, over all images together: all of them, or fewer for a file of lower precision.
 
     Args:
-        reference: images -> candidates of the network (runtime.network_candidates).
+        reference: images -> candidates of the network (inference.detector.network_candidates).
         detector: Detector, opened from what was written.
         images: uint8 [n, H, W, 3], RGB, n at least 1.
         detect: DetectConfig that was exported.
         tolerance: Tolerance.
-
-    Returns:
-        ParityReport.
 
     Raises:
         ParityError: they differ; the message says on which image first, and by how much.

@@ -50,16 +50,13 @@ class PruneReport:
 
 
 def prune_detector(path: Path | str, out: Path | str, method: str, amount: float) -> PruneReport:
-    """Prunes a detector and writes what is left as a detector file.
+    """Prunes a detector, writes what is left as a detector file and returns a PruneReport.
 
     Args:
         path: `.keras` file of a detector. It is only read.
         out: `.keras` file to write, another one.
         method: a row of METHODS.
         amount: share to remove, 0 < amount < 1: of the channels of each group, or of all kernel weights.
-
-    Returns:
-        PruneReport.
 
     Raises:
         InputError: an unknown method, an amount out of range, unfit paths, no `.keras` file of a detector, or a network

@@ -19,12 +19,8 @@ def write_saved_model(network, path, *, spec, detect, image_size):
     `candidates`: images -> what goes into suppression, boxes float32 [B, D, 4] and scores float32 [B, D, C].
     H and W are multiples of the coarsest stride, or what the network is fixed to.
 
-    Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
-        path: the directory to create.
-        spec: DetectorSpec.
-        detect: DetectConfig; its thresholds become part of the file.
-        image_size: (height, width) px that `image_bytes` letterboxes into.
+    Arguments are those of `ExportFormat`: the thresholds of `detect` become part of the file, `image_bytes` letterboxes
+    into `image_size`.
     """
 
     def candidates(images):
@@ -69,9 +65,4 @@ def _candidates(network, images, spec):
 
 def _answer(found):
     """Names the tensors of Detections as a client reads them."""
-    return {
-        "boxes": found.boxes,
-        "scores": found.scores,
-        "class_ids": found.class_ids,
-        "num_detections": found.num_valid,
-    }
+    return {"boxes": found.boxes, "scores": found.scores, "class_ids": found.class_ids, "num_detections": found.num_valid}

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,44 +58,21 @@ class Quantization:
 class Precision(NamedTuple):
     """One row of PRECISIONS."""
 
-    convert: Callable  # (converter, Quantization) -> bytes
     tolerance: Tolerance  # of the comparison with the network
+    optimizations: tuple = (tf.lite.Optimize.DEFAULT,)  # of the converter: it stores weights in fewer bits
+    weight_types: tuple = ()  # () = int8, one scale per output channel, where a layer has 1024
 
 
-def _convert_float32(converter, quantization):
-    return converter.convert()
-
-
-def _convert_float16(converter, quantization):
-    """Stores weights in float16; a CPU computes in float32, a GPU delegate may compute in float16."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
-
-
-def _convert_dynamic(converter, quantization):
-    """Stores weights in int8, one scale per output channel, where a layer has 1024; activations are rounded as they come."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    return converter.convert()
-
-
-def _convert_int8(converter, quantization):
-    return convert_int8(
-        converter,
-        calibration=quantization.calibration,
-        io_type=quantization.io_type,
-        per_layer=quantization.per_layer,
-    )
-
-
+# With float16 a CPU computes in float32, a GPU delegate may compute in float16; with dynamic, activations are rounded as
+# they come; int8 is calibrated, see int8.py.
 # A YOLOv5n trained on BCCD, 15 images: float16 is off by .05 px and .002 in score at most (MobileNet and GhostNet, by
 # .006), dynamic by 6 px on a large box and .04, int8 by 10 px and .09. Some more is let through, and a few outliers; a
 # decode in int8 is not.
 PRECISIONS = {
-    "float32": Precision(_convert_float32, EXACT),
-    "float16": Precision(_convert_float16, Tolerance(overlap=0.98, box=0.2, score=0.01, share=0.99)),
-    "dynamic": Precision(_convert_dynamic, Tolerance(overlap=0.8, box=2.0, score=0.1, share=0.95)),
-    "int8": Precision(_convert_int8, Tolerance(overlap=0.75, box=2.0, score=0.15, share=0.85)),
+    "float32": Precision(EXACT, optimizations=()),
+    "float16": Precision(Tolerance(overlap=0.98, box=0.2, score=0.01, share=0.99), weight_types=(tf.float16,)),
+    "dynamic": Precision(Tolerance(overlap=0.8, box=2.0, score=0.1, share=0.95)),
+    "int8": Precision(Tolerance(overlap=0.75, box=2.0, score=0.15, share=0.85)),
 }
 
 
@@ -107,13 +84,8 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
     boxes float32 [1, K, 4], scores float32 [1, K], class_ids int32 [1, K] and num_detections int32 [1], as a SavedModel
     does; without, suppression is left to the caller.
 
-    Args:
-        network: functional keras.Model in float32, images float32 [B, H, W, 3] 0..255 -> raw predictions.
-        path: the file to create.
-        spec: DetectorSpec.
-        detect: DetectConfig; with `quantization.nms` its thresholds become part of the file.
-        image_size: (height, width) px, fixed in the file.
-        quantization: Quantization, its calibration images of size `image_size`.
+    Arguments are those of `ExportFormat`: `image_size` is fixed in the file, and with `quantization.nms` the thresholds of
+    `detect` become part of it. Calibration images have the size `image_size`.
 
     Raises:
         InputError: the network needs an operation that TFLite lacks, or has parts that int8 cannot hold, or `detect`
@@ -139,8 +111,11 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
         archive.write_out(scratch, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["candidates"])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        precision = PRECISIONS[quantization.precision]
+        converter.optimizations = list(precision.optimizations)
+        converter.target_spec.supported_types = list(precision.weight_types)
         try:
-            content = PRECISIONS[quantization.precision].convert(converter, quantization)
+            content = convert_int8(converter, quantization) if quantization.precision == "int8" else converter.convert()
         except InputError:
             raise
         except Exception as error:  # the converter has its own error class per release

@@ -22,14 +22,7 @@ class Operation(NamedTuple):
 
 
 def read_operations(content):
-    """Reads the operations of a TFLite file.
-
-    Args:
-        content: bytes of the file.
-
-    Returns:
-        list of Operation, in the order in which they run.
-    """
+    """Returns the Operations of a TFLite file (`content`, bytes), in the order in which they run."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     operation_names, dtypes = _names_of(schema.BuiltinOperator), _names_of(schema.TensorType)
     kinds = []

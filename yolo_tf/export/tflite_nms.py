@@ -66,13 +66,8 @@ def split_signature(content):
     """Makes two signatures of the one that a file was converted with: `candidates` and `detections`.
 
     Both run the same graph, so weights and network are in the file once; `candidates` waits for the suppression, too.
-
-    Args:
-        content: bytes of a TFLite file of one signature, with the outputs of `suppress_one_image` and CANDIDATES +
-            "boxes" and "scores".
-
-    Returns:
-        bytes of the file.
+    `content`, bytes of a TFLite file, has the outputs of `suppress_one_image` and CANDIDATES + "boxes" and "scores" in its
+    only signature. Returns bytes.
     """
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     (both,) = model.signatureDefs
@@ -80,8 +75,10 @@ def split_signature(content):
     for output in both.outputs:
         name = output.name.decode()
         side = "candidates" if name.startswith(CANDIDATES) else "detections"
-        sides[side].append(_tensor_map(name.removeprefix(CANDIDATES), output.tensorIndex))
-    model.signatureDefs = [_signature(name, both, outputs) for name, outputs in sides.items()]
+        sides[side].append(schema.TensorMapT(name.removeprefix(CANDIDATES).encode(), output.tensorIndex))
+    model.signatureDefs = [
+        schema.SignatureDefT(both.inputs, outputs, name.encode(), both.subgraphIndex) for name, outputs in sides.items()
+    ]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
@@ -91,16 +88,3 @@ def _apart(boxes, class_ids, num_classes):
     places = np.stack(np.divmod(np.arange(num_classes), columns)[::-1], -1)  # [C, 2] (x, y), in cells
     cell = tf.reduce_max(boxes) - tf.reduce_min(boxes) + 1
     return boxes + cell * tf.gather(tf.constant(np.tile(places, 2), tf.float32), class_ids)
-
-
-def _signature(name, like, outputs):
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = name.encode(), like.subgraphIndex
-    signature.inputs, signature.outputs = like.inputs, outputs
-    return signature
-
-
-def _tensor_map(name, index):
-    tensor_map = schema.TensorMapT()
-    tensor_map.name, tensor_map.tensorIndex = name.encode(), index
-    return tensor_map

@@ -38,7 +38,7 @@ class ServingBundle:
 def write_serving_bundle(
     path: Path | str, out: Path | str, *, name: str, version: int | None = None, **export_options
 ) -> ServingBundle:
-    """Adds a version of a detector to a bundle; makes the bundle where there is none.
+    """Adds a version of a detector to a bundle, makes the bundle where there is none, and returns a ServingBundle.
 
     `out` gets models/<name>/<version>/ (a SavedModel that was compared with its network, with warm-up requests),
     serving/ (batching_parameters.txt, monitoring.config, models.config), compose.yaml, kubernetes.yaml and README.md.
@@ -51,9 +51,6 @@ def write_serving_bundle(
         name: under which the detector is served; the only one of a bundle.
         version: number from 1; None = the next after those that are there.
         export_options: detect, image_size and comparison of export_detector.
-
-    Returns:
-        ServingBundle.
 
     Raises:
         InputError: tensorflow-serving-api is not installed, or an argument does not fit the network or the bundle.

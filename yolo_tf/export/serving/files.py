@@ -18,11 +18,7 @@ FILES = ("serving/batching_parameters.txt", "serving/monitoring.config", "compos
 
 
 def serving_files(name):
-    """Returns {path in the bundle: text} of all that is the same whatever the versions.
-
-    Args:
-        name: of the model, letters, digits and `._-`.
-    """
+    """Returns {path in the bundle: text} of all that is the same whatever the versions, for a model name that fits NAME."""
     words = {
         "name": name,
         "object_name": "tf-serving-" + re.sub("[^a-z0-9]", "-", name.lower()),  # the names that Kubernetes allows

@@ -20,7 +20,7 @@ def list_versions(model_dir):
 
 
 def choose_labels(labels, versions, new_version):
-    """Decides which versions are served once `new_version` is there.
+    """Decides which versions are served once `new_version` is there: {label: version}.
 
     The first version becomes stable. A later one becomes canary: stable stays with the version that has it, or goes to
     the newest of the others, and the canary before is not served any more.
@@ -29,9 +29,6 @@ def choose_labels(labels, versions, new_version):
         labels: {label: version} of before; labels that nobody here knows are kept.
         versions: the versions on disk, without the new one.
         new_version: the one that is being added.
-
-    Returns:
-        {label: version}.
     """
     if not versions:
         return {STABLE: new_version}
