@@ -100,7 +100,7 @@ class Checkout:
         section, _, key = dotted.partition(".")
         if key in self.sections.get(section, {}):
             return dotted
-        having = [name for name, options in self.sections.items() if key in options]
+        having = [name for name, options in self.sections.items() if isinstance(options, dict) and key in options]
         if len(having) != 1:
             raise RuntimeError(f"{dotted}: found in the sections {having}. Expected one.")
         return f"{having[0]}.{key}"
