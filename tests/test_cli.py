@@ -141,3 +141,44 @@ def test_version_and_help(capsys):
     assert run(capsys, "--version")[0] == 0
     code, out, _ = run(capsys, "--help")
     assert code == 0 and all(verb in out for verb in cli.COMMANDS)
+
+
+def test_a_result_never_takes_the_place_of_a_directory(tmp_path, capsys):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").touch()
+    (tmp_path / "file").touch()
+    for place, what in (("full", "full is a directory"), ("file/x.json", "file/x.json cannot be written in")):
+        assert cli.main(["show", "config", "--json", str(tmp_path / place)]) == 2
+        out, err = capsys.readouterr()
+        assert (
+            f"yolo-tf show: --json: {tmp_path}/{what}" in err and "Expected a file to write. Change --json" in err and out == ""
+        )
+    assert (tmp_path / "full" / "precious").exists()
+
+
+@pytest.mark.parametrize(
+    ("message", "argv", "line"),
+    [
+        ("run: holds a run", ["train", "--run=run"], "run: holds a run"),
+        ("run: holds a run", ["train", "--run", "run"], "run: holds a run"),
+        ("run: holds a run", ["train", "--run", "other"], "--run: holds a run"),
+        ("config.detect.score_threshold: expected 0..1", ["predict", "m", "s"], "--score-threshold: expected 0..1"),
+        (
+            "config.detect.score_threshold: wrong",
+            ["export", "m", "detect.score_threshold=2"],
+            "config.detect.score_threshold: wrong",
+        ),
+        (
+            "image_size: 65 is none. Leave `image_size` out.",
+            ["predict", "m", "s"],
+            "--image-size: 65 is none. Leave --image-size out.",
+        ),
+    ],
+)
+def test_names_of_files_and_of_options_stay_what_they_are(message, argv, line):
+    assert cli.in_flags(message, cli.build_parser(argv[0]), argv) == line
+
+
+def test_what_is_not_an_argument_is_told_with_the_verb(capsys):
+    assert cli.main(["train", "--config", "c.yaml", "--epochs", "3"]) == 2
+    assert capsys.readouterr().err.startswith("yolo-tf train: unrecognized arguments: --epochs. An option of the config is given")

@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import importlib
+import os
 import re
 import sys
+from pathlib import Path
 
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.system.interruption import Interrupted
@@ -67,7 +69,9 @@ def main(argv=None):
     parser = build_parser(verb if verb else "")
     arguments, rest = parser.parse_known_args(argv)
     if rest and not (hasattr(arguments, "overrides") and all("=" in word and not word.startswith("-") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        hint = " An option of the config is given as section.key=value." * hasattr(arguments, "overrides")
+        print(f"yolo-tf {verb}: unrecognized arguments: {' '.join(rest)}.{hint} See `yolo-tf {verb} --help`.", file=sys.stderr)
+        return 2
     if rest:  # argparse takes section.key=value in one place only; a person writes it anywhere
         arguments.overrides = [*arguments.overrides, *rest]
     try:
@@ -87,8 +91,14 @@ def main(argv=None):
 
 
 def _execute(arguments):
-    """Runs the command, and writes its result where --json says."""
+    """Runs the command, and writes its result where --json says; a place that cannot be written is told before the work."""
     alone = arguments.json == "-"
+    if arguments.json and not alone:
+        place = Path(arguments.json).absolute()
+        parent = next(folder for folder in place.parents if folder.exists())
+        if place.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
+            what = "is a directory" if place.is_dir() else f"cannot be written in {parent}"
+            raise InputError(f"--json: {arguments.json} {what}. Expected a file to write. Change --json.")
     with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
         result = arguments.execute(arguments)
     if not arguments.json or result is None:  # None: a worker that is not the chief
@@ -107,11 +117,16 @@ def in_flags(message, parser, argv):
     """Names the arguments in a message of the library as a person writes them: `amount` becomes --amount.
 
     They stand there as the first word, before a colon, or in backticks; all other words are left as they are, and so is
-    a first word that the person gave as it is: it is the name of a file.
+    a first word that the person gave as it is: it is the name of a file. A threshold of the section `detect` has a flag
+    of its own where the person did not set it by its name.
     """
     written = _written(parser)
+    given = {part for word in argv for part in (word, word.partition("=")[2])}
     first, colon, rest = message.partition(":")
-    if colon and first not in argv:
+    option = first.removeprefix("config.")
+    if option.startswith("detect.") and not any(word.startswith(f"{option}=") for word in argv):
+        first = option.removeprefix("detect.") if option.removeprefix("detect.") in written else first
+    if colon and first not in given:
         message = written.get(first, first) + colon + rest
     return re.sub("`([a-z_]+)`", lambda found: written.get(found[1], found[0]), message)
 

@@ -86,12 +86,12 @@ def test_overrides_may_follow_the_options(photos, capsys, monkeypatch):
     [
         (["train.epochs=3"], "'train.epochs=3': is no option of an export. Expected detect.key=value"),
         (["detect.score_treshold=3"], "config.detect: unknown key 'score_treshold'. Did you mean 'score_threshold'?"),
-        (["--format", "coreml"], "unknown export format 'coreml'"),
+        (["--format", "coreml"], "--format: unknown export format 'coreml'"),
         (["--images", "none.jpg"], "none.jpg: stands for no image"),
         (["--images", "a.jpg", "--data", "b.yaml"], "--images and --data: both are given. Expected one of them"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),
         (["--max-ap-drop", "0.1"], "--max-ap-drop: there is no data set. Expected one to measure the AP on. Name one."),
-        (["--precision", "int4"], "unknown precision 'int4'. Did you mean 'int8'?"),
+        (["--precision", "int4"], "--precision: unknown precision 'int4'. Did you mean 'int8'?"),
         (["--io", "uint8"], "--io: does not fit --precision float32. Expected --precision int8"),
     ],
 )

@@ -65,7 +65,7 @@ def test_magnitude_keeps_the_structure(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"--method": "filters"}, "unknown pruning method 'filters'. Expected one of: channels, magnitude"),
+        ({"--method": "filters"}, "--method: unknown pruning method 'filters'. Expected one of: channels, magnitude"),
         ({"--method": "chanels"}, "Did you mean 'channels'?"),
         ({"--amount": "1"}, "--amount: got 1.0. Expected 0 < amount < 1"),
         ({"--amount": "0"}, "--amount: got 0.0"),

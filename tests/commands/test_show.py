@@ -137,10 +137,16 @@ def test_config(show):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["model", "model.backbone=efficientnet_b0"], "unknown backbone 'efficientnet_b0'. Did you mean 'efficientnetb0'?"),
+        (
+            ["model", "model.backbone=efficientnet_b0"],
+            "config.model.backbone: unknown backbone 'efficientnet_b0'. Did you mean 'efficientnetb0'?",
+        ),
         (["model", "model.neck=csp_pam"], "unknown neck 'csp_pam'. Did you mean 'csp_pan'?"),
         (["model", "--num-classes", "0"], "--num-classes: got 0. Expected 1 or more."),
-        (["scaling", "--phi", "1", "--backbone", "efficientnets"], "unknown scalable family 'efficientnets'. Did you mean"),
+        (
+            ["scaling", "--phi", "1", "--backbone", "efficientnets"],
+            "--backbone: unknown scalable family 'efficientnets'. Did you mean",
+        ),
         (["scaling", "--phi", "1", "--gamma", "0.5"], "--gamma: got 0.5. Expected 1 or more. Leave it out for 1.15"),
         (["scaling", "--phi", "0", "--write", "b.h5"], "--write: got b.h5 for efficientnet. Expected a .keras file"),
         (["config", "train.epoch=3"], "config.train: unknown key 'epoch'. Did you mean 'epochs'?"),

@@ -51,3 +51,11 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, monkey
     assert len(list((tmp_path / "deep").iterdir())) == 2
     remove_leftovers(tmp_path)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == [".hidden.json"]
+
+
+def test_a_directory_is_not_replaced_by_a_file(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").touch()
+    with pytest.raises(IsADirectoryError, match="full"):
+        write_text(tmp_path / "full", "text")
+    assert [path.name for path in tmp_path.rglob("*")] == ["full", "precious"]

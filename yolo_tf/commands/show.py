@@ -84,7 +84,13 @@ def _show_model(arguments):
 def _add_scaling_arguments(parser):
     add = parser.add_argument
     add("--phi", type=float, nargs="+", required=True, metavar="N", help="sizes, 0..10; whole steps before the largest are added")
-    add("--backbone", default="efficientnet", metavar="NAME", help="efficientnet (B0 at phi 0; default) or csp_darknet (YOLOv5n)")
+    add(
+        "--backbone",
+        dest="family",
+        default="efficientnet",
+        metavar="NAME",
+        help="efficientnet (B0 at phi 0; default) or csp_darknet (YOLOv5n)",
+    )
     for name, scaled, default in (("alpha", "depth", 1.2), ("beta", "width", 1.1), ("gamma", "resolution", 1.15)):
         add(f"--{name}", type=float, default=default, metavar="X", help=f"{scaled} grows by it per step (default: {default})")
     add("--image-size", type=int, default=640, metavar="PX", help="side of the input at phi 0 (default: 640)")
@@ -94,9 +100,9 @@ def _add_scaling_arguments(parser):
 def _show_scaling(arguments):
     from yolo_tf.files.keras import FORMAT
 
-    if arguments.write and (arguments.backbone != "efficientnet" or not arguments.write.endswith(FORMAT.suffix)):
+    if arguments.write and (arguments.family != "efficientnet" or not arguments.write.endswith(FORMAT.suffix)):
         raise InputError(
-            f"--write: got {arguments.write} for {arguments.backbone}. Expected a .keras file, of efficientnet. csp_darknet needs"
+            f"--write: got {arguments.write} for {arguments.family}. Expected a .keras file, of efficientnet. csp_darknet needs"
             " none: model.depth and model.width say it all."
         )
     load_tensorflow()
@@ -104,12 +110,12 @@ def _show_scaling(arguments):
     from yolo_tf.models.reports.scaling import CompoundScaling, format_scaling, scaled_efficientnet, scaling_table
 
     scaling = CompoundScaling(alpha=arguments.alpha, beta=arguments.beta, gamma=arguments.gamma)
-    table = scaling_table(arguments.backbone, arguments.phi, scaling=scaling, image_size=arguments.image_size)
+    table = scaling_table(arguments.family, arguments.phi, scaling=scaling, image_size=arguments.image_size)
     if arguments.write:
         largest = table.rows[-1]
         save_network(scaled_efficientnet(largest.depth, largest.width), None, arguments.write)
         largest.config["model.backbone_file"] = arguments.write
-    unwritten = arguments.backbone == "efficientnet" and not arguments.write
+    unwritten = arguments.family == "efficientnet" and not arguments.write
     return table.to_json(), format_scaling(table, kind=arguments.format) + unwritten * " (FILE: of --write)"
 
 

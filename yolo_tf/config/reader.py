@@ -107,7 +107,7 @@ def _absolute(key, value, root):
 def _checked(dotted, value):
     """Returns the value of an option as its annotated kind."""
     section, _, key = dotted.partition(".")
-    kinds = typing.get_type_hints(look_up(SECTIONS, section, kind="config section"))
+    kinds = typing.get_type_hints(look_up(SECTIONS, section, kind="config section", where=f"config.{dotted}"))
     if key not in kinds:
         raise InputError(
             f"config.{section}: unknown key '{key}'.{did_you_mean(key, kinds)} Known keys: {', '.join(sorted(kinds))}."

@@ -153,7 +153,7 @@ def make_eval_dataset(
         height, width = image_size
         if height != width:
             raise InputError(
-                f"image size: {height} x {width} px (height x width) is no square. Expected one for rect, which gives each"
+                f"image_size: {height} x {width} px (height x width) is no square. Expected one for rect, which gives each"
                 f" batch its own rectangle. Use {max(image_size)} x {max(image_size)}, or leave rect out."
             )
         sizes_hw = [(record.height, record.width) for record in records]

@@ -98,7 +98,7 @@ def export_detector(
         ParityError: the file differs from the network by more than its precision explains, or loses too much AP.
             Nothing is written then.
     """
-    exporter = look_up(EXPORTERS, format, kind="export format")
+    exporter = look_up(EXPORTERS, format, kind="export format", where="format")
     out = Path(out)
     _check_out(out, format)
     if quantization is not None and not exporter.quantizes:

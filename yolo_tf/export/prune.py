@@ -62,7 +62,7 @@ def prune_detector(path: Path | str, out: Path | str, method: str, amount: float
         InputError: an unknown method, an amount out of range, unfit paths, no `.keras` file of a detector, or a network
             that cannot be pruned. Nothing is written then.
     """
-    prune = look_up(METHODS, method, kind="pruning method")
+    prune = look_up(METHODS, method, kind="pruning method", where="method")
     if not 0 < amount < 1:
         raise InputError(f"amount: got {amount}. Expected 0 < amount < 1, as 0.3 to remove three tenths. Change it.")
     path, out = Path(path), Path(out)

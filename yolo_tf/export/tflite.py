@@ -36,7 +36,7 @@ class Quantization:
     nms: bool = False  # whether the file suppresses, in float, at thresholds that it keeps
 
     def __post_init__(self):
-        look_up(PRECISIONS, self.precision, kind="precision")
+        look_up(PRECISIONS, self.precision, kind="precision", where="precision")
         if self.io_type not in IO_TYPES:
             raise InputError(f"io_type: got '{self.io_type}'. Expected one of {', '.join(IO_TYPES)}. Leave it out for float.")
         if self.precision == "int8":

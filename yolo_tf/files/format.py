@@ -59,5 +59,5 @@ def wrong_size(path, got, expected):
     """Returns the InputError for images of another (height, width) px than the file takes."""
     return InputError(
         f"{path}: got images of {got[0]} x {got[1]} px (height x width). Expected {expected[0]} x {expected[1]}, the size"
-        " inside the file. Leave the image size out, or export again with the size you want."
+        " inside the file. Leave `image_size` out, or export again with the size you want."
     )

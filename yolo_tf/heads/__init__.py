@@ -46,4 +46,4 @@ class Head:
 
 def load_head(name):
     """Returns a row of HEADS, whose module is imported when it is first asked for; InputError where there is none."""
-    return importlib.import_module(look_up(HEADS, name, kind="head")).HEAD
+    return importlib.import_module(look_up(HEADS, name, kind="head", where="config.model.head")).HEAD

@@ -109,7 +109,7 @@ def choose_image_size(detector: Detector, image_size: tuple[int, int] | int | No
     for side in image_size:
         if side <= 0 or side % stride:
             raise InputError(
-                f"image size: {side} is no positive multiple of {stride}. Expected multiples of the coarsest stride."
+                f"image_size: {side} is no positive multiple of {stride}. Expected multiples of the coarsest stride."
                 f" Use {max(stride, round(side / stride) * stride)}."
             )
     if detector.fixed_image_size not in (None, image_size):

@@ -36,7 +36,7 @@ def build_network(model: ModelConfig, *, num_classes: int, anchors: Any, backbon
     Raises:
         InputError: unknown backbone, neck or head, another layout or other strides, or unusable backbone weights.
     """
-    neck, head = look_up(NECKS, model.neck, kind="neck"), load_head(model.head)
+    neck, head = look_up(NECKS, model.neck, kind="neck", where="config.model.neck"), load_head(model.head)
     if anchors.head != model.head:
         raise InputError(
             f"config.model.head: got {model.head} for a layout of the head {anchors.head}. Expected one head. Set it to"

@@ -1,6 +1,7 @@
 """Files that are either whole or absent: written under a temporary name, then renamed."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -15,14 +16,14 @@ def atomic_path(path):
     """Yields a temporary path beside `path`; moves it onto `path` on success, removes it on failure.
 
     The block may create a file or a directory at the temporary path, which keeps the suffix of `path`
-    (Keras and Pillow choose the format by suffix). An existing file or directory at `path` is replaced;
-    it stays untouched when the block raises.
+    (Keras and Pillow choose the format by suffix). An existing file or directory at `path` is replaced,
+    but never a directory by a file; it stays untouched when the block raises.
 
     Args:
         path: the final place; its parent directory is created.
 
     Raises:
-        OSError: the parent cannot be created or written, or the disk is full.
+        OSError: the parent cannot be created or written, a directory would become a file, or the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,6 +32,8 @@ def atomic_path(path):
     try:
         yield temporary
         if path.is_dir() and not path.is_symlink():
+            if not temporary.is_dir():  # a file in its place would take all that is in it along
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             os.replace(path, scratch / "replaced")  # a directory cannot be renamed onto a full one
         os.replace(temporary, path)
     finally:

@@ -60,8 +60,8 @@ def _dimension(key, value, path):
     where = f"{path}: {key}"
     refuse_moved(key, file=path)
     section, _, name = str(key).partition(".")
-    kinds = typing.get_type_hints(look_up(SECTIONS, section, kind=f"section of the config ({where})"))
-    kind = look_up(kinds, name, kind=f"option of {section} ({where})")
+    kinds = typing.get_type_hints(look_up(SECTIONS, section, kind="section of the config", where=where))
+    kind = look_up(kinds, name, kind=f"option of {section}", where=where)
     if isinstance(value, list) and len(value) > 1:
         if len({type(choice) for choice in value}) > 1 or not isinstance(value[0], (str, bool, int, float)):
             raise InputError(f"{where}: got {value!r}. Expected choices of one kind: words, true/false, numbers alike.")
@@ -143,7 +143,7 @@ def _override(key, value):
 
 def _require_tuner(tuner):
     """Raises InputError unless KerasTuner is there, and scikit-learn where `tuner` needs it."""
-    look_up(TUNERS, tuner, kind="tuner")
+    look_up(TUNERS, tuner, kind="tuner", where="tuner")
     for package, module in (("keras-tuner", "keras_tuner"), ("scikit-learn", "sklearn"))[: 1 + (tuner == "bayesian")]:
         if importlib.util.find_spec(module) is None:
             raise InputError(

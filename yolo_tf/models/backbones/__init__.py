@@ -54,7 +54,7 @@ def build_backbone(
         InputError: no such backbone; the weights are missing, unreadable or of another network; its activation cannot
             be replaced.
     """
-    spec = look_up(BACKBONES, name, kind="backbone")
+    spec = look_up(BACKBONES, name, kind="backbone", where="config.model.backbone")
     if backbone_activation != "own" and spec.fixed_activation:
         instead = "Set model.activation." if spec.scalable else "Leave it out."
         raise InputError(

@@ -112,7 +112,7 @@ def scaling_table(family, phis, *, scaling=CompoundScaling(), image_size=640, nu
     Raises:
         InputError: an unknown family, phi or size out of range, or too deep a network.
     """
-    sizes = look_up(SIZES, family, kind="scalable family")
+    sizes = look_up(SIZES, family, kind="scalable family", where="family")
     for phi in phis:
         if not 0 <= phi <= 10:
             raise InputError(f"phi: got {phi:g}. Expected 0..10. The base network has 0.")
