@@ -50,6 +50,8 @@ MEASURED = {
 NEARLY = {"bytes": 300}
 # Places where the new recording may have further keys; they are listed, and are no differences.
 GROWING = {"models", "json"}
+# Keys that results have since they are written by `to_json`, by name.
+ADDED = {"schema_version", "num_images_before", "num_bad_images", "images_per_second", "median_milliseconds", "groups"}
 # Renamed on purpose: dotted key of the old recording -> of the new one, from the name of the part on; [] stands for any index.
 # As "json.compare.models[].AP": "json.compare.models[].ap". What lies below a key moves with it.
 RENAMED = {}
@@ -133,7 +135,7 @@ def skipped_places(result, where=""):
 
 def compare(arguments):
     """Prints what differs between two recordings; returns 1 if anything does."""
-    rules = Rules(measured=MEASURED, nearly=NEARLY, growing=GROWING, renamed=RENAMED)
+    rules = Rules(measured=MEASURED, nearly=NEARLY, growing=GROWING, added=ADDED, renamed=RENAMED)
     total = 0
     for part in arguments.only:
         old, new = (read_json(folder / f"{part}.json") for folder in (arguments.old, arguments.new))

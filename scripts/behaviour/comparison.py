@@ -12,6 +12,7 @@ class Rules(NamedTuple):
     measured: frozenset = frozenset()  # keys whose values are compared by kind only
     nearly: dict = {}  # key -> how far two numbers under it may be apart
     growing: frozenset = frozenset()  # dotted places where the new side may have further keys
+    added: frozenset = frozenset()  # keys that the new side may have, wherever
     renamed: dict = {}  # dotted key of the old side -> of the new one; [] stands for any index
 
 
@@ -91,7 +92,7 @@ def _judge_additional(value, place, where, walk):
     targets = set(walk.rules.renamed.values())
     if _pattern(place) in targets:
         return
-    if where in walk.rules.growing:
+    if where in walk.rules.growing or place.rpartition(".")[2] in walk.rules.added:
         walk.outcome.notes.append(f"new: {place}")
     elif isinstance(value, dict) and any(target.startswith(f"{_pattern(place)}.") for target in targets):
         _compare({}, value, place, walk)

@@ -32,7 +32,7 @@ def empty_file(name, folder):
 @pytest.fixture(scope="module")
 def expected():
     """Candidates of the network in memory, written once and never saved."""
-    return network_candidates(detector_files.build_network(), detector_files.ANCHORS)(detector_files.images())
+    return network_candidates(detector_files.build_network(), detector_files.SPEC)(detector_files.images())
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -96,6 +96,8 @@ def test_a_renamed_key_is_compared_under_its_new_name(compare):
 
 def test_where_names_may_be_added_they_are_a_note(compare):
     assert compare(lambda new: new.update(pack={}), growing={"json"}) == ([], ["new: json.pack"])
+    assert compare(lambda new: new.update(pack={}), added={"pack"}) == ([], ["new: json.pack"])
+    assert compare(lambda new: new.update(pack={}), added={"unpack"})[0]
 
 
 def test_the_command_names_what_differs_and_ends_with_1(tmp_path):
