@@ -43,7 +43,8 @@ def detection_loss(
     Source: YOLOv5 v6/v7 as documented; CIoU arXiv:1911.08287; GIoU arXiv:1902.09630; focal loss arXiv:1708.02002, section 3.
     """
     parts = {"box": 0.0, "objectness": 0.0, "class": 0.0}
-    matches = _matches(targets, [keras.ops.shape(raw)[1:3] for raw in predictions], anchors, loss)
+    # Sizes are asked for level by level: in another order of operations TensorFlow joins others, whose last bits differ.
+    matches = _matches(targets, (keras.ops.shape(raw)[1:3] for raw in predictions), anchors, loss)
     for level, (raw, match) in enumerate(zip(predictions, matches, strict=True)):
         divisor = _count(match) if num_matches is None else num_matches[level]
         box, objectness, classification = level_loss(match, raw, divisor, loss=loss)
