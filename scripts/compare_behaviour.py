@@ -96,7 +96,7 @@ def record(arguments):
         write_json(arguments.out / f"{part}.json", content)
         failures += "failed" in content
         what = next((f"{key}: {content[key]}" for key in ("failed", "skipped") if key in content), "recorded")
-        partly = "".join(f"; skipped {name}: {reason}" for name, reason in skipped_places(content.get("result")))
+        partly = "".join(f"\n  {name}: {reason}" for name, reason in notable_places(content.get("result")))
         print(
             f"{part}: {content['seconds']:.0f} s ({content['cpu_seconds']:.0f} s of CPU), {what}{partly}"
             + (f"; see {log}" if "failed" in content else ""),
@@ -124,13 +124,14 @@ def record_part(part, checkout):
         return {"failed": f"{type(error).__name__}: {error}"}
 
 
-def skipped_places(result, where=""):
-    """Yields (place, reason) of everything inside a result that says it was skipped."""
+def notable_places(result, where=""):
+    """Yields (place, reason) of everything inside a result that was skipped, and of commands that ended with an error."""
     if isinstance(result, dict):
-        if isinstance(result.get("skipped"), str):
-            yield where, result["skipped"]
+        for kind in ("skipped", "error"):
+            if isinstance(result.get(kind), str):
+                yield where, f"{kind}: {result[kind]}"
         for key, value in result.items():
-            yield from skipped_places(value, f"{where}.{key}".lstrip("."))
+            yield from notable_places(value, f"{where}.{key}".lstrip("."))
 
 
 def compare(arguments):
@@ -170,7 +171,9 @@ def compare_part(part, old, new, rules):
     environments = [content.get("environment", {}) if content else {} for content in (old, new)]
     for key in sorted(set(environments[0]) & set(environments[1])):
         if environments[0][key] != environments[1][key] and key != "commit":
-            outcome.notes.append(f"recorded elsewhere: {key} {environments[0][key]} -> {environments[1][key]}")
+            line = f"recorded elsewhere: {key} {environments[0][key]} -> {environments[1][key]}"
+            # Another recorder may have asked something else.
+            (outcome.differences if key == "recorder" else outcome.notes).append(line)
     return outcome
 
 

@@ -143,7 +143,9 @@ def print_result(result):
 
 
 def describe_environment(code):
-    """Returns what figures depend on beside the code: versions, processor; and the commit, to know it again."""
+    """Returns what figures depend on beside the code: versions, processor, the recorder; and the commit, to know it again."""
+    from behaviour.hashes import hash_bytes
+
     versions = {}
     for package in PACKAGES:
         try:
@@ -156,4 +158,6 @@ def describe_environment(code):
     except (OSError, TypeError):  # another system or processor
         processor = platform.processor() or platform.machine()
     python = platform.python_version()
-    return {"python": python, "versions": versions, "processor": processor, "cores": os.cpu_count(), "commit": commit}
+    recorder = hash_bytes(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+    found = {"python": python, "versions": versions, "processor": processor, "cores": os.cpu_count()}
+    return {**found, "commit": commit, "recorder": recorder}

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 IMAGE_SIZE = 96
+LEAST_SIDE = 0.05  # of a label, as a fraction of the picture: what a picture cuts off may have no area
 CLASS_NAMES = ("circle", "square", "triangle", "star", "cross")  # of the data format `shapes`
 SHAPES = "format: shapes\npath: {name}\ntrain: {train}\nval: {val}\ntest: {val}\nseed: 3\nimage_size: 96\nmax_objects: 3\n"
 # A network that does all that the large ones do, and takes a second.
@@ -29,14 +30,14 @@ def make_labelled(checkout, detector, pictures, name="labelled"):
     """Makes a YOLO data set of pictures, labelled with two thirds of what the detector finds: its AP is neither 0 nor 1.
 
     Returns:
-        str: name of the data set YAML; its splits train and val are the same.
+        int: how many labels there are. The data set is NAME.yaml; its splits train and val are the same.
     """
-    options = ["--score-threshold", 0.45, "--iou-threshold", 0.3, "--save-txt", "--no-pictures"]
-    checkout.succeed("predict", detector, pictures, "--out", f"{name}_found", *options)
-    checkout.work("inputs", "labels", f"{name}_found/labels", pictures, name)
+    limits = ["--score-threshold", 0.45, "--iou-threshold", 0.3, "--max-detections", 20]
+    checkout.succeed("predict", detector, pictures, "--out", f"{name}_found", "--save-txt", "--no-pictures", *limits)
+    count = checkout.work("inputs", "labels", f"{name}_found/labels", pictures, name)
     text = f"path: {name}\ntrain: images\nval: images\nnames: [{', '.join(CLASS_NAMES)}]\n"
     (checkout.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    return f"{name}.yaml"
+    return count
 
 
 def read_pictures(folder, count=None, side=IMAGE_SIZE):
@@ -96,14 +97,15 @@ def take_statistics(network, images):
 
 
 def write_labelled(predicted, pictures, out):
-    """Copies pictures and every label of them but each third, without its score; returns how many labels there are."""
+    """Copies pictures and their labels but each third, without scores, and none too narrow; returns how many there are."""
     count = 0
     for kind in ("images", "labels"):
         (Path(out) / kind).mkdir(parents=True)
     for picture in sorted(Path(pictures).iterdir()):
         (Path(out) / "images" / picture.name).write_bytes(picture.read_bytes())
         lines = (Path(predicted) / f"{picture.stem}.txt").read_text(encoding="utf-8").splitlines()
-        kept = [line.rpartition(" ")[0] for index, line in enumerate(lines) if index % 3 < 2]
+        rows = [line.split()[:5] for index, line in enumerate(lines) if index % 3 < 2]
+        kept = [" ".join(row) for row in rows if min(map(float, row[3:])) > LEAST_SIDE]
         (Path(out) / "labels" / f"{picture.stem}.txt").write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         count += len(kept)
     return count

@@ -115,5 +115,15 @@ def test_the_command_names_what_differs_and_ends_with_1(tmp_path):
     assert same.returncode == 0 and same.stdout.endswith("all equal\n") and "skipped -> skipped no data" in same.stdout
     assert different.returncode == 1 and different.stdout.endswith("1 differences\n")
     assert "DIFFERENT losses.plain.steps[0].loss: '0x1.8p+0' -> '0x1.9p+0'" in different.stdout
+    for name, recorder in (("old", "a"), ("same", "b")):
+        content = json.loads((tmp_path / name / "losses.json").read_text()) | {
+            "environment": {"recorder": recorder, "cores": recorder}
+        }
+        (tmp_path / name / "losses.json").write_text(json.dumps(content))
+    other = run("old", "same")
+    assert other.returncode == 1 and other.stdout.endswith("1 differences\n")
+    assert (
+        "DIFFERENT recorded elsewhere: recorder a -> b" in other.stdout and "\n  recorded elsewhere: cores" in f"\n{other.stdout}"
+    )
     (tmp_path / "new" / "losses.json").unlink()
     assert "losses: result -> not recorded" in run("old", "new").stdout
