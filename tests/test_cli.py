@@ -181,4 +181,6 @@ def test_names_of_files_and_of_options_stay_what_they_are(message, argv, line):
 
 def test_what_is_not_an_argument_is_told_with_the_verb(capsys):
     assert cli.main(["train", "--config", "c.yaml", "--epochs", "3"]) == 2
-    assert capsys.readouterr().err.startswith("yolo-tf train: unrecognized arguments: --epochs. An option of the config is given")
+    verb, message = capsys.readouterr().err.split(": ", 1)
+    assert verb == "yolo-tf train"
+    assert message.startswith("unrecognized arguments: --epochs. An option of the config is given")

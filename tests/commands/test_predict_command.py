@@ -93,7 +93,7 @@ def test_sources_are_never_overwritten(photos, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["--score-threshold", "3"], "score_threshold: expected 0..1, got 3.0"),
+        (["--score-threshold", "3"], "--score-threshold: expected 0..1, got 3.0"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),
         (["none.jpg"], "none.jpg: stands for no image"),
         (["--classes", "bus", "cra"], "--classes: there is no class 'cra'. Did you mean 'car'? Expected numbers 0..2"),

@@ -99,6 +99,12 @@ def test_a_wrong_override_is_named(override, message):
         read_config(None, [override])
 
 
+@pytest.mark.parametrize("text", ["1.2.3", ".", "fast"])
+def test_what_is_no_number_gets_no_hint_how_numbers_are_written(text):
+    with pytest.raises(InputError, match=r"learning_rate: expected float, got '.*' \(str\)\.$"):
+        read_config(None, [f"train.learning_rate={text}"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -145,7 +145,7 @@ def test_the_file_of_a_model(tmp_path):
         assert read_keras_model(str(tmp_path / f"own{suffix}")).name == "mine"
     (tmp_path / "broken.keras").write_bytes(b"no zip")
     messages = {
-        "broken.keras": r"broken.keras: cannot be read as a Keras network \(.*Expected a whole .keras file. Check config.model",
+        "broken.keras": r"broken.keras: cannot be read as a Keras network .*Expected a whole .keras file of built-in layers.",
         "absent.keras": "config.model.backbone_file: no file '.*absent.keras'. Expected the .keras file of a functional model",
     }
     for name, message in messages.items():

@@ -118,12 +118,27 @@ def test_a_teacher_of_other_anchors_is_refused_with_the_anchors_to_take(project)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compress.teacher=nowhere.keras"], "nowhere.keras: no such file. Expected a .keras file. Check config.compress"),
-        (["compress.teacher={root}/teacher.keras", "data.classes=[star]"], "teacher.keras: finds the classes ['circle'"),
-        (["compress.distillation=0.5"], "distillation: got 0.5, but compress.teacher names no file. Set both or neither"),
-        (["compress.teacher={root}/teacher.keras", "compress.distillation=-1"], "distillation: expected 0 or more"),
+        (
+            ["compress.teacher=nowhere.keras"],
+            "nowhere.keras: no such file. Expected a .keras file. Check config.compress.teacher",
+        ),
+        (
+            ["compress.teacher={root}/teacher.keras", "data.classes=[star]"],
+            "teacher.keras: finds the classes ['circle', 'square'",
+        ),
+        (
+            ["compress.distillation=0.5"],
+            "config.compress.distillation: got 0.5, but compress.teacher names no file. Set both or neither",
+        ),
+        (
+            ["compress.teacher={root}/teacher.keras", "compress.distillation=-1"],
+            "config.compress.distillation: expected 0 or more",
+        ),
         (["compress.quantize_aware=true"], "is no trained network to fine-tune. Expected one. Add model.network=best.keras"),
-        (["compress.quantize_aware=true", "hardware.precision=mixed_bfloat16"], "go with hardware.precision=mixed_bfloat16"),
+        (
+            ["compress.quantize_aware=true", "hardware.precision=mixed_bfloat16"],
+            "does not go with hardware.precision=mixed_bfloat16",
+        ),
     ],
 )
 def test_what_cannot_work_is_one_line(project, capsys, arguments, message):

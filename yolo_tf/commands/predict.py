@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yolo_tf.commands.arguments import add_detecting, add_model, find_class_ids, given_detect, open_given_detector
 from yolo_tf.errors import InputError
+from yolo_tf.system.image_formats import IMAGE_WORDS
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
 from yolo_tf.terminal.progress import progress_bar
@@ -90,7 +91,7 @@ def run(arguments):
     if unreadable:
         raise InputError(
             f"{', '.join(str(result.path) for result in unreadable)}: {len(unreadable)} of {len(paths)} images do not decode."
-            " Expected whole image files. Replace or remove them; the others were written."
+            f" Expected {IMAGE_WORDS}. Replace or remove them; the others were written."
         )
     return {"out": str(out), **({} if many else {"images": rows}), **dataclasses.asdict(totals)}
 
@@ -99,9 +100,8 @@ def _check_together(arguments, many, nothing):
     """Raises InputError where options do not go together; `nothing`: no output is left."""
     for name in ("batch_size", "part_images", "resume", "on_bad_image"):
         if getattr(arguments, name) is not None and not many:
-            option = "--batch" if name == "batch_size" else f"--{name.replace('_', '-')}"
             raise InputError(
-                f"{option}: belongs to --save-jsonl or --save-parquet. Expected one of them. Add it, or leave this out."
+                f"{name}: belongs to --save-jsonl or --save-parquet. Expected one of them. Add it, or leave this out."
             )
     if many and arguments.save_json:
         raise InputError("--save-json: holds all images in memory. Expected --save-jsonl or --save-parquet alone. Leave it out.")

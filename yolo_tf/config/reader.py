@@ -161,6 +161,6 @@ def _nested_tuple(value, where):
 
 
 def _wrong_type(where, expected, value):
-    number = isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value, re.IGNORECASE)
+    number = isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", value, re.IGNORECASE)
     hint = " YAML needs a dot and no quotes: write 1.0e-3." if number else ""
     return InputError(f"{where}: expected {expected}, got {value!r} ({type(value).__name__}).{hint}")

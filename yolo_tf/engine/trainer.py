@@ -6,6 +6,7 @@ import tensorflow as tf
 from yolo_tf.config import LossConfig
 from yolo_tf.heads import load_head
 from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
+from yolo_tf.terminal import say
 
 
 class DetectorTrainer(keras.Model):
@@ -71,6 +72,8 @@ class DetectorTrainer(keras.Model):
             raise ValueError("sync_batch_norm cannot be compiled by XLA. Use jit_compile=False, or leave it out.")
         super().compile(optimizer=optimizer, jit_compile=False, **options)
         talks = self.head.matches_need_predictions and self.distribute_strategy.num_replicas_in_sync > 1
+        if jit_compile and talks:
+            say("XLA is off: the head asks the other devices about its matches within the step, which XLA cannot compile")
         self.xla = jit_compile and not talks
 
     def call(self, images, training=False):

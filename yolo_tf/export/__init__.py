@@ -61,7 +61,7 @@ class Comparison:
         if self.max_ap_drop is None:
             return
         if self.dataset is None:
-            raise InputError("max_ap_drop: there is no data set. Expected one to measure the AP on. Name one.")
+            raise InputError("max_ap_drop: there is no data set. Expected one to measure the AP on. Add `data`.")
         if not 0 <= self.max_ap_drop <= 1:
             raise InputError(f"max_ap_drop: got {self.max_ap_drop}. Expected 0..1, as 0.02 for two points of AP. Change it.")
 

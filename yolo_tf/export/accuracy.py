@@ -25,7 +25,7 @@ def check_accuracy(reference, detector, dataset, *, image_size, max_ap_drop=None
         ParityError: the file loses more.
     """
     if max_ap_drop is not None and not dataset.num_boxes:
-        raise InputError("max_ap_drop: the data set has no box. Expected labelled images. Name another data set or split.")
+        raise InputError("max_ap_drop: the data set has no box. Expected labelled images. Name another `data` or `split`.")
     numbers = {}
     for name, candidates in (("network", reference), ("file", detector.candidates)):
         metrics = evaluate(candidates, dataset, image_size=image_size).metrics

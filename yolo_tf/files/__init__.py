@@ -6,7 +6,7 @@ from pathlib import Path
 from yolo_tf.errors import InputError, any_of
 from yolo_tf.files import keras, onnx, openvino, saved_model, tflite
 from yolo_tf.files.format import MEMBER
-from yolo_tf.files.spec import DetectorSpec
+from yolo_tf.files.spec import DetectorSpec, spec_from_json, spec_to_json
 
 # Every format is a file with its own row.
 FORMATS = {module.__name__.rpartition(".")[2]: module.FORMAT for module in (keras, saved_model, tflite, onnx, openvino)}
@@ -26,8 +26,6 @@ def format_of(path):
 
 def attach_spec(path, spec):
     """Writes a DetectorSpec into a network file that was just written, and carries none yet."""
-    from yolo_tf.files.spec import spec_to_json
-
     row = FORMATS[format_of(path)]
     row.write_text(Path(path), row.spec_name, spec_to_json(spec))
 
@@ -46,8 +44,6 @@ def read_spec(path: Path | str) -> DetectorSpec:
     Raises:
         InputError: nothing is there, it is no network file, or it carries no `detector.json`.
     """
-    from yolo_tf.files.spec import spec_from_json
-
     path, what = Path(path), None
     if not path.exists():
         what = "no such file or directory"

@@ -45,7 +45,7 @@ def save_network(network: keras.Model, spec: DetectorSpec | None, path: Path | s
         spec: DetectorSpec; None = a network that is no detector, written without detector.json.
         path: `.keras` file, replaced when whole.
     """
-    from yolo_tf.files.spec import spec_to_json
+    from yolo_tf.files import attach_spec
     from yolo_tf.surgery.fold import float32_copy
 
     frozen = [layer for layer in network.layers if not layer.trainable]
@@ -57,7 +57,7 @@ def save_network(network: keras.Model, spec: DetectorSpec | None, path: Path | s
         with atomic_path(path) as temporary:
             network.save(temporary)
             if spec is not None:
-                FORMAT.write_text(temporary, FORMAT.spec_name, spec_to_json(spec))
+                attach_spec(temporary, spec)
     finally:
         for layer in frozen:
             layer.trainable = False
@@ -89,8 +89,8 @@ def read_network(path, *, option, also=()):
         return load_network(path)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole {FORMAT.words}."
-            f" Check {option}."
+            f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole {FORMAT.words}"
+            f" of built-in layers. Check {option}."
         ) from error
 
 

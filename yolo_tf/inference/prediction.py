@@ -31,7 +31,7 @@ class PredictOptions:
     """How image files are looked at, and what is written of them."""
 
     outputs: tuple[str, ...] = ("jsonl",)  # rows of OUTPUTS
-    image_size: tuple[int, int] | None = None  # (height, width) px of the network input; see detector.choose_image_size
+    image_size: tuple[int, int] | int | None = None  # (height, width) px of the network input; one = square
     detect: DetectConfig = DetectConfig()
     batch_size: int = 8  # images in one call of the network
     ahead: int = 2  # batches that wait for the network at most; 0 = an image is read when the one before it is done
@@ -43,7 +43,13 @@ class PredictOptions:
 
     def __post_init__(self):
         for name in self.outputs:
-            look_up(OUTPUTS, name, kind="output")
+            look_up(OUTPUTS, name, kind="output", where="outputs")
+        rows = [OUTPUTS[name] for name in self.outputs]
+        if any(row.holds_all for row in rows) and any(row.cut for row in rows):
+            raise InputError(
+                "outputs: one that holds all images in memory (json) does not go with one for any number (jsonl, parquet),"
+                " with which a stopped run goes on. Expected one kind. Leave json out."
+            )
         for option in ("batch_size", "part_images"):
             if getattr(self, option) < 1:
                 raise InputError(f"{option}: got {getattr(self, option)}. Expected a whole number above 0. Change it.")

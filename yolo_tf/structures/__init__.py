@@ -83,7 +83,7 @@ class Detections(NamedTuple):
 class ImageDetections:
     """What was found in one image, best first."""
 
-    boxes: np.ndarray  # float32 [n, 4] xyxy, px of the image as stored, clipped to it
+    boxes: np.ndarray  # float32 [n, 4] xyxy px, those of the Detections they are from; in an ImageResult of the image as stored
     scores: np.ndarray  # float32 [n], 0..1, not increasing
     class_ids: np.ndarray  # int32 [n], 0 .. C - 1
 

@@ -49,7 +49,8 @@ def fake_quantized_view(network, channel_parts):
 
     Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 3.
     """
-    view = _with_rounded_layers(network, in_float={kernel_behind(raw).name for raw in network.outputs})
+    makers = [kernel_behind(raw) for raw in network.outputs]
+    view = _with_rounded_layers(network, in_float={made.name for made in makers if kernel_names(made)})
     parts, rounded = tuple(channel_parts.values()) or (slice(None),), keras.layers.Lambda(fake_quantize, dtype="float32")
     outputs = [keras.ops.concatenate([rounded(raw[..., part]) for part in parts], -1) for raw in view.outputs]
     return keras.Model(view.inputs, outputs, name=network.name)

@@ -51,7 +51,7 @@ def train(
     strategy = choose_strategy(config.hardware.devices, worker_timeout=config.hardware.worker_timeout)
     with chief_only(root, strategy) as own_root:
         run = RunDirectory(own_root.resolve()) if resume else new_run_directory(own_root)
-        before = RunDirectory(root.resolve()) if resume else None
+        before = RunDirectory(Path(root).resolve()) if resume else None
         return _train(config, run, before, strategy=strategy, profile=profile, callbacks=callbacks)
 
 
@@ -71,7 +71,7 @@ def _train(config, run, before, *, strategy, profile, callbacks):
     if not epoch and not step:
         write_start(run, setup, batches)
     elif not step:
-        write_networks(run, setup, progress)
+        (clock.timed("network files", write_networks) if clock else write_networks)(run, setup, progress)
     say(f"run directory: {run.root}  (Ctrl-C stops it; it goes on with: yolo-tf train --resume --run {run.root})")
 
     def stream(batches):

@@ -22,7 +22,8 @@ def read_teacher(compress, spec, *, precision):
     """
     teacher, theirs = read_detector_network(compress.teacher, option="config.compress.teacher", class_names=spec.class_names)
     if (theirs.head, theirs.strides, _rounded(theirs.geometry)) != (spec.head, spec.strides, _rounded(spec.geometry)):
-        stated = (f"'model.{name}={json.dumps(value, separators=(',', ':'))}'" for name, value in theirs.geometry.items())
+        stated = [f"model.head={theirs.head}"] if theirs.head != spec.head else []
+        stated += [f"'model.{name}={json.dumps(value, separators=(',', ':'))}'" for name, value in theirs.geometry.items()]
         raise InputError(
             f"{compress.teacher}: has other anchors or another head than the network that is to learn from it. Expected the"
             f" same, for what it says is in their terms. Set {' '.join(stated) or 'another teacher'}."

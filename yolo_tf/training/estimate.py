@@ -97,6 +97,7 @@ def choose_batch_size(config, network, num_images, *, layout, compiled, replicas
         if config.compress.quantize_aware:
             view = functools.partial(fake_quantized_view, channel_parts=load_head(layout.head).channel_parts)
         options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled, view=view)
+        options["keep_zeros"] = config.compress.keep_zeros
         batch_size = replicas * largest_batch(step_probe(network, layout, **options), most=most // replicas)
         how = "by running steps"
     else:
@@ -127,7 +128,7 @@ def largest_batch(fits, *, most):
     return batch_size // 2
 
 
-def step_probe(network, layout, *, image_size, train, loss, compiled, view=None):
+def step_probe(network, layout, *, image_size, train, loss, compiled, view=None, keep_zeros=False):
     """Returns a function batch_size -> whether a training step on so many images, and an eighth more, fits the device.
 
     The steps train a copy of the network.
@@ -140,13 +141,15 @@ def step_probe(network, layout, *, image_size, train, loss, compiled, view=None)
         loss: LossConfig.
         compiled: run the step under XLA, as the run will.
         view: network -> the model it is trained through; None = itself.
+        keep_zeros: mask gradients, as the run will.
     """
     copy = keras.models.clone_model(network)
     trainer = DetectorTrainer(copy, layout, loss=loss, fused_batch_norm=not compiled)
     if view:
         trainer.train_through(view(copy))
     options = dataclasses.replace(train, batch_size=1)  # so that gradients are summed, which needs memory too
-    trainer.compile(optimizer=build_optimizer(options, copy, steps_per_epoch=1), jit_compile=compiled)
+    optimizer = build_optimizer(options, copy, steps_per_epoch=1, keep_zeros=keep_zeros)
+    trainer.compile(optimizer=optimizer, jit_compile=compiled)
 
     def runs(batch_size):
         count = math.ceil(batch_size * MOST_PROBED)

@@ -64,6 +64,7 @@ def find_learning_rate(config: Config, out: Path | str, *, steps: int = 100) -> 
 
     Source: Smith, arXiv:1506.01186, section 3.3 (the range test; here exponential, as is usual since).
     """
+    out = Path(out)
     if steps < LEAST_UPDATES:
         raise InputError(f"steps: got {steps}. Expected {LEAST_UPDATES} or more updates. 100 is usual.")
     options = dataclasses.replace(config.train, warmup_epochs=0.0, ema_decay=0.0)

@@ -264,6 +264,6 @@ def test_missing_and_damaged_parts(tmp_path):
 
 def test_without_pyarrow(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"parquet: the package pyarrow is not installed. .* 'yolo_tf\[parquet\]'"):
+    with pytest.raises(InputError, match=r"save_parquet: the package pyarrow is not installed. .* 'yolo_tf\[parquet\]'"):
         start(tmp_path / "out", formats=("parquet",))
     assert not (tmp_path / "out").exists()

@@ -76,7 +76,9 @@ def cut(out, count):
 def load_pyarrow():
     """Returns the modules pyarrow and pyarrow.parquet, or raises InputError with what to install."""
     parts = ("pyarrow", "pyarrow.parquet")
-    return [require_package(part, where="parquet", purpose="Parquet files", extra="parquet", package="pyarrow") for part in parts]
+    return [
+        require_package(part, where="save_parquet", purpose="Parquet files", extra="parquet", package="pyarrow") for part in parts
+    ]
 
 
 def _schema(pyarrow):

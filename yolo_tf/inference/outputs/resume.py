@@ -51,9 +51,9 @@ def begin(out, names, paths, *, settings, resume):
 def _protect(paths, out, names):
     """Raises InputError where the file of an image would be written over one of `paths`."""
     of_images = [OUTPUTS[name].file_name for name in names if OUTPUTS[name].write_image]
-    sources = {path.resolve() for path in paths} if of_images else ()
+    sources, names = ({path.resolve() for path in paths}, name_images(paths)) if of_images else ((), ())
     for file_name in of_images:
-        for name in name_images(paths):
+        for name in names:
             target = out / file_name.format(name)
             if target.resolve() in sources:
                 raise InputError(f"{target}: would be written over its source. Expected another directory. Change `out`.")
