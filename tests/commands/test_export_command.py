@@ -90,7 +90,7 @@ def test_overrides_may_follow_the_options(photos, capsys, monkeypatch):
         (["--images", "none.jpg"], "none.jpg: stands for no image"),
         (["--images", "a.jpg", "--data", "b.yaml"], "--images and --data: both are given. Expected one of them"),
         (["--image-size", "100"], "100 is no positive multiple of 32"),
-        (["--max-ap-drop", "0.1"], "--max-ap-drop: there is no data set. Expected one to measure the AP on. Name one."),
+        (["--max-ap-drop", "0.1"], "--max-ap-drop: there is no data set. Expected one to measure the AP on. Add --data."),
         (["--precision", "int4"], "--precision: unknown precision 'int4'. Did you mean 'int8'?"),
         (["--io", "uint8"], "--io: does not fit --precision float32. Expected --precision int8"),
     ],

@@ -61,5 +61,5 @@ def test_without_boxes_there_is_no_drop(dataset):
     records = [dataclasses.replace(record, **nothing) for record in dataset.records]
     background = dataclasses.replace(dataset, records=tuple(records))
     assert check_accuracy(finds(32), detector(20), background, image_size=(64, 96))["file"] == {"AP": None, "AP50": None}
-    with pytest.raises(InputError, match="max_ap_drop: the data set has no box. .* Name another data set or split"):
+    with pytest.raises(InputError, match="max_ap_drop: the data set has no box. .* Name another `data` or `split`"):
         check_accuracy(finds(32), detector(20), background, image_size=(64, 96), max_ap_drop=0.1)

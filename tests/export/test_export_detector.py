@@ -134,7 +134,7 @@ def test_the_largest_drop_is_a_fraction():
     dataset = DetectionDataset(class_names=("car",), records=())
     with pytest.raises(InputError, match="max_ap_drop: got 2. Expected 0..1, as 0.02 for two points of AP. Change it"):
         Comparison(dataset=dataset, max_ap_drop=2)
-    with pytest.raises(InputError, match="max_ap_drop: there is no data set. Expected one .* Name one"):
+    with pytest.raises(InputError, match="max_ap_drop: there is no data set. Expected one .* Add `data`"):
         Comparison(max_ap_drop=0.1)
 
 
