@@ -50,11 +50,22 @@ MEASURED = {
 NEARLY = {"bytes": 300}
 # Places where the new recording may have further keys; they are listed, and are no differences.
 GROWING = {"models", "json"}
-# Keys that results have since they are written by `to_json`, by name.
-ADDED = {"schema_version", "num_images_before", "num_bad_images", "images_per_second", "median_milliseconds", "groups"}
+# Keys that came later: what `to_json` writes by name, and the option that chooses the head.
+ADDED = {"schema_version", "num_images_before", "num_bad_images", "images_per_second", "median_milliseconds", "groups", "head"}
+# Where the options of the section `train` went when it was split.
+MOVED = {
+    "transfer": ("backbone_learning_rate_multiplier", "freeze", "freeze_epochs", "layer_decay"),
+    "compress": ("distillation", "keep_zeros", "quantize_aware", "teacher"),
+    "hardware": ("devices", "precision", "sync_batch_norm", "worker_timeout", "xla"),
+    "run": ("checkpoint_every_steps", "evaluate_every", "patience", "tensorboard"),
+}
 # Renamed on purpose: dotted key of the old recording -> of the new one, from the name of the part on; [] stands for any index.
 # As "json.compare.models[].AP": "json.compare.models[].ap". What lies below a key moves with it.
-RENAMED = {}
+RENAMED = {
+    f"json.show_config.json.train.{key}": f"json.show_config.json.{section}.{key}"
+    for section, keys in MOVED.items()
+    for key in keys
+}
 
 
 def main(argv=None):
