@@ -52,6 +52,12 @@ def test_a_record_stands_for_itself(dataset_of, tmp_path):
     assert features["image/object/is_crowd"].int64_list.value == [1]
 
 
+def test_the_features_of_a_record_lie_in_one_order(dataset_of, tmp_path):
+    packed(dataset_of(SIZES), tmp_path, shards=1)
+    for record in tf.data.TFRecordDataset(str(tmp_path / "shards/00000.tfrecord")).as_numpy_iterator():
+        assert record == tf.train.Example.FromString(record).SerializeToString(deterministic=True)
+
+
 def test_shards_are_chosen_by_size(dataset_of, tmp_path, monkeypatch):
     dataset = dataset_of(SIZES)
     assert packed(dataset, tmp_path)[1].shards == 1

@@ -100,4 +100,5 @@ def _example(record, contents, class_names):
     }
     kinds = {tf.train.BytesList: "bytes_list", tf.train.Int64List: "int64_list", tf.train.FloatList: "float_list"}
     lists = {key: tf.train.Feature(**{kinds[type(value)]: value}) for key, value in features.items()}
-    return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString()
+    # Otherwise the features of each record come in an order that changes from process to process.
+    return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString(deterministic=True)
