@@ -41,6 +41,7 @@ class FileFormat:
     graph: str = ""  # of a directory: the file that tells it from others
     title: str = ""  # of a directory: what people call it
     tensorflow: bool = False  # runs it, so a GPU may; the others compute on the CPU
+    one_at_a_time: bool = False  # whether its functions hold what two calls must not share
     spec_name: str = MEMBER  # of the spec's text inside
     read_text: Callable = read_inside  # (path, name) -> text; OSError, BadZipFile, KeyError or ValueError where there is none
     write_text: Callable = write_inside  # (path, name, text), to a file that was just written

@@ -23,4 +23,4 @@ def open_openvino(path, threads):
     return {"candidates": candidates, "image_size": image_size}
 
 
-FORMAT = FileFormat(title="OpenVINO", graph=GRAPH, open=open_openvino)
+FORMAT = FileFormat(title="OpenVINO", graph=GRAPH, open=open_openvino, one_at_a_time=True)

@@ -3,7 +3,7 @@
 import functools
 import warnings
 
-from yolo_tf.files.format import CANDIDATES, DETECTIONS, FileFormat, wrong_size
+from yolo_tf.files.format import CANDIDATES, DETECTIONS, FileFormat
 
 
 def open_tflite(path, threads):
@@ -16,8 +16,6 @@ def open_tflite(path, threads):
     image_size = tuple(int(side) for side in details["shape"][1:3])
 
     def call(signature, names, images):
-        if images.shape[1:3] != image_size:
-            raise wrong_size(path, images.shape[1:3], image_size)
         if details["dtype"] == np.uint8:
             images = np.round(images).clip(0, 255)
         images = images.astype(details["dtype"])
@@ -41,4 +39,4 @@ def tflite_interpreter(**options):
         return Interpreter(**options)
 
 
-FORMAT = FileFormat(suffix=".tflite", open=open_tflite)
+FORMAT = FileFormat(suffix=".tflite", open=open_tflite, one_at_a_time=True)

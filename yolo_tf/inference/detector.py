@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from yolo_tf.structures import Detections
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
-    """A network file that was opened for use."""
+    """A network file that was opened for use, from any number of threads at a time."""
 
     path: Path
     kind: str  # a row of FORMATS
@@ -42,8 +44,9 @@ def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
             process: tf.config.threading.
 
     Returns:
-        Detector. All kinds take the same images and answer in the same units. A SavedModel, and an
-        int8 file of uint8 pixels, takes whole numbers: float images are rounded for it.
+        Detector. All kinds take the same images, answer in the same units, and refuse other arrays with the same InputError
+        before anything runs. A SavedModel, and an int8 file of uint8 pixels, takes whole numbers: float images are rounded
+        for it. Threads that share a Detector of TFLite or OpenVINO wait for each other: a call has all cores already.
 
     Raises:
         InputError: nothing is there, it is of none of these formats, the file is damaged, it carries no
@@ -61,21 +64,72 @@ def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
             f" Expected a whole {FORMATS[kind].words}. Train or export it again."
         ) from error
     network, serve, sides = opened.get("network"), opened.get("serve"), tuple(opened["image_size"])
+    fixed_image_size = sides if all(isinstance(side, int) for side in sides) else None
+    turn = threading.Lock() if FORMATS[kind].one_at_a_time else contextlib.nullcontext()
 
-    def call(function):
-        if FORMATS[kind].tensorflow:
-            return function
-        return lambda images: tuple(tf.convert_to_tensor(array) for array in function(np.asarray(images)))
+    def checked(function):
+        def call(images):
+            images = as_images(images, path, image_size=fixed_image_size, stride=max(spec.strides))
+            if FORMATS[kind].tensorflow:
+                return function(images)
+            with turn:
+                return tuple(tf.convert_to_tensor(array) for array in function(np.asarray(images)))
+
+        return call
 
     return Detector(
         path=path,
         kind=kind,
         spec=spec,
-        candidates=call(opened["candidates"]) if network is None else network_candidates(network, spec),
-        fixed_image_size=sides if all(isinstance(side, int) for side in sides) else None,
+        candidates=checked(opened["candidates"] if network is None else network_candidates(network, spec)),
+        fixed_image_size=fixed_image_size,
         network=network,
-        serve=serve and (lambda images: Detections(*call(serve)(images))),
+        serve=serve and (lambda images: Detections(*checked(serve)(images))),
     )
+
+
+def as_images(images, path, *, image_size, stride):
+    """Returns what a detector is called with as it takes it: uint8 and float32 untouched, other numbers as float32.
+
+    Args:
+        images: array or tensor [B, H, W, 3]; of a graph's tensor only what is known of its shape is looked at.
+        path: of the network file, what the message begins with.
+        image_size: (height, width) px that the file is fixed to; None = multiples of `stride`.
+
+    Raises:
+        InputError: no numbers, not four axes, no image, not three channels, or a size that the file does not take.
+    """
+    sides = "[B, {}, {}, 3], RGB".format(*image_size) if image_size else f"[B, H, W, 3], RGB, H and W multiples of {stride}"
+
+    def wrong(what, fix):
+        return InputError(f"{path}: got {what}. Expected 1 image or more, uint8 or float32 {sides}, 0..255. {fix}")
+
+    try:
+        images = images if tf.is_tensor(images) else np.asarray(images)
+    except ValueError:
+        raise wrong("images of several sizes", "Letterbox them to one size, or call it for each.") from None
+    shape, convert = tf.TensorShape(images.shape), "Decode the image files, or convert the values."
+    try:
+        dtype = tf.as_dtype(images.dtype)
+    except TypeError:
+        raise wrong(f"{images.dtype} values", convert) from None
+    if not (dtype.is_integer or dtype.is_floating):
+        raise wrong(f"{dtype.name} values", convert)
+    if shape.rank not in (4, None):
+        raise wrong(f"an array of {shape.rank} axes, {shape}", "Add the axis of the batch: images[None].")
+    batch, *size, channels = shape.as_list() if shape.rank else [None] * 4
+    if channels not in (3, None):
+        fix = {1: "Repeat grey three times.", 4: "Leave alpha out: images[..., :3]."}.get(channels, "Convert them to RGB.")
+        raise wrong(f"images of {channels} channels, {shape}", fix)
+    if batch == 0:
+        raise wrong("none", "Leave the call out.")
+    if image_size and not tf.TensorShape(size).is_compatible_with(image_size):
+        raise wrong_size(path, size, image_size)
+    if not image_size and not all(side is None or (side > 0 and side % stride == 0) for side in size):
+        raise wrong(f"images of {size[0]} x {size[1]} px (height x width)", "Letterbox them to such a size.")
+    if dtype in (tf.uint8, tf.float32):
+        return images
+    return tf.cast(images, tf.float32) if tf.is_tensor(images) else images.astype(np.float32)
 
 
 def detect_images(detector: Detector, images: np.ndarray | tf.Tensor, detect: DetectConfig) -> Detections:
