@@ -1,12 +1,14 @@
 """A run directory: history, names, environment."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.run_directory import new_run_directory, next_free_directory, read_history, write_environment, write_history
+from yolo_tf.files.run_directory import new_run_directory, read_history, reserved_directory, write_environment, write_history
 
 
 def test_a_run_is_never_overwritten(tmp_path):
@@ -16,8 +18,37 @@ def test_a_run_is_never_overwritten(tmp_path):
     run.config.write_text("x")
     with pytest.raises(InputError, match="holds a run already. Expected a new directory. Go on with `resume`"):
         new_run_directory(tmp_path / "a")
-    assert next_free_directory(tmp_path, "a").name == "a-2"
-    assert next_free_directory(tmp_path, "b").name == "b"
+
+
+def test_a_name_is_taken_by_creating_it(tmp_path):
+    with reserved_directory(tmp_path / "new", "a") as first, reserved_directory(tmp_path / "new", "a") as second:
+        assert (first.name, second.name) == ("a", "a-2") and first.is_dir() and second.is_dir()
+        (first / "result").touch()
+    assert first.is_dir() and not second.exists(), "an empty one is let go"
+    with pytest.raises(InputError), reserved_directory(tmp_path / "new", "a") as failed:
+        raise InputError("nothing came of it")
+    assert failed == second and not failed.exists() and first.is_dir()
+    with pytest.raises(InputError), reserved_directory(tmp_path / "runs", "a"):
+        raise InputError("nothing came of it")
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileExistsError), reserved_directory(tmp_path / "link", "a"):
+        pass
+
+
+def test_many_at_once_never_share(tmp_path, monkeypatch):
+    """However the moments between a look and a creation fall: here every look says that the name is free."""
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
+
+    def reserve(index):
+        with reserved_directory(tmp_path, "predict") as directory:
+            (directory / str(index)).touch()
+        return directory
+
+    with ThreadPoolExecutor(8) as pool:
+        directories = list(pool.map(reserve, range(40)))
+    assert len(set(directories)) == 40
+    assert sorted(len(list(directory.iterdir())) for directory in directories) == [1] * 40
 
 
 def test_history_round_trip_and_cut(tmp_path):

@@ -1,5 +1,6 @@
 """`yolo-tf demo`: the main job from end to end, on generated pictures, in a few minutes."""
 
+import contextlib
 from pathlib import Path
 
 from yolo_tf.errors import InputError
@@ -38,7 +39,7 @@ seed: 0
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default runs/demo")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/demo, -2, -3 ...")
     parser.add_argument("--epochs", type=int, default=18, metavar="N", help="passes over the training pictures (default 18)")
     parser.add_argument("--images", type=int, default=600, metavar="N", help="training pictures to paint (default 600)")
     parser.add_argument("--image-size", type=int, default=256, metavar="N", help="network input, px (default 256)")
@@ -46,15 +47,23 @@ def add_arguments(parser):
 
 def run(arguments):
     """Runs every step and returns the summary."""
-    import time
-
-    from yolo_tf.config.reader import read_config
-    from yolo_tf.files.run_directory import next_free_directory
+    from yolo_tf.files.run_directory import reserved_directory
 
     if arguments.images < 10:
         raise InputError(f"--images: got {arguments.images}. Expected 10 or more.")
+    with contextlib.nullcontext(arguments.out) if arguments.out else reserved_directory("runs", "demo") as out:
+        return _run_in(out, arguments)
+
+
+def _run_in(out, arguments):
+    """Runs every step in the directory `out`."""
+    import time
+
+    from yolo_tf.config.reader import read_config
+    from yolo_tf.files.run_directory import reserved_directory
+
     started = time.perf_counter()
-    data_yaml = arguments.out / "shapes.yaml"
+    data_yaml = out / "shapes.yaml"
     overrides = [
         *OVERRIDES,
         f"data.dataset={data_yaml}",
@@ -67,12 +76,12 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.training import train
 
-    run_directory = next_free_directory(arguments.out, "train")
-    train(config, run_directory)
-    summary = {"run": str(run_directory), **deploy(run_directory / "best.keras", data_yaml, arguments.out)}
+    with reserved_directory(out, "train") as run_directory:
+        train(config, run_directory)
+    summary = {"run": str(run_directory), **deploy(run_directory / "best.keras", data_yaml, out)}
     summary["minutes"] = (time.perf_counter() - started) / 60
-    write_json(arguments.out / "summary.json", summary)
-    print(format_summary(summary, arguments.out))
+    write_json(out / "summary.json", summary)
+    print(format_summary(summary, out))
     return summary
 
 

@@ -1,6 +1,7 @@
 """`yolo-tf predict`: a network file and images -> pictures, JSON, txt; JSON lines and Parquet for any number of images."""
 
 import collections
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def run(arguments):
     """Predicts and writes the files; says a line for each image, or how far it is with many, and returns the totals."""
     from yolo_tf.config import DetectConfig
     from yolo_tf.files import read_spec
-    from yolo_tf.files.run_directory import next_free_directory
+    from yolo_tf.files.run_directory import reserved_directory
     from yolo_tf.inference.outputs import OUTPUTS
 
     outputs = tuple(name for name in OUTPUTS if getattr(arguments, f"save_{name}"))
@@ -50,7 +51,6 @@ def run(arguments):
     _check_together(arguments, many, not outputs)
     class_names = read_spec(arguments.model).class_names
     detect = given_detect(arguments, DetectConfig(), class_ids=find_class_ids(arguments.classes, class_names))
-    out = arguments.out or next_free_directory("runs", "predict")
 
     load_tensorflow()
     from yolo_tf.inference.frames.files import list_images
@@ -83,7 +83,9 @@ def run(arguments):
                 rows.append(result.to_json(class_names))
                 say(f"{result.path}: {_summary(rows[-1]['detections'])}  ({result.milliseconds:.1f} ms)")
 
-    totals = predict_to_files(open_given_detector(arguments), paths, out, options, watch=watch)
+    detector = open_given_detector(arguments)
+    with contextlib.nullcontext(arguments.out) if arguments.out else reserved_directory("runs", "predict") as out:
+        totals = predict_to_files(detector, paths, out, options, watch=watch)
     if many or rows:
         say(f"{_describe(totals, many)} -> {out}")
     if len(unreadable) == 1:

@@ -1,5 +1,6 @@
 """`yolo-tf train`: config file -> run directory."""
 
+import contextlib
 from pathlib import Path
 
 
@@ -16,7 +17,7 @@ def run(arguments):
     """Trains; returns the metrics of the best network."""
     from yolo_tf.config.reader import read_config
     from yolo_tf.errors import InputError
-    from yolo_tf.files.run_directory import RunDirectory, next_free_directory
+    from yolo_tf.files.run_directory import RunDirectory, reserved_directory
     from yolo_tf.terminal import say
 
     root, config_file, resume = arguments.run, arguments.config, arguments.resume
@@ -33,12 +34,13 @@ def run(arguments):
     if config_file is None and not arguments.overrides:
         raise InputError("--config: no config is given. Expected --config FILE or data.dataset=FILE. See configs/.")
     config = read_config(config_file, arguments.overrides)
-    root = root or next_free_directory("runs", config_file.stem if config_file else config.model.name)
+    name = config_file.stem if config_file else config.model.name
 
     from yolo_tf.system.tensorflow_start import load_tensorflow
 
     load_tensorflow()
     from yolo_tf.training import train
 
-    result = train(config, root, resume=resume, profile=arguments.profile)
+    with contextlib.nullcontext(root) if root else reserved_directory("runs", name) as root:
+        result = train(config, root, resume=resume, profile=arguments.profile)
     return result and result.to_json()  # None: a worker that is not the chief

@@ -1,9 +1,11 @@
 """The files of one training run: config.yaml (resolved), last.keras, best.keras, history.csv, metrics.json,
 environment.json, plots/, events/ and checkpoints/ (see training/checkpoint.py)."""
 
+import contextlib
 import csv
 import dataclasses
 import io
+import itertools
 import os
 import platform
 import sys
@@ -47,13 +49,30 @@ def new_run_directory(root):
     return run
 
 
-def next_free_directory(parent, name):
-    """Returns `parent/name`, or `parent/name-2`, `-3` ... if that is taken."""
-    candidate, number = Path(parent) / name, 1
-    while candidate.exists():
-        number += 1
-        candidate = Path(parent) / f"{name}-{number}"
-    return candidate
+@contextlib.contextmanager
+def reserved_directory(parent, name):
+    """Creates `parent/name`, or `parent/name-2`, `-3` ... where that is taken, and yields it.
+
+    Whoever creates it has it, so no two processes get the same. Where the block leaves it empty, it is removed again, and
+    so is a `parent` that was not there before.
+    """
+    parent = Path(parent)
+    created = [] if parent.exists() else [parent]
+    for number in itertools.count(1):
+        directory = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir()
+            break
+        except (FileExistsError, FileNotFoundError):  # taken, or another process has just let `parent` go
+            if os.path.lexists(parent) and not parent.is_dir():
+                raise
+    try:
+        yield directory
+    finally:
+        with contextlib.suppress(OSError):  # it holds something, as a rule
+            for place in [directory, *created]:
+                place.rmdir()
 
 
 def write_history(path, rows):
