@@ -1,8 +1,11 @@
 """What is made of the arguments that several verbs share."""
 
+import argparse
+
 import pytest
 
-from yolo_tf.commands.arguments import find_class_ids
+from yolo_tf.commands.arguments import add_detecting, find_class_ids, given_detect
+from yolo_tf.config import EVALUATION_DETECT, DetectConfig
 from yolo_tf.errors import InputError
 
 
@@ -15,3 +18,16 @@ def test_class_numbers_of_words():
     for word in ("car,", "-1", "5"):
         with pytest.raises(InputError, match="--classes: there is no class"):
             find_class_ids([word], names)
+
+
+def test_the_limit_of_candidates_follows_what_is_asked_for():
+    def limit(detect, *words):
+        parser = argparse.ArgumentParser()
+        add_detecting(parser, score_threshold=0.1, iou_threshold=0.5, rect="")
+        return given_detect(parser.parse_args(words), detect).candidate_limit
+
+    assert limit(DetectConfig()) == 1000 and limit(EVALUATION_DETECT) == 4096
+    assert limit(DetectConfig(), "--max-detections", "600") == 2000
+    assert limit(EVALUATION_DETECT, "--max-detections", "600") == 4096
+    assert limit(EVALUATION_DETECT, "--max-detections", "3000") == 10000
+    assert limit(EVALUATION_DETECT, "--max-detections", "3000", "--max-candidates", "70") == 70

@@ -179,3 +179,31 @@ def test_the_totals_and_what_a_watcher_sees(paths, tmp_path):
 def test_bad_options(options, message):
     with pytest.raises(InputError, match=message):
         PredictOptions(**options)
+
+
+def test_more_objects_than_candidates_that_enter(tmp_path):
+    """36 x 36 objects of 3 candidates each: every one is found where 5000 may be, and what a lower limit leaves out is told."""
+    Image.fromarray(np.zeros([160, 160, 3], np.uint8)).save(tmp_path / "1.png")
+    corners = np.stack(np.meshgrid(np.arange(36), np.arange(36)), -1).reshape(-1, 2) * 4.0
+    boxes = np.tile(np.concatenate([corners, corners + 3.5], 1), [3, 1]).astype(np.float32)
+    scores = np.float32(np.concatenate([np.full(1296, 0.9), np.full(1296, 0.8), np.full(1296, 0.7)]))
+
+    def find(**options):
+        detector = Detector(
+            path=Path("x"),
+            kind="keras",
+            spec=read_spec(detector_files.keras_file()),
+            candidates=lambda images: (tf.constant(boxes[None]), tf.constant(scores[None, :, None] * np.float32([[0, 1, 0]]))),
+        )
+        return predict_image(detector, tmp_path / "1.png", image_size=(160, 160), detect=DetectConfig(**options))
+
+    assert DetectConfig().candidate_limit == 1000 and DetectConfig(max_detections=40).candidate_limit == 1000
+    assert DetectConfig(max_detections=5000).candidate_limit == 16667
+    found = find(max_detections=5000)
+    assert len(found.detections) == 1296 and found.num_cut == 0
+    found = find(max_detections=5000, max_candidates=1000)
+    assert len(found.detections) == 1000 and found.num_cut == 3 * 1296 - 1000
+    assert find(max_detections=5000, max_candidates=1000, score_threshold=0.95).num_cut == 0
+    assert find(max_detections=5000, max_candidates=1000, class_ids=(0, 2)).num_cut == 0
+    limited = find(max_detections=1000)  # 3334 candidates: the strongest of all objects among them
+    assert len(limited.detections) == 1000 and limited.num_cut == 3888 - 3334

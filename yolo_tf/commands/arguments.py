@@ -42,6 +42,8 @@ def add_detecting(parser, *, score_threshold, iou_threshold, rect):
     option("--score-threshold", type=float, default=score_threshold, metavar="X", help="least score (default %(default)s)")
     option("--iou-threshold", type=float, default=iou_threshold, metavar="X", help="IoU of suppression (default %(default)s)")
     option("--max-detections", type=int, default=300, metavar="N", help="most detections of one image (default 300)")
+    candidates = "most candidates that enter suppression (default: at least 1000, and 10 for every 3 of --max-detections)"
+    option("--max-candidates", type=int, default=0, metavar="N", help=candidates)
     option("--class-agnostic", action="store_true", help="suppress across classes")
     option("--rect", action="store_true", help=rect)
     option("--augment", action="store_true", help="look at three scales of each image, one of them mirrored")
@@ -49,9 +51,15 @@ def add_detecting(parser, *, score_threshold, iou_threshold, rect):
 
 
 def given_detect(arguments, detect, **changes):
-    """Returns the DetectConfig `detect` with the thresholds that are given, and `changes`."""
-    names = ("score_threshold", "iou_threshold", "max_detections", "class_agnostic")
-    return dataclasses.replace(detect, **{name: getattr(arguments, name) for name in names}, **changes)
+    """Returns the DetectConfig `detect` with the thresholds that are given, and `changes`.
+
+    What `detect` says of candidates stands unless one is given or as many detections need more.
+    """
+    names = ("score_threshold", "iou_threshold", "max_detections", "max_candidates", "class_agnostic")
+    given = dataclasses.replace(detect, **{name: getattr(arguments, name) for name in names}, **changes)
+    if given.max_candidates or given.candidate_limit >= detect.max_candidates:
+        return given
+    return dataclasses.replace(given, max_candidates=detect.max_candidates)
 
 
 def open_given_detector(arguments):

@@ -1,6 +1,9 @@
 """What the verbs that export share: the images they compare on, and the thresholds they write."""
 
+import dataclasses
+
 from yolo_tf.errors import InputError
+from yolo_tf.terminal import say
 
 MOST_IMAGES = 16  # compared; more take time and say little
 
@@ -18,6 +21,16 @@ def read_sources_and_detect(arguments):
     sources = [word for word in arguments.images or () if not word.startswith("detect.")]
     overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
     return sources, read_config(overrides=overrides).detect
+
+
+def say_low_limit(detect):
+    """Says where fewer candidates enter the suppression inside a file than its detections need."""
+    needed = dataclasses.replace(detect, max_candidates=0).candidate_limit
+    if detect.candidate_limit < needed:
+        say(
+            f"detect.max_candidates: {detect.candidate_limit} candidates of an image enter suppression inside the file, fewer"
+            f" than {detect.max_detections} detections need. Leave it out for {needed}."
+        )
 
 
 def read_given_images(sources):

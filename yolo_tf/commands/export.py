@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from yolo_tf.commands.arguments import add_data, read_given_dataset
-from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, spread
+from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit, spread
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -54,6 +54,8 @@ def run(arguments):
         comparison=Comparison(images=images, dataset=dataset, max_ap_drop=arguments.max_ap_drop),
         quantization=quantization,
     )
+    if arguments.format == "saved_model" or arguments.nms:
+        say_low_limit(detect)
     size = size_on_disk(arguments.out)
     print(f"{arguments.out}: {size / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {report.num_images} {origin}:")
     print(format_parity(report))

@@ -88,6 +88,12 @@ def run(arguments):
         totals = predict_to_files(detector, paths, out, options, watch=watch)
     if many or rows:
         say(f"{_describe(totals, many)} -> {out}")
+    if totals.num_images_cut:
+        needed = detect.candidate_limit + totals.most_cut
+        say(
+            f"{totals.num_images_cut} of {totals.num_images} images had more than the {detect.candidate_limit} candidates that"
+            f" enter suppression, up to {needed}: objects may be missing. Look at all of them with --max-candidates {needed}."
+        )
     if len(unreadable) == 1:
         raise unreadable[0].error
     if unreadable:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect
+from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
 
@@ -40,6 +40,7 @@ def run(arguments):
     origin = "given images" if sources else "generated images (--images compares on real ones)"
     print(f"{bundle.path}: {bundle.bytes / 1e6:.2f} MB. Reopened and compared with {arguments.model} on {origin}:")
     print(format_parity(bundle.parity))
+    say_low_limit(detect)
     served = ", ".join(f"{label} = version {version}" for label, version in bundle.labels.items())
     print(f"Served by {arguments.out / 'serving' / 'models.config'}: {served}.")
     print(f"How to run it: {arguments.out / 'README.md'}")

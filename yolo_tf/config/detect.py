@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from yolo_tf.config.fields import option, require, require_ranges
+
+LEAST_CANDIDATES = 1000
+CANDIDATES_PER_DETECTION = 10 / 3  # what 300 detections have had: LEAST_CANDIDATES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,10 +18,17 @@ class DetectConfig:
     score_threshold: float = option(0.25, "least score of a detection, 0..1", "0..1")
     iou_threshold: float = option(0.45, "detections of one class that overlap more are suppressed, 0..1", "0..1")
     max_detections: int = option(300, "most detections of one image", "above 0")
-    max_candidates: int = option(1000, "most candidates that enter suppression, best first", "above 0")
+    max_candidates: int = option(
+        0, "most candidates that enter suppression, best first; 0 = 1000, or 10 for every 3 of max_detections", "0 or more"
+    )
     multi_label: bool = option(False, "one candidate may become a detection of several classes")
     class_agnostic: bool = option(False, "suppress across classes")
     class_ids: tuple[int, ...] = option((), "keep only detections of these class numbers; empty = all")
+
+    @property
+    def candidate_limit(self):
+        """Most candidates that enter suppression: `max_candidates`, or where that is 0 what leaves `max_detections` a say."""
+        return self.max_candidates or max(LEAST_CANDIDATES, math.ceil(self.max_detections * CANDIDATES_PER_DETECTION))
 
     def __post_init__(self):
         require_ranges(self, "config.detect")

@@ -136,8 +136,8 @@ def _least_certain_score(scores, detections, detect, tolerance):
     """Returns the score above which no limit on the number of candidates or detections had a say."""
     limits = [detect.score_threshold]
     best = scores.max(-1)
-    if len(best) > detect.max_candidates:
-        limits.append(np.partition(best, -detect.max_candidates)[-detect.max_candidates])
+    if len(best) > detect.candidate_limit:
+        limits.append(np.partition(best, -detect.candidate_limit)[-detect.candidate_limit])
     if detections.num_valid[0] == detect.max_detections:
         limits.append(float(detections.scores[0, -1]))
     return max(limits) + tolerance.score

@@ -149,11 +149,12 @@ def check_tflite(content, *, num_parameters):
 
 def _attach_facts(path, quantization, detect):
     """Writes into the file what its tensors do not say of themselves."""
+    fixed = {name: getattr(detect, name) for name in FIXED} | {"max_candidates": detect.candidate_limit}
     facts = {
         "precision": quantization.precision,
         "pixels": {"order": "RGB", "least": 0, "largest": 255, "letterbox_grey": PAD_GREY},
         "calibration": quantization.calibration_origin or None,
-        "nms": {name: getattr(detect, name) for name in FIXED} if quantization.nms else None,
+        "nms": fixed if quantization.nms else None,
     }
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(FACTS_MEMBER, json.dumps(facts, indent=1))

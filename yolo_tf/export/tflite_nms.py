@@ -41,7 +41,7 @@ def suppress_one_image(boxes, scores, detect):
     if detect.class_ids:
         scores = scores_of_kept_classes(scores, detect)
     num_candidates, num_classes = scores.shape[1:]
-    best, order = tf.math.top_k(tf.reduce_max(scores[0], -1), min(detect.max_candidates, num_candidates))
+    best, order = tf.math.top_k(tf.reduce_max(scores[0], -1), min(detect.candidate_limit, num_candidates))
     boxes = tf.gather(boxes[0], order)
     class_ids = tf.argmax(tf.gather(scores[0], order), -1, output_type=tf.int32)
     kept = tf.raw_ops.NonMaxSuppressionV4(

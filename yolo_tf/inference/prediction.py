@@ -16,15 +16,15 @@ from yolo_tf.config import DetectConfig
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.errors import InputError, look_up
-from yolo_tf.inference.detector import Detector, choose_image_size, detect_images
+from yolo_tf.inference.detector import Detector, choose_image_size
 from yolo_tf.inference.frames.files import InputImage, read_input, read_inputs
 from yolo_tf.inference.outputs import OUTPUTS, open_outputs
 from yolo_tf.inference.outputs.resume import begin
 from yolo_tf.inference.outputs.spec import Run
+from yolo_tf.inference.suppression import count_cut, suppress
 from yolo_tf.structures import ImageDetections, Letterbox
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.interruption import note_signals, stop_if_noted
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictOptions:
@@ -69,6 +69,7 @@ class ImageResult:
     detections: ImageDetections | None = None  # px of the file, clipped to it; None where it could not be read
     milliseconds: float | None = None  # network, decode and suppression, a batch's shared evenly; without reading, resizing
     stored: np.ndarray | None = None  # uint8 [h, w, 3] RGB; None where it was let go, for many would not fit into memory
+    num_cut: int = 0  # candidates above the score threshold for which `detect.candidate_limit` left no place
     error: InputError | None = None  # why the image could not be read
 
     def read_image(self):
@@ -92,6 +93,8 @@ class PredictTotals:
     num_images: int  # that it added
     num_bad_images: int  # of them, that could not be read
     num_detections: int  # in them
+    num_images_cut: int  # of them, that had more candidates than entered suppression
+    most_cut: int  # candidates of one image that did not
     images_per_second: float  # from the first file read to the last row written
     median_milliseconds: float | None  # of one image, see ImageResult; None where no image could be read
 
@@ -183,7 +186,7 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
         "model_bytes": size_on_disk(detector.path),
         "class_names": list(class_names),
         "image_size": list(choose_image_size(detector, options.image_size)),
-        "detect": dataclasses.asdict(options.detect),
+        "detect": dataclasses.asdict(options.detect) | {"max_candidates": options.detect.candidate_limit},
         "batch": options.batch_size,
         "rect": options.rect,
         "augment": options.augmented,
@@ -191,8 +194,8 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
     before = begin(Path(out), options.outputs, paths, settings=settings, resume=options.resume)
     run = Run(Path(out), paths, before, detector.path, class_names, options.part_images)
     # so that no figure holds the start-up
-    detect_images(detector, np.zeros([1, *settings["image_size"], 3], np.uint8), options.detect)
-    images = detections = 0
+    suppress(*detector.candidates(np.zeros([1, *settings["image_size"], 3], np.uint8)), options.detect)
+    images = detections = images_cut = most_cut = 0
     milliseconds, noted, began = array.array("d"), [], time.perf_counter()  # floats in a list take four times the memory
     with note_signals(noted), open_outputs(run, options.outputs) as append:
         for results in predict_images(detector, paths, options, start=before):
@@ -201,6 +204,8 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
             readable = [result for result in results if result.error is None]
             milliseconds.extend(result.milliseconds for result in readable)
             detections += sum(len(result.detections) for result in readable)
+            images_cut += sum(result.num_cut > 0 for result in readable)
+            most_cut = max(most_cut, *(result.num_cut for result in readable)) if readable else most_cut
             if watch:
                 watch(before + images, results)
             stop_if_noted(noted)
@@ -209,6 +214,8 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
         num_images=images,
         num_bad_images=images - len(milliseconds),
         num_detections=detections,
+        num_images_cut=images_cut,
+        most_cut=most_cut,
         images_per_second=images / (time.perf_counter() - began),
         median_milliseconds=statistics.median(milliseconds) if milliseconds else None,
     )
@@ -221,19 +228,19 @@ def _predict_batch(detector, paths, batch, detect):
         pixels = np.stack([image.pixels for image in images])
         letterbox = Letterbox(*map(tf.constant, map(np.stack, zip(*(image.letterbox for image in images), strict=True))))
         start = time.perf_counter()
-        answer = detect_images(detector, pixels, detect)
+        boxes, scores = detector.candidates(pixels)
+        answer = suppress(boxes, scores, detect)
         answer.num_valid.numpy()  # waits for the device
         milliseconds = 1000 * (time.perf_counter() - start) / len(images)
-        found = iter(answer._replace(boxes=to_original(answer.boxes, letterbox)).per_image())
-    return [
-        ImageResult(path=path, error=image)
-        if isinstance(image, InputError)
-        else ImageResult(
-            path=path,
-            size_hw=tuple(image.letterbox.original_size.tolist()),
-            detections=next(found),
-            milliseconds=milliseconds,
-            stored=image.stored,
-        )
-        for path, image in zip(paths, batch, strict=True)
-    ]
+        answer = answer._replace(boxes=to_original(answer.boxes, letterbox))
+        found = zip(answer.per_image(), count_cut(scores, detect).numpy().tolist(), strict=True)
+    results = []
+    for path, image in zip(paths, batch, strict=True):
+        if isinstance(image, InputError):
+            results.append(ImageResult(path=path, error=image))
+            continue
+        detections, num_cut = next(found)
+        size_hw = tuple(image.letterbox.original_size.tolist())
+        facts = {"milliseconds": milliseconds, "stored": image.stored, "num_cut": num_cut}
+        results.append(ImageResult(path=path, size_hw=size_hw, detections=detections, **facts))
+    return results

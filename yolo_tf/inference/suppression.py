@@ -10,7 +10,7 @@ from yolo_tf.structures import Detections
 def suppress(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> Detections:
     """Keeps the best of the candidates that overlap, per class, and orders what is left by score.
 
-    Only candidates above `detect.score_threshold` count, and of them the `detect.max_candidates` with the
+    Only candidates above `detect.score_threshold` count, and of them the `detect.candidate_limit` with the
     highest class score: suppression looks at pairs, so its cost grows with their square. A candidate falls
     when its IoU with a better one of its class, or of any class with `detect.class_agnostic`, exceeds
     `detect.iou_threshold`. With `detect.multi_label` a candidate stands for every class above the threshold,
@@ -35,7 +35,7 @@ def suppress(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> Detec
     if detect.class_ids:
         scores = scores_of_kept_classes(scores, detect)
     best_scores = tf.reduce_max(scores, -1)
-    num_candidates = tf.minimum(detect.max_candidates, tf.shape(scores)[1])
+    num_candidates = tf.minimum(detect.candidate_limit, tf.shape(scores)[1])
     best_scores, order = tf.math.top_k(best_scores, num_candidates)
     boxes = tf.gather(boxes, order, batch_dims=1)
     scores = tf.gather(scores, order, batch_dims=1)
@@ -44,6 +44,19 @@ def suppress(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> Detec
     if not detect.multi_label:
         scores *= tf.one_hot(tf.argmax(scores, -1), tf.shape(scores)[-1])
     return _suppress_per_class(boxes, scores, detect)
+
+
+def count_cut(scores: tf.Tensor, detect: DetectConfig) -> tf.Tensor:
+    """Returns how many candidates above the score threshold `suppress` does not look at, for their number: int32 [B].
+
+    Args:
+        scores: float32 [B, D, C], 0..1.
+        detect: DetectConfig.
+    """
+    if detect.class_ids:
+        scores = scores_of_kept_classes(scores, detect)
+    above = tf.math.count_nonzero(tf.reduce_max(scores, -1) > detect.score_threshold, -1, dtype=tf.int32)
+    return tf.maximum(above - detect.candidate_limit, 0)
 
 
 def scores_of_kept_classes(scores, detect):
