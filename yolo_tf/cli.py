@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import io
 import os
 import re
 import sys
@@ -61,6 +62,8 @@ def build_parser(verb=None):
 def main(argv=None):
     """Runs one command and returns its exit code: 0 success, 2 bad input, 130 interrupted, 143 terminated."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal's encoding may lack a letter, a file's name be no text at all
+        sys.stdout.reconfigure(errors="backslashreplace")
     verb = next((word for word in argv if not word.startswith("-")), None)
     if verb is not None and verb not in COMMANDS:
         known = ", ".join(COMMANDS)
@@ -80,7 +83,8 @@ def main(argv=None):
     except InputError as error:
         code, line = 2, in_flags(str(error), parser, argv)
     except OSError as error:  # a full disk, an unwritable directory, a file that vanished
-        what = f"{error.filename or 'output'}: {error.strerror or error}"
+        place = "standard output" if isinstance(error, BrokenPipeError) else "a file"
+        what = f"{error.filename or place}: {error.strerror or error}"
         code, line = 2, f"{what}. Expected a path that can be read and written."
     except Interrupted as stop:
         code, line = stop.exit_code, f"{stop}."
@@ -106,11 +110,11 @@ def _execute(arguments):
     from yolo_tf.system.atomic import json_text, write_text
 
     document = result.to_json() if hasattr(result, "to_json") else result
-    text = json_text({"schema_version": SCHEMA_VERSION, **document} if isinstance(document, dict) else document)
+    document = {"schema_version": SCHEMA_VERSION, **document} if isinstance(document, dict) else document
     if alone:
-        print(text, end="")
+        print(json_text(document, encoding=sys.stdout.encoding or "utf-8"), end="")
     else:
-        write_text(arguments.json, text)
+        write_text(arguments.json, json_text(document))
 
 
 def in_flags(message, parser, argv):

@@ -1,10 +1,14 @@
 """What becomes of the pictures that people give `predict`, several runs at a time among them."""
 
+import io
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import detector_files
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -49,3 +53,74 @@ def test_a_limit_that_leaves_candidates_out_is_told(photo, tmp_path, capsys):
     needed = line.rpartition(" ")[2].rstrip(".")
     assert line.startswith(f"1 of 1 images had more than the 20 candidates that enter suppression, up to {needed}: objects may")
     assert found("--max-detections", 5000, "--max-candidates", needed) == (every, [])
+
+
+@pytest.fixture
+def awkward(tmp_path):
+    """A picture that no JPEG holds, two of a name that has no room for a number, and one like any other between them."""
+    name = "n" * 251 + ".png"
+    paths = [tmp_path / place for place in ("1.png", f"a/{name}", f"b/{name}", "2.png")]
+    for path, width in zip(paths, (66_000, 160, 160, 160), strict=True):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.resize(detector_files.images()[0], (20, width, 3))).save(path)
+    return paths
+
+
+def test_one_picture_costs_that_picture(awkward, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["predict", detector_files.keras_file(), *awkward, "--out", out, "--save-txt"]
+    assert main([str(word) for word in [*command, "--save-json"]]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{out}/1.jpg: cannot be written, for the picture has 66000 x 20 px. Expected at most 65500 a side, the" in line
+    assert line.endswith("3 files like this could not be written; everything else was.")
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    stem = awkward[1].stem
+    assert found == {"detections.json", f"{stem}.jpg", "2.jpg", "labels/1.txt", f"labels/{stem}.txt", "labels/2.txt"}
+    rows = json.loads((out / "detections.json").read_text())["images"]
+    assert [row["path"] for row in rows] == [str(path) for path in awkward]
+    assert rows[0]["width"] == 66_000 and len((out / "labels" / "1.txt").read_text().splitlines()) == len(rows[0]["detections"])
+
+    out = tmp_path / "many"
+    command = [str(word) for word in [*command, "--out", out, "--save-jsonl", "--batch", 1, "--resume"]]
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert f"{stem}-2.jpg: cannot be written (File name too long). Expected a name and a picture that fit. Rename" in captured.out
+    assert main(command) == 0, "what has a row is done"
+    assert len((out / "detections.jsonl").read_text().splitlines()) == 4
+
+
+def test_names_and_terminals_that_are_not_utf_8(tmp_path, monkeypatch):
+    """A name is what the system says; what cannot be shown is shown as an escape, and JSON stays JSON."""
+    paths = [tmp_path / "é.png", tmp_path / os.fsdecode(b"\xff.png")]
+    for path, image in zip(paths, detector_files.images(), strict=False):
+        try:
+            Image.fromarray(image).save(path)
+        except OSError:
+            pytest.skip("this disk takes no such name")
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+
+    def predict(*words):
+        return main([str(word) for word in ("predict", detector_files.keras_file(), *paths, "--out", tmp_path / "out", *words)])
+
+    def said():
+        shown.flush()
+        lines = shown.buffer.getvalue().decode("ascii")
+        shown.seek(0)
+        shown.truncate()
+        return lines
+
+    assert predict("--save-json", "--save-txt") == 0
+    lines = said().splitlines()
+    assert len(lines) == 3 and f"{tmp_path}/\\xe9.png: " in lines[0] and f"{tmp_path}/\\udcff.png: " in lines[1]
+    assert sorted(os.listdir(os.fsencode(tmp_path / "out" / "labels"))) == ["é.txt".encode(), b"\xff.txt"]
+    rows = json.loads((tmp_path / "out" / "detections.json").read_text(encoding="utf-8"))["images"]
+    assert [Path(row["path"]) for row in rows] == paths
+    assert predict("--json", "-") == 0
+    assert [Path(row["path"]) for row in json.loads(said())["images"]] == paths
+
+    pytest.importorskip("pyarrow", reason="needs pip install 'yolo_tf[parquet]'")
+    many = ("--save-jsonl", "--save-parquet", "--no-pictures", "--resume")
+    for _ in range(2):  # the second finds both done
+        assert predict(*many) == 0
+    assert "0 images after the 2 there were" in said()

@@ -1,10 +1,12 @@
 """Files are whole or absent."""
 
+import errno
 import json
+import os
 
 import pytest
 
-from yolo_tf.system.atomic import atomic_path, remove_leftovers, write_json, write_text
+from yolo_tf.system.atomic import atomic_path, json_text, naming, remove_leftovers, write_json, write_text
 
 
 def test_a_file_appears_whole_and_keeps_its_suffix(tmp_path):
@@ -59,3 +61,34 @@ def test_a_directory_is_not_replaced_by_a_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="full"):
         write_text(tmp_path / "full", "text")
     assert [path.name for path in tmp_path.rglob("*")] == ["full", "precious"]
+
+
+def test_an_error_names_the_file_that_a_person_knows(tmp_path):
+    """A full disk tells no name, and what is written aside first has one that is gone."""
+    with pytest.raises(OSError) as raised, atomic_path(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == str(tmp_path / "a.txt")
+    with pytest.raises(OSError) as raised:
+        write_text(tmp_path / ("n" * 300), "x")
+    assert raised.value.errno == errno.ENAMETOOLONG and raised.value.filename == str(tmp_path / ("n" * 300))
+    with pytest.raises(FileNotFoundError) as raised, atomic_path(tmp_path / "a.txt"):
+        open(tmp_path / "other.txt")
+    assert raised.value.filename == str(tmp_path / "other.txt")
+    with pytest.raises(BrokenPipeError) as raised, naming(tmp_path / "a.txt"):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert raised.value.filename is None
+
+
+def test_a_name_may_be_as_long_as_the_system_lets_it(tmp_path):
+    write_text(tmp_path / ("n" * 255), "whole")
+    assert (tmp_path / ("n" * 255)).read_text() == "whole"
+
+
+def test_text_that_is_no_unicode(tmp_path):
+    """The name of a file may be any bytes: as text they come back, in JSON they are escaped."""
+    name = os.fsdecode(b"\xff.png")
+    write_text(tmp_path / "list.txt", f"é {name}\n")
+    assert (tmp_path / "list.txt").read_bytes() == b"\xc3\xa9 \xff.png\n"
+    write_json(tmp_path / "a.json", [name])
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
+    assert json_text(["é"]) == '[\n  "é"\n]\n' and json_text(["é"], encoding="ascii") == '[\n  "\\u00e9"\n]\n'

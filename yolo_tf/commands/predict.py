@@ -12,6 +12,8 @@ from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
 from yolo_tf.terminal.progress import progress_bar
 
+NAMED = 3  # images that do not decode; the others are counted
+
 
 def add_arguments(parser):
     """Declares the arguments."""
@@ -94,13 +96,7 @@ def run(arguments):
             f"{totals.num_images_cut} of {totals.num_images} images had more than the {detect.candidate_limit} candidates that"
             f" enter suppression, up to {needed}: objects may be missing. Look at all of them with --max-candidates {needed}."
         )
-    if len(unreadable) == 1:
-        raise unreadable[0].error
-    if unreadable:
-        raise InputError(
-            f"{', '.join(str(result.path) for result in unreadable)}: {len(unreadable)} of {len(paths)} images do not decode."
-            f" Expected {IMAGE_WORDS}. Replace or remove them; the others were written."
-        )
+    _raise_faults(unreadable, totals, len(paths))
     return {"out": str(out), **({} if many else {"images": rows}), **dataclasses.asdict(totals)}
 
 
@@ -117,6 +113,25 @@ def _check_together(arguments, many, nothing):
         raise InputError("--resume: there is no --out. Expected the directory of the run to go on with. Add --out DIR.")
     if nothing:
         raise InputError("--no-pictures: nothing is left to write. Expected --save-jsonl, -parquet, -json or -txt. Add one.")
+
+
+def _raise_faults(unreadable, totals, num_images):
+    """Raises InputError where an image could not be read that has no row of its own, or a file could not be written."""
+    for line in totals.unwritten[1:]:
+        say(line)
+    lines = [str(unreadable[0].error)] if len(unreadable) == 1 else []
+    if len(unreadable) > 1:
+        others = f" and {len(unreadable) - NAMED} others" if len(unreadable) > NAMED else ""
+        lines.append(
+            f"{', '.join(str(result.path) for result in unreadable[:NAMED])}{others}: {len(unreadable)} of {num_images} images do"
+            f" not decode. Expected {IMAGE_WORDS}. Replace or remove them; the others were written."
+        )
+    if totals.unwritten:
+        lines.append(totals.unwritten[0])
+    if totals.num_unwritten > 1:
+        lines.append(f"{totals.num_unwritten} files like this could not be written; everything else was.")
+    if lines:
+        raise InputError(" ".join(lines))
 
 
 def _summary(detections):

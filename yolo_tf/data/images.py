@@ -56,7 +56,7 @@ def resize_image(image, size_hw):
 def read_image(path: Path | str) -> np.ndarray:
     """Returns the pixels of an image file, uint8 numpy [h, w, 3] RGB; raises InputError where it is missing or broken."""
     try:
-        return decode_image(tf.io.read_file(str(path))).numpy()
+        return decode_image(tf.io.read_file(os.fsencode(path))).numpy()
     except tf.errors.OpError:
         raise InputError(_why_unreadable(str(path), str(path))) from None
 

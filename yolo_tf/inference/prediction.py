@@ -26,6 +26,9 @@ from yolo_tf.structures import ImageDetections, Letterbox
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.interruption import note_signals, stop_if_noted
 
+NAMED = 3  # files that a message names; the others are counted
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictOptions:
     """How image files are looked at, and what is written of them."""
@@ -95,6 +98,8 @@ class PredictTotals:
     num_detections: int  # in them
     num_images_cut: int  # of them, that had more candidates than entered suppression
     most_cut: int  # candidates of one image that did not
+    num_unwritten: int  # files of single images that could not be written
+    unwritten: tuple[str, ...]  # what is wrong with the first of them, NAMED at most
     images_per_second: float  # from the first file read to the last row written
     median_milliseconds: float | None  # of one image, see ImageResult; None where no image could be read
 
@@ -196,10 +201,13 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
     # so that no figure holds the start-up
     suppress(*detector.candidates(np.zeros([1, *settings["image_size"], 3], np.uint8)), options.detect)
     images = detections = images_cut = most_cut = 0
+    num_unwritten, unwritten = 0, []
     milliseconds, noted, began = array.array("d"), [], time.perf_counter()  # floats in a list take four times the memory
     with note_signals(noted), open_outputs(run, options.outputs) as append:
         for results in predict_images(detector, paths, options, start=before):
-            append(results)
+            failed = append(results)
+            num_unwritten += len(failed)
+            unwritten += failed[: NAMED - len(unwritten)]
             images += len(results)
             readable = [result for result in results if result.error is None]
             milliseconds.extend(result.milliseconds for result in readable)
@@ -216,6 +224,8 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
         num_detections=detections,
         num_images_cut=images_cut,
         most_cut=most_cut,
+        num_unwritten=num_unwritten,
+        unwritten=tuple(unwritten),
         images_per_second=images / (time.perf_counter() - began),
         median_milliseconds=statistics.median(milliseconds) if milliseconds else None,
     )

@@ -9,12 +9,14 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from yolo_tf.errors import InputError
 from yolo_tf.pictures.palette import class_colors, text_color
 from yolo_tf.structures import ImageDetections
 from yolo_tf.system.atomic import atomic_path
 
 # Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.
 FONT_PATH = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
+MOST_JPEG_SIDE = 65500  # px; what the library that writes them takes
 _font = functools.lru_cache(maxsize=32)(functools.partial(ImageFont.truetype, str(FONT_PATH)))  # of a size in px
 
 
@@ -87,7 +89,18 @@ def draw_grid(pictures, *, columns=None, cell_size=None, gap=6):
 
 
 def write_picture(picture, path):
-    """Writes a picture, uint8 [H, W, 3], whole or not at all; the suffix of `path` says the format."""
+    """Writes a picture, uint8 [H, W, 3], whole or not at all; the suffix of `path` says the format.
+
+    Raises:
+        InputError: it is larger than a JPEG can be.
+        OSError: the file cannot be written.
+    """
+    height, width = picture.shape[:2]
+    if Path(path).suffix.lower() in (".jpg", ".jpeg") and max(height, width) > MOST_JPEG_SIDE:
+        raise InputError(
+            f"{path}: cannot be written, for the picture has {width} x {height} px. Expected at most {MOST_JPEG_SIDE} a side,"
+            " the most that a JPEG holds. Cut the image into parts to see it."
+        )
     with atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, quality=92, subsampling=0)  # a JPEG with sharp colours; others take no notice
 

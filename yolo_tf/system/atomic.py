@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 LEFTOVER = ".partial"  # suffix of the directory that a file is written in before it is renamed
+LONGEST_PREFIX = 40  # characters of a file's name that go into that of this directory
 
 
 @contextlib.contextmanager
@@ -23,14 +24,17 @@ def atomic_path(path):
         path: the final place; its parent directory is created.
 
     Raises:
-        OSError: the parent cannot be created or written, a directory would become a file, or the disk is full.
+        OSError: the parent cannot be created or written, a directory would become a file, or the disk is full; its filename
+            is `path` wherever it would be none, or one inside the temporary directory.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=LEFTOVER, dir=path.parent))
+    prefix = f".{path.name[:LONGEST_PREFIX]}."  # a name may be as long as the system lets it, and this one is longer
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, suffix=LEFTOVER, dir=path.parent))
     temporary = scratch / path.name
     try:
-        yield temporary
+        with naming(path, instead_of=scratch):
+            yield temporary
         if path.is_dir() and not path.is_symlink():
             if not temporary.is_dir():  # a file in its place would take all that is in it along
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -40,6 +44,18 @@ def atomic_path(path):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def naming(path, *, instead_of=None):
+    """Lets an OSError that names no file, or one in the directory `instead_of`, name `path`: what a person can find."""
+    try:
+        yield
+    except OSError as error:
+        inside = instead_of is not None and str(error.filename).startswith(str(instead_of))
+        if error.errno not in (None, errno.EPIPE) and (error.filename is None or inside):  # a pipe is no file
+            error.filename = str(path)
+        raise
+
+
 def remove_leftovers(folder):
     """Removes what a process that was killed left half-written anywhere below `folder`; none may be at work there."""
     for scratch in list(Path(folder).rglob(f".*{LEFTOVER}")):
@@ -47,9 +63,9 @@ def remove_leftovers(folder):
 
 
 def write_text(path, text):
-    """Writes `text` (UTF-8) to `path`, whole or not at all."""
+    """Writes `text` (UTF-8) to `path`, whole or not at all; names of files that are not UTF-8 become the bytes that they are."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path, value):
@@ -57,9 +73,14 @@ def write_json(path, value):
     write_text(path, json_text(value))
 
 
-def json_text(value):
-    """Returns `value` as indented JSON with a newline at its end."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def json_text(value, *, encoding="utf-8"):
+    """Returns `value` as indented JSON with a newline at its end, in ASCII where `encoding` cannot hold it as it is."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:  # a standard output of another time, or names of files that are not UTF-8
+        return json.dumps(value, indent=2, allow_nan=False) + "\n"
+    return text
 
 
 def size_on_disk(path):

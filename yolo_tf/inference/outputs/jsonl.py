@@ -6,6 +6,7 @@ import os
 
 from yolo_tf.errors import InputError
 from yolo_tf.inference.outputs.spec import Output
+from yolo_tf.system.atomic import naming
 
 NAME = "detections.jsonl"
 
@@ -13,16 +14,19 @@ NAME = "detections.jsonl"
 @contextlib.contextmanager
 def open_writer(run):
     """Yields the function that appends rows of images; what it has written stays when the process is killed."""
-    with open(run.out / NAME, "ab") as file:
+    place = run.out / NAME
+    with open(place, "ab") as file:
 
         def append(rows):
             # without non-ASCII characters a line has one end, and any file name can be written
-            file.write("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode("ascii"))
-            file.flush()
+            with naming(place):
+                file.write("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode("ascii"))
+                file.flush()
 
         yield append
-        file.flush()
-        os.fsync(file.fileno())
+        with naming(place):
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_paths(out):
