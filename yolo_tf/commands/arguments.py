@@ -110,6 +110,14 @@ def evaluate_with_progress(candidates, dataset, **options):
         raise
 
 
+def say_undrawable(class_names):
+    """Says which names no font here can draw, before pictures or plots show boxes for their letters."""
+    from yolo_tf.pictures.fonts import describe_undrawable
+
+    if line := describe_undrawable(class_names):
+        say(line)
+
+
 def find_class_ids(words, class_names):
     """Returns the class numbers that words of the command line stand for.
 

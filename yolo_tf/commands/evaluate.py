@@ -10,6 +10,7 @@ from yolo_tf.commands.arguments import (
     given_detect,
     open_given_detector,
     read_given_dataset,
+    say_undrawable,
 )
 from yolo_tf.errors import InputError
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -53,6 +54,7 @@ def run(arguments):
     )
     say(format_table(result))
     if arguments.plots:
+        say_undrawable(dataset.class_names)
         plot_evaluation(result.curves, result.confusion, dataset.class_names, arguments.plots)
         say(f"plots: {arguments.plots}")
     return result.metrics

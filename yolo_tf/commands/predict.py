@@ -5,7 +5,14 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from yolo_tf.commands.arguments import add_detecting, add_model, find_class_ids, given_detect, open_given_detector
+from yolo_tf.commands.arguments import (
+    add_detecting,
+    add_model,
+    find_class_ids,
+    given_detect,
+    open_given_detector,
+    say_undrawable,
+)
 from yolo_tf.errors import InputError
 from yolo_tf.system.image_formats import IMAGE_WORDS
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -72,6 +79,8 @@ def run(arguments):
         **{name: number for name, number in given.items() if number is not None},
     )
     paths = list_images(arguments.sources)
+    if "pictures" in outputs:
+        say_undrawable(class_names)
     rows, unreadable, show = [], [], progress_bar(len(paths))
 
     def watch(done, results):

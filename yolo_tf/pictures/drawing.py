@@ -5,26 +5,25 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from yolo_tf.errors import InputError
+from yolo_tf.pictures.fonts import FONT_PATH, drawable, split_by_font
 from yolo_tf.pictures.palette import class_colors, text_color
 from yolo_tf.structures import ImageDetections
 from yolo_tf.system.atomic import atomic_path
 
-# Comes with matplotlib, so pictures look the same on every machine; covers Latin, Greek and Cyrillic.
-FONT_PATH = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
 MOST_JPEG_SIDE = 65500  # px; what the library that writes them takes
-_font = functools.lru_cache(maxsize=32)(functools.partial(ImageFont.truetype, str(FONT_PATH)))  # of a size in px
+_font = functools.lru_cache(maxsize=32)(lambda path, size: ImageFont.truetype(str(path), size))  # size in px
 
 
 def draw_boxes(image, boxes, class_ids, class_names, scores=None):
     """Draws boxes with their labels onto a copy of an image.
 
     Lines and letters grow with the image. The best boxes come last, so they lie on top, and labels lie
-    on top of all boxes. A label stands above its box, or at the top inside it where the image ends.
+    on top of all boxes. A label stands above its box, or at the top inside it where the image ends. Letters that no font
+    on the machine has are boxes: `fonts.describe_undrawable` says which.
 
     Args:
         image: uint8 [H, W, 3] RGB.
@@ -40,7 +39,7 @@ def draw_boxes(image, boxes, class_ids, class_names, scores=None):
     canvas = ImageDraw.Draw(picture)
     short_side = min(picture.size)
     line = max(1, round(short_side / 140))
-    font = _font(max(11, round(short_side / 38)))
+    size = max(11, round(short_side / 38))
     colors = [tuple(color) for color in class_colors(len(class_names)).tolist()]
 
     class_ids = np.asarray(class_ids, np.int64)
@@ -52,7 +51,7 @@ def draw_boxes(image, boxes, class_ids, class_names, scores=None):
     for index in order:
         class_id = class_ids[index]
         text = class_names[class_id] if scores is None else f"{class_names[class_id]} {scores[index]:.2f}"
-        _draw_label(canvas, text, corners[index][:2], font, colors[class_id])
+        _draw_label(canvas, drawable(text), corners[index][:2], size, colors[class_id])
     return np.array(picture)
 
 
@@ -114,26 +113,35 @@ def _corners(boxes, size_wh):
     return [tuple(row) for row in np.concatenate([first, last], axis=1).tolist()]
 
 
-def _draw_label(canvas, text, box_corner, font, color):
+def _draw_label(canvas, text, box_corner, size, color):
     """Draws `text` on a filled rectangle above `box_corner` (x, y), moved as far as needed to stay inside the image."""
     image_width, image_height = canvas.im.size
-    margin = max(2, round(font.size / 4))
-    text = _shorten(text, font, image_width - 2 * margin)
-    ascent, descent = font.getmetrics()
-    width = math.ceil(font.getlength(text)) + 2 * margin
+    margin = max(2, round(size / 4))
+    text = _shorten(text, size, image_width - 2 * margin)
+    ascent, descent = _font(FONT_PATH, size).getmetrics()
+    width = math.ceil(_length(text, size)) + 2 * margin
     height = ascent + descent + 2
     x, y = box_corner
     left = max(0, min(x, image_width - width))
     top = y - height if y >= height else max(0, min(y, image_height - height))
     canvas.rectangle((left, top, left + width - 1, top + height - 1), fill=color)
-    canvas.text((left + margin, top + 1), text, fill=text_color(color), font=font)
+    x = left + margin
+    for path, letters in split_by_font(text):
+        font = _font(path, size)
+        canvas.text((x, top + 1 + ascent), letters, fill=text_color(color), font=font, anchor="ls")  # all on one line
+        x += font.getlength(letters)
 
 
-def _shorten(text, font, width):
+def _length(text, size):
+    """Returns the width of a text of `drawable` in px."""
+    return sum(_font(path, size).getlength(letters) for path, letters in split_by_font(text))
+
+
+def _shorten(text, size, width):
     """Returns `text`, its end replaced by an ellipsis when it is wider than `width` px."""
-    if font.getlength(text) <= width:
+    if _length(text, size) <= width:
         return text
     kept = len(text) - 1
-    while kept > 1 and font.getlength(text[:kept] + "…") > width:
+    while kept > 1 and _length(text[:kept] + "…", size) > width:
         kept -= 1
     return text[:kept] + "…"

@@ -1,10 +1,15 @@
 """Plots as PNG files: history, precision and recall, F1, confusion, labels, network files compared."""
 
+import functools
+
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from yolo_tf.pictures.fonts import drawable, fonts_of
 from yolo_tf.pictures.palette import class_colors, text_color
 from yolo_tf.system.atomic import atomic_path
 
@@ -259,11 +264,20 @@ def _dress(axes, title, x_label, y_label):
 
 
 def _plain(name):
-    """Returns `name` so that matplotlib shows a dollar sign instead of reading mathematics."""
-    return name.replace("$", r"\$")
+    """Returns `name` so that matplotlib shows a dollar sign instead of reading mathematics, and warns of no letter."""
+    return drawable(name).replace("$", r"\$")
+
+
+@functools.cache
+def _family(path):
+    """Returns the name by which matplotlib finds a font."""
+    fontManager.addfont(path)
+    return FontProperties(fname=path).get_name()
 
 
 def _save(axes, path):
-    """Writes the figure of `axes` to `path`, cut to what is drawn."""
+    """Writes the figure of `axes` to `path`, cut to what is drawn; each letter in the first font that has it."""
+    for text in axes.figure.findobj(Text):
+        text.set_fontfamily([*text.get_fontfamily(), *map(_family, fonts_of(text.get_text())[1:])])
     with atomic_path(path) as temporary:
         axes.figure.savefig(temporary, dpi=130, bbox_inches="tight", pad_inches=0.12)

@@ -12,6 +12,7 @@ from yolo_tf.evaluation.evaluate import evaluate, format_table
 from yolo_tf.files.run_directory import write_environment
 from yolo_tf.inference.detector import open_detector
 from yolo_tf.pictures.drawing import draw_boxes, draw_grid, write_picture
+from yolo_tf.pictures.fonts import describe_undrawable
 from yolo_tf.pictures.plots import plot_evaluation, plot_labels
 from yolo_tf.system.atomic import write_json
 from yolo_tf.terminal import is_terminal, say, say_below_bar
@@ -40,6 +41,8 @@ def write_start(run, setup, batches):
     """Writes what a run begins with: versions, the report on its network, pictures of its labels and first batches."""
     write_environment(run.root / "environment.json")
     write_json(run.root / "swap_report.json", setup.report.to_json())
+    if line := describe_undrawable(setup.train_set.class_names):
+        say(line)
     plot_labels(setup.train_set, run.plots / "labels.png")
     pictures = [run.plots / f"train_batch_{number}.png" for number in range(2)]
     picture_batches(batches, setup.train_set.class_names, pictures, augment=setup.augment)
