@@ -70,7 +70,7 @@ def main(argv=None):
         print(f"yolo-tf: unknown command '{verb}'.{did_you_mean(verb, COMMANDS)} Expected one of: {known}.", file=sys.stderr)
         return 2
     parser = build_parser(verb if verb else "")
-    arguments, rest = parser.parse_known_args(argv)
+    arguments, rest = parser.parse_known_args(join_sizes(argv))
     if rest and not (hasattr(arguments, "overrides") and all("=" in word and not word.startswith("-") for word in rest)):
         hint = " An option of the config is given as section.key=value." * hasattr(arguments, "overrides")
         print(f"yolo-tf {verb}: unrecognized arguments: {' '.join(rest)}.{hint} See `yolo-tf {verb} --help`.", file=sys.stderr)
@@ -92,6 +92,17 @@ def main(argv=None):
         code, line = 130, "interrupted."
     print(f"yolo-tf {arguments.verb}: {line}", file=sys.stderr)
     return code
+
+
+def join_sizes(argv):
+    """Makes one word of the height and width behind --image-size: with nargs, argparse would take file names behind it, too."""
+    joined = []
+    for word in argv:
+        if joined[-2:-1] == ["--image-size"] and joined[-1].isdigit() and word.isdigit():
+            joined[-1] += f" {word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _execute(arguments):

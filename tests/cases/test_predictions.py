@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yolo_tf.cli import main
+from yolo_tf.cli import build_parser, join_sizes, main
+from yolo_tf.sources import read_dataset, read_source
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_one_picture_costs_that_picture(awkward, tmp_path, capsys):
     assert found == {"detections.json", f"{stem}.jpg", "2.jpg", "labels/1.txt", f"labels/{stem}.txt", "labels/2.txt"}
     rows = json.loads((out / "detections.json").read_text())["images"]
     assert [row["path"] for row in rows] == [str(path) for path in awkward]
-    assert rows[0]["width"] == 66_000 and len((out / "labels" / "1.txt").read_text().splitlines()) == len(rows[0]["detections"])
+    assert rows[0]["width"] == 66_000 and rows[0]["detections"]
 
     out = tmp_path / "many"
     command = [str(word) for word in [*command, "--out", out, "--save-jsonl", "--batch", 1, "--resume"]]
@@ -124,3 +125,71 @@ def test_names_and_terminals_that_are_not_utf_8(tmp_path, monkeypatch):
     for _ in range(2):  # the second finds both done
         assert predict(*many) == 0
     assert "0 images after the 2 there were" in said()
+
+
+def test_what_was_found_may_be_labels(tmp_path):
+    """Without their scores, which nobody asked for."""
+    (tmp_path / "images").mkdir()
+    for index, image in enumerate(detector_files.images()):
+        Image.fromarray(image[: 90 - index]).save(tmp_path / "images" / f"{index}.png")
+    command = ["predict", detector_files.keras_file(), tmp_path / "images", "--out", tmp_path, "--no-pictures", "--save-txt"]
+    command = [str(word) for word in [*command, "--score-threshold", 0.5, "--save-json"]]
+    assert main(command) == 0
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [car, bus, tram]\n")
+    records = read_dataset(read_source(tmp_path / "data.yaml"), "train").records
+    rows = json.loads((tmp_path / "detections.json").read_text())["images"]
+    for record, row in zip(records, rows, strict=True):
+        seen = [one for one in row["detections"] if one["box"][0] < one["box"][2] and one["box"][1] < one["box"][3]]
+        assert len(record.boxes) == len(seen) > 0
+        np.testing.assert_allclose(record.boxes, [one["box"] for one in seen], atol=2e-3)
+        assert record.class_ids.tolist() == [one["class_id"] for one in seen]
+    assert main([*command, "--save-conf"]) == 0
+    last = (tmp_path / "labels" / "0.txt").read_text().splitlines()[0].split()
+    assert len(last) == 6 and float(last[5]) == pytest.approx(rows[0]["detections"][0]["score"], abs=1e-6)
+
+
+def test_scores_belong_to_labels(photo, capsys):
+    assert main(["predict", str(detector_files.keras_file()), str(photo), "--save-conf"]) == 2
+    assert "--save-conf: there is no --save-txt, whose lines it is for. Expected both." in capsys.readouterr().err
+
+
+def test_height_and_width_from_the_command_line(photo, tmp_path, capsys):
+    """One word or two, wherever they stand; a file that is called like a number is no size."""
+    command = ["predict", str(detector_files.keras_file()), "--out", str(tmp_path / "out"), "--save-jsonl", "--no-pictures"]
+    for words in (["--image-size", "64", "128", str(photo)], [str(photo), "--image-size", "64x128"]):
+        assert main([*command, *words, "--resume"]) == 0
+    settings = json.loads((tmp_path / "out" / "prediction_settings.json").read_text())
+    assert settings["image_size"] == [64, 128]
+    capsys.readouterr()
+    assert main([*command, str(photo), "--image-size", "64", "100", "--resume"]) == 2
+    assert (
+        "--image-size: 100 is no positive multiple of 32. Expected multiples of the coarsest stride." in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict", "export", "benchmark", "compare", "serve-bundle"])
+def test_every_verb_that_takes_a_size_takes_two_sides(verb):
+    more = {"evaluate": "--data d", "predict": "p", "export": "--format onnx --out o", "compare": "--data d"}
+    words = [verb, "m.keras", *more.get(verb, "").split(), *["--name", "n", "--out", "o"] * (verb == "serve-bundle")]
+    arguments = build_parser(verb).parse_args(join_sizes([*words, "--image-size", "192", "320"]))
+    assert arguments.image_size == (192, 320)
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict", "export", "benchmark"])
+def test_a_checkpoint_of_pytorch_names_the_way_in(verb, tmp_path, capsys):
+    path = tmp_path / "yolov5n.pt"
+    path.touch()
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(detector_files.images()[0]).save(tmp_path / "images" / "1.png")
+    (tmp_path / "labels" / "1.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "d.yaml").write_text("train: images\nval: images\nnames: [a]\n")
+    words = {
+        "evaluate": [path, "--data", tmp_path / "d.yaml"],
+        "predict": [path, tmp_path],
+        "export": [path, "--format", "onnx", "--out", tmp_path / "a.onnx"],
+        "benchmark": [path],
+    }[verb]
+    assert main([verb, *map(str, words)]) == 2
+    way = f"A YOLOv5 checkpoint becomes one: yolo-tf import-yolov5 {path} --out yolov5n.keras"
+    assert capsys.readouterr().err.rstrip().endswith(way)

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from yolo_tf.commands.arguments import add_detecting, find_class_ids, given_detect
+from yolo_tf.commands.arguments import add_detecting, find_class_ids, given_detect, image_size
 from yolo_tf.config import EVALUATION_DETECT, DetectConfig
 from yolo_tf.errors import InputError
 
@@ -18,6 +18,13 @@ def test_class_numbers_of_words():
     for word in ("car,", "-1", "5"):
         with pytest.raises(InputError, match="--classes: there is no class"):
             find_class_ids([word], names)
+
+
+def test_sizes_of_one_number_and_of_two():
+    assert [image_size(text) for text in ("640", "192 320", "192x320", "192,320")] == [640, *[(192, 320)] * 3]
+    for text in ("", "x", "-64", "1 2 3", "64.5"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"got '{text}'. Expected one whole number, or two: height and"):
+            image_size(text)
 
 
 def test_the_limit_of_candidates_follows_what_is_asked_for():

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from yolo_tf.errors import InputError
 from yolo_tf.files import read_spec
-from yolo_tf.files.keras import save_network
+from yolo_tf.files.keras import read_network, save_network
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.files.weights import load_weights
 
@@ -92,3 +92,12 @@ def test_files_that_give_nothing_are_refused(tiny_network, tmp_path):
     (tmp_path / "saved_model").mkdir()
     with pytest.raises(InputError, match="saved_model: is no .keras file"):
         load_weights(tiny_network(), tmp_path / "saved_model")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_checkpoint_of_pytorch_names_the_way_in(there, tmp_path):
+    """As weights, as a teacher, as a network: one function reads them all."""
+    path = tmp_path / "yolov5n.pt"
+    path.write_bytes(b"") if there else None
+    with pytest.raises(InputError, match=r"config.model.weights. A YOLOv5 checkpoint becomes one: yolo-tf import-yolov5 .*n.pt"):
+        read_network(path, option="config.model.weights")

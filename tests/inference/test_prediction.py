@@ -172,7 +172,7 @@ def test_the_totals_and_what_a_watcher_sees(paths, tmp_path):
         (dict(batch_size=0), "batch_size: got 0. Expected a whole number above 0. Change it"),
         (dict(part_images=-1), "part_images: got -1"),
         (dict(rect=True, batch_size=4), "rect: the images of a batch of 4 would have several sizes. Expected batches of 1"),
-        (dict(outputs=("json", "parquet")), r"outputs: one that holds all images in memory \(json\) does not go with"),
+        (dict(outputs=("json", "parquet")), r"outputs: one that holds all images in memory \(json, coco\) does not go with"),
         (dict(outputs=("jsnl",)), "outputs: unknown output 'jsnl'. Did you mean 'jsonl'?"),
     ],
 )

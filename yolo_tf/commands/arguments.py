@@ -1,6 +1,8 @@
 """What several verbs share: arguments, and what is made of them."""
 
+import argparse
 import dataclasses
+import re
 from pathlib import Path
 
 from yolo_tf.errors import InputError, did_you_mean
@@ -27,10 +29,26 @@ def add_reading(parser):
     parser.add_argument("--lenient", action="store_true", help="leave bad labels out and count them instead of stopping")
 
 
+def add_image_size(parser, rest):
+    """Declares the size of the network input, one number or two; `rest` ends its help."""
+    parser.add_argument(
+        "--image-size", type=image_size, metavar="N|H W", help=f"input size, px: square, or height and width; {rest}"
+    )
+
+
+def image_size(text):
+    """Reads "640", or height and width as "192 320" (cli.py joins the words) or "192x320"; one number stays one."""
+    found = re.fullmatch(r"(\d+)(?:[ ,x](\d+))?", text.strip())
+    if not found:
+        raise argparse.ArgumentTypeError(f"got '{text}'. Expected one whole number, or two: height and width, px")
+    height, width = found.groups()
+    return int(height) if width is None else (int(height), int(width))
+
+
 def add_measuring(parser):
     """Declares network files, and how their latency and memory are measured."""
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=known_formats())
-    parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; default: that of each file")
+    add_image_size(parser, "default: that of each file")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in one timed call (default 1)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of each file (default: all cores)")
     parser.add_argument("--repeats", type=int, default=50, metavar="R", help="timed calls of each file (default 50)")
@@ -47,7 +65,7 @@ def add_detecting(parser, *, score_threshold, iou_threshold, rect):
     option("--class-agnostic", action="store_true", help="suppress across classes")
     option("--rect", action="store_true", help=rect)
     option("--augment", action="store_true", help="look at three scales of each image, one of them mirrored")
-    option("--image-size", type=int, metavar="N", help="square input size, px; default: as trained")
+    add_image_size(parser, "default: as trained")
 
 
 def given_detect(arguments, detect, **changes):

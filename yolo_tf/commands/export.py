@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from yolo_tf.commands.arguments import add_data, read_given_dataset
+from yolo_tf.commands.arguments import add_data, add_image_size, read_given_dataset
 from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit, spread
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import size_on_disk
@@ -17,7 +17,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model, tflite, onnx or openvino")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory, or a .tflite or .onnx file")
-    parser.add_argument("--image-size", type=int, metavar="N", help="square input size, px; a TFLite file keeps it")
+    add_image_size(parser, "a TFLite file keeps it")
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
     add_data(parser, required=False, help="data set to compare, and to measure AP, on")
     parser.add_argument("--max-ap-drop", type=float, metavar="X", help="write nothing where the AP falls by more, 0..1")

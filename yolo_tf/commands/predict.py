@@ -28,8 +28,11 @@ def add_arguments(parser):
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="image files, directories, globs, .txt lists of paths")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: runs/predict, -2, -3 ...")
     parser.add_argument("--no-pictures", dest="save_pictures", action="store_false", help="draw nothing")
-    parser.add_argument("--save-txt", action="store_true", help="write DIR/labels/NAME.txt: class cx cy w h (fractions) score")
+    parser.add_argument("--save-txt", action="store_true", help="write DIR/labels/NAME.txt: class cx cy w h (fractions)")
+    score = "with --save-txt: the score behind each line"
+    parser.add_argument("--save-conf", dest="save_txt_scores", action="store_true", help=score)
     parser.add_argument("--save-json", action="store_true", help="write DIR/detections.json")
+    parser.add_argument("--save-coco", action="store_true", help="write DIR/coco.json: loads into pycocotools, and as labels")
     parser.add_argument(
         "--classes",
         nargs="+",
@@ -55,6 +58,9 @@ def run(arguments):
     from yolo_tf.files.run_directory import reserved_directory
     from yolo_tf.inference.outputs import OUTPUTS
 
+    if arguments.save_txt_scores and not arguments.save_txt:
+        raise InputError("--save-conf: there is no --save-txt, whose lines it is for. Expected both. Add it, or leave this out.")
+    arguments.save_txt &= not arguments.save_txt_scores  # one file, with or without
     outputs = tuple(name for name in OUTPUTS if getattr(arguments, f"save_{name}"))
     many = any(OUTPUTS[name].cut for name in outputs)  # a stopped run goes on in them: they are made for any number
     _check_together(arguments, many, not outputs)
@@ -116,8 +122,11 @@ def _check_together(arguments, many, nothing):
             raise InputError(
                 f"{name}: belongs to --save-jsonl or --save-parquet. Expected one of them. Add it, or leave this out."
             )
-    if many and arguments.save_json:
-        raise InputError("--save-json: holds all images in memory. Expected --save-jsonl or --save-parquet alone. Leave it out.")
+    for option, given in (("--save-json", arguments.save_json), ("--save-coco", arguments.save_coco)):
+        if many and given:
+            raise InputError(
+                f"{option}: holds all images in memory. Expected --save-jsonl or --save-parquet alone. Leave it out."
+            )
     if arguments.resume and arguments.out is None:
         raise InputError("--resume: there is no --out. Expected the directory of the run to go on with. Add --out DIR.")
     if nothing:

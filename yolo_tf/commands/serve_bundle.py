@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from yolo_tf.commands.arguments import add_image_size
 from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
@@ -16,7 +17,7 @@ def add_arguments(parser):
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle: new, or one to add a version to")
     parser.add_argument("--version", type=int, metavar="N", help="number of the version (default: the next free one)")
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
-    parser.add_argument("--image-size", type=int, metavar="N", help="square size encoded images are scaled into, px")
+    add_image_size(parser, "encoded images are scaled into it")
 
 
 def run(arguments):

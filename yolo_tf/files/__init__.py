@@ -5,7 +5,7 @@ from pathlib import Path
 
 from yolo_tf.errors import InputError, any_of
 from yolo_tf.files import keras, onnx, openvino, saved_model, tflite
-from yolo_tf.files.format import MEMBER
+from yolo_tf.files.format import MEMBER, how_to_import
 from yolo_tf.files.spec import DetectorSpec, spec_from_json, spec_to_json
 
 # Every format is a file with its own row.
@@ -52,7 +52,7 @@ def read_spec(path: Path | str) -> DetectorSpec:
         if path.is_dir():
             what = f"carries no readable {MEMBER}: there is no {any_of([row.graph for row in FORMATS.values() if row.graph])}"
     if what:
-        raise InputError(f"{path}: {what}. Expected {known_formats()}.")
+        raise InputError(f"{path}: {what}. Expected {known_formats()}.{how_to_import(path)}")
     try:
         return spec_from_json(_spec_text(path), where=path)
     except InputError:

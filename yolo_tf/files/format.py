@@ -56,6 +56,13 @@ class FileFormat:
         return path.suffix.lower() == self.suffix and not path.is_dir() if self.suffix else (path / self.graph).is_file()
 
 
+def how_to_import(path):
+    """Returns the sentence that a person needs who gives a checkpoint of PyTorch where a network file belongs; else ""."""
+    if path.suffix.lower() not in (".pt", ".pth"):
+        return ""
+    return f" A YOLOv5 checkpoint becomes one: yolo-tf import-yolov5 {path} --out {path.with_suffix('.keras').name}"
+
+
 def wrong_size(path, got, expected):
     """Returns the InputError for images of another (height, width) px than the file takes."""
     return InputError(

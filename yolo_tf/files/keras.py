@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yolo_tf.errors import InputError
-from yolo_tf.files.format import FileFormat
+from yolo_tf.files.format import FileFormat, how_to_import
 from yolo_tf.files.spec import DetectorSpec
 from yolo_tf.heads import load_head
 from yolo_tf.system.atomic import atomic_path
@@ -84,7 +84,7 @@ def read_network(path, *, option, also=()):
     path = Path(path)
     if not path.is_file() or path.suffix not in (FORMAT.suffix, *also):
         what = f"is no {FORMAT.words}" if path.exists() else "no such file"
-        raise InputError(f"{path}: {what}. Expected a {FORMAT.words}. Check {option}.")
+        raise InputError(f"{path}: {what}. Expected a {FORMAT.words}. Check {option}.{how_to_import(path)}")
     try:
         return load_network(path)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:

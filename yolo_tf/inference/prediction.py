@@ -50,8 +50,8 @@ class PredictOptions:
         rows = [OUTPUTS[name] for name in self.outputs]
         if any(row.holds_all for row in rows) and any(row.cut for row in rows):
             raise InputError(
-                "outputs: one that holds all images in memory (json) does not go with one for any number (jsonl, parquet),"
-                " with which a stopped run goes on. Expected one kind. Leave json out."
+                "outputs: one that holds all images in memory (json, coco) does not go with one for any number (jsonl,"
+                " parquet), with which a stopped run goes on. Expected one kind. Leave json and coco out."
             )
         for option in ("batch_size", "part_images"):
             if getattr(self, option) < 1:

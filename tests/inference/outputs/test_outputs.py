@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from yolo_tf.errors import InputError
-from yolo_tf.inference.outputs import OUTPUTS, name_images, open_outputs
+from yolo_tf.inference.outputs import OUTPUTS, coco, name_images, open_outputs
 from yolo_tf.inference.outputs.resume import begin
 from yolo_tf.inference.outputs.spec import Run
 from yolo_tf.inference.prediction import ImageResult
+from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.structures import ImageDetections
 
 NAMES = ("car", "bus", "tram")
@@ -106,7 +107,7 @@ def test_outputs_side_by_side(three_images, tmp_path):
     rest = ["detections.json", "detections.jsonl", "prediction_settings.json"]
     assert sorted(files_in(out)) == sorted([*pictures, *texts, *rest])
     assert (out / "labels/1.txt").read_text() == (
-        "2 0.200000 0.500000 0.200000 0.800000 0.750000\n0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
+        "2 0.200000 0.500000 0.200000 0.800000\n0 0.500000 0.500000 1.000000 1.000000\n"
     )
     assert (out / "labels/2.txt").read_text() == "" and len((out / "labels/2-2.txt").read_text().splitlines()) == 1
     with Image.open(out / "1.jpg") as picture:
@@ -127,6 +128,59 @@ def test_outputs_side_by_side(three_images, tmp_path):
         ],
     }
     assert [row for row in lines(out) if "error" not in row] == found["images"] and len(lines(out)) == 4
+
+
+def test_scores_stand_behind_labels_on_request(three_images, tmp_path):
+    options = dict(formats=("txt_scores",), paths=[result.path for result in three_images])
+    write(tmp_path / "out", three_images, **options)
+    assert (tmp_path / "out/labels/1.txt").read_text() == (
+        "2 0.200000 0.500000 0.200000 0.800000 0.750000\n0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
+    )
+
+
+def test_what_lies_beside_the_image_is_no_label(tmp_path):
+    rows = [(0, 0, 20, 10, 0.75, 2), (200, 10, 200, 90, 0.5, 0), (20, 100, 60, 100, 0.25, 1)]
+    result = ImageResult(path=Path("1.png"), size_hw=(100, 200), detections=detections(rows), milliseconds=1.0)
+    write(tmp_path, [result], formats=("txt", "coco", "json"), paths=[Path("1.png")])
+    assert (tmp_path / "labels/1.txt").read_text() == "2 0.050000 0.050000 0.100000 0.100000\n"
+    assert [one["bbox"] for one in json.loads((tmp_path / "coco.json").read_text())["annotations"]] == [[0, 0, 20, 10]]
+    assert len(json.loads((tmp_path / "detections.json").read_text())["images"][0]["detections"]) == 3
+
+
+@pytest.fixture
+def coco_json(three_images, tmp_path):
+    write(tmp_path / "out", three_images, formats=("coco",), paths=[result.path for result in three_images])
+    return tmp_path / "out" / "coco.json"
+
+
+def test_pycocotools_loads_what_was_found(coco_json, three_images):
+    COCO = pytest.importorskip("pycocotools.coco", reason="needs pycocotools").COCO
+    found = COCO(coco_json)
+    assert [found.imgs[index]["file_name"] for index in (1, 2, 3)] == [str(result.path) for result in three_images]
+    assert found.loadCats(found.getCatIds()) == [{"id": index, "name": name} for index, name in enumerate(NAMES)]
+    first = found.loadAnns(found.getAnnIds(imgIds=1))
+    assert [(one["category_id"], one["bbox"], one["area"], one["score"]) for one in first] == [
+        (2, [20, 10, 40, 80], 3200, 0.75),
+        (0, [0, 0, 200, 100], 20000, 0.5),
+    ]
+    results = found.loadRes(json.loads(coco_json.read_text())["annotations"])  # as those of a detector, of the same images
+    assert len(results.getAnnIds()) == 3 and not results.getAnnIds(imgIds=2)
+
+
+def test_what_was_found_reads_as_a_data_set(coco_json, three_images):
+    yaml_path = coco_json.with_name("data.yaml")
+    yaml_path.write_text("format: coco\npath: .\ntrain: coco.json\nval: coco.json\nimages: .\n")
+    dataset = read_dataset(read_source(yaml_path), "train")
+    assert dataset.class_names == NAMES
+    for record, result in zip(dataset.records, three_images, strict=True):
+        np.testing.assert_array_equal(record.boxes, result.detections.boxes)
+        np.testing.assert_array_equal(record.class_ids, result.detections.class_ids)
+
+
+def test_numbers_of_coco_images_are_those_of_their_files():
+    assert list(coco.image_ids([Path("a/000000000139.jpg"), Path("285.jpg")]).values()) == [139, 285]
+    for others in (["1.jpg", "b/1.png"], ["1.jpg", "x.jpg"], ["01.jpg", "1.jpg"], ["²", "3"]):
+        assert list(coco.image_ids([Path(name) for name in others]).values()) == [1, 2]
 
 
 def test_names_of_images_are_unique():

@@ -6,9 +6,11 @@ import errno
 import itertools
 
 from yolo_tf.errors import InputError
-from yolo_tf.inference.outputs import json, jsonl, parquet, pictures, txt
+from yolo_tf.inference.outputs import coco, json, jsonl, parquet, pictures, txt, txt_scores
 
-OUTPUTS = {module.__name__.rpartition(".")[2]: module.OUTPUT for module in (pictures, txt, json, jsonl, parquet)}
+OUTPUTS = {
+    module.__name__.rpartition(".")[2]: module.OUTPUT for module in (pictures, txt, txt_scores, json, coco, jsonl, parquet)
+}
 
 # what is wrong with one file alone, its name or what is in it; any other reason would meet all of them
 OF_ONE_FILE = {None, errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR}
