@@ -21,7 +21,7 @@ from yolo_tf.inference.frames.files import InputImage, read_input, read_inputs
 from yolo_tf.inference.outputs import OUTPUTS, open_outputs
 from yolo_tf.inference.outputs.resume import begin
 from yolo_tf.inference.outputs.spec import Run
-from yolo_tf.inference.suppression import count_cut, suppress
+from yolo_tf.inference.suppression import suppress, suppress_and_count
 from yolo_tf.structures import ImageDetections, Letterbox
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.interruption import note_signals, stop_if_noted
@@ -238,19 +238,18 @@ def _predict_batch(detector, paths, batch, detect):
         pixels = np.stack([image.pixels for image in images])
         letterbox = Letterbox(*map(tf.constant, map(np.stack, zip(*(image.letterbox for image in images), strict=True))))
         start = time.perf_counter()
-        boxes, scores = detector.candidates(pixels)
-        answer = suppress(boxes, scores, detect)
+        answer, num_cut = suppress_and_count(*detector.candidates(pixels), detect)
         answer.num_valid.numpy()  # waits for the device
         milliseconds = 1000 * (time.perf_counter() - start) / len(images)
         answer = answer._replace(boxes=to_original(answer.boxes, letterbox))
-        found = zip(answer.per_image(), count_cut(scores, detect).numpy().tolist(), strict=True)
+        found = zip(answer.per_image(), num_cut.numpy().tolist(), strict=True)
     results = []
     for path, image in zip(paths, batch, strict=True):
         if isinstance(image, InputError):
             results.append(ImageResult(path=path, error=image))
             continue
-        detections, num_cut = next(found)
+        detections, cut = next(found)
         size_hw = tuple(image.letterbox.original_size.tolist())
-        facts = {"milliseconds": milliseconds, "stored": image.stored, "num_cut": num_cut}
+        facts = {"milliseconds": milliseconds, "stored": image.stored, "num_cut": cut}
         results.append(ImageResult(path=path, size_hw=size_hw, detections=detections, **facts))
     return results

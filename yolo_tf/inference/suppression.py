@@ -32,31 +32,26 @@ def suppress(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> Detec
     Raises:
         InputError: a number in `detect.class_ids` is C or more.
     """
+    return suppress_and_count(boxes, scores, detect)[0]
+
+
+def suppress_and_count(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> tuple[Detections, tf.Tensor]:
+    """Does what `suppress` does, and counts the candidates above the threshold that it had no place for: int32 [B]."""
     if detect.class_ids:
         scores = scores_of_kept_classes(scores, detect)
     best_scores = tf.reduce_max(scores, -1)
+    num_above = tf.math.count_nonzero(best_scores > detect.score_threshold, -1, dtype=tf.int32)
+    num_cut = tf.maximum(num_above - detect.candidate_limit, 0)
     num_candidates = tf.minimum(detect.candidate_limit, tf.shape(scores)[1])
     best_scores, order = tf.math.top_k(best_scores, num_candidates)
     boxes = tf.gather(boxes, order, batch_dims=1)
     scores = tf.gather(scores, order, batch_dims=1)
     if detect.class_agnostic:
-        return _suppress_across_classes(boxes, best_scores, tf.argmax(scores, -1, output_type=tf.int32), detect)
+        class_ids = tf.argmax(scores, -1, output_type=tf.int32)
+        return _suppress_across_classes(boxes, best_scores, class_ids, detect), num_cut
     if not detect.multi_label:
         scores *= tf.one_hot(tf.argmax(scores, -1), tf.shape(scores)[-1])
-    return _suppress_per_class(boxes, scores, detect)
-
-
-def count_cut(scores: tf.Tensor, detect: DetectConfig) -> tf.Tensor:
-    """Returns how many candidates above the score threshold `suppress` does not look at, for their number: int32 [B].
-
-    Args:
-        scores: float32 [B, D, C], 0..1.
-        detect: DetectConfig.
-    """
-    if detect.class_ids:
-        scores = scores_of_kept_classes(scores, detect)
-    above = tf.math.count_nonzero(tf.reduce_max(scores, -1) > detect.score_threshold, -1, dtype=tf.int32)
-    return tf.maximum(above - detect.candidate_limit, 0)
+    return _suppress_per_class(boxes, scores, detect), num_cut
 
 
 def scores_of_kept_classes(scores, detect):
