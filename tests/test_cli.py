@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import errno
 import json
 from pathlib import Path
 
@@ -184,3 +185,20 @@ def test_what_is_not_an_argument_is_told_with_the_verb(capsys):
     verb, message = capsys.readouterr().err.split(": ", 1)
     assert verb == "yolo-tf train"
     assert message.startswith("unrecognized arguments: --epochs. An option of the config is given")
+
+
+@pytest.mark.parametrize(
+    "error, line",
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/data/a.json"), "/data/a.json: No space left on device. Expected a"),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device. Expected a path that can be"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "standard output: whoever reads it has ended."),
+    ],
+)
+def test_an_error_of_the_system_says_what_it_is_about(error, line, monkeypatch, capsys):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("yolo_tf.commands.show.run", fail)
+    assert cli.main(["show", "config"]) == 2
+    assert capsys.readouterr().err.startswith(f"yolo-tf show: {line}")

@@ -82,9 +82,10 @@ def main(argv=None):
         return 0
     except InputError as error:
         code, line = 2, in_flags(str(error), parser, argv)
+    except BrokenPipeError:
+        code, line = 2, "standard output: whoever reads it has ended. Expected a reader to the end. Send it to a file."
     except OSError as error:  # a full disk, an unwritable directory, a file that vanished
-        place = "standard output" if isinstance(error, BrokenPipeError) else "a file"
-        what = f"{error.filename or place}: {error.strerror or error}"
+        what = f"{error.filename or 'a file'}: {error.strerror or error}"
         code, line = 2, f"{what}. Expected a path that can be read and written."
     except Interrupted as stop:
         code, line = stop.exit_code, f"{stop}."
