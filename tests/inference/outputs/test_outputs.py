@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import ROOT
 
 from yolo_tf.errors import InputError
 from yolo_tf.inference.outputs import OUTPUTS, coco, name_images, open_outputs
@@ -165,6 +166,36 @@ def test_pycocotools_loads_what_was_found(coco_json, three_images):
     ]
     results = found.loadRes(json.loads(coco_json.read_text())["annotations"])  # as those of a detector, of the same images
     assert len(results.getAnnIds()) == 3 and not results.getAnnIds(imgIds=2)
+
+
+def test_pycocotools_compares_what_was_found(coco_json, three_images, tmp_path):
+    """As docs/predict.md does it: a data set numbers its images and classes as it likes, names lead from one to the other."""
+    tools = pytest.importorskip("pycocotools.coco", reason="needs pycocotools")
+    from pycocotools.cocoeval import COCOeval
+
+    document = json.loads(coco_json.read_text())
+    names = [f"{index}.png" for index in (7, 8, 9)]
+    for row, name in zip(document["images"], names, strict=True):
+        row |= {"id": row["id"] + 70, "file_name": name}
+    for row in document["categories"]:
+        row["id"] = 90 - row["id"]
+    for row in document["annotations"]:
+        row |= {"image_id": row["image_id"] + 70, "category_id": 90 - row["category_id"]}
+    (tmp_path / "truth.json").write_text(json.dumps(document))
+    blocks = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8").split("```python\n")
+    code = next(block for block in blocks if "COCOeval" in block).split("```")[0]
+    code = code.replace("instances_val2017.json", str(tmp_path / "truth.json")).replace(
+        "found/coco.json", str(tmp_path / "own.json")
+    )
+    own = json.loads(coco_json.read_text())
+    for row, name in zip(own["images"], names, strict=True):
+        row["file_name"] = f"pictures/{name}"
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    space = {"COCO": tools.COCO, "COCOeval": COCOeval, "Path": Path}
+    exec(code.replace("COCOeval(truth", "evaluation = COCOeval(truth"), space)
+    for step in ("evaluate", "accumulate", "summarize"):
+        getattr(space["evaluation"], step)()
+    assert space["evaluation"].stats[0] == pytest.approx(1), "the same boxes, under other numbers"
 
 
 def test_what_was_found_reads_as_a_data_set(coco_json, three_images):
