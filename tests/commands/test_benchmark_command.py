@@ -97,7 +97,8 @@ def test_compare_wants_the_classes_of_the_data_set(measured, data_yaml, capsys):
     data_yaml.write_text("path: .\ntest: images/test\nnames: [car, bus, tram, lorry]\n")
     assert run("compare", detector_files.keras_file(), "--data", data_yaml, "--split", "test") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "tiny.keras: finds 3 classes, ['car', 'bus', 'tram']. Expected the 4 of" in line and not measured
+    assert "tiny.keras: finds 3 classes, ['car', 'bus', 'tram']; the data set has 4, " in line and not measured
+    assert "only the data set has ['lorry']" in line
 
 
 def test_a_missing_model_is_told_before_anything_is_measured(measured, data_yaml, capsys):

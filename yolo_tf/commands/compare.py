@@ -4,7 +4,6 @@ from pathlib import Path
 
 from yolo_tf.commands.arguments import add_data, add_measuring, evaluate_with_progress, read_given_dataset
 from yolo_tf.commands.measuring import describe, format_measurements, measure
-from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_json, write_text
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
@@ -18,16 +17,11 @@ def add_arguments(parser):
 
 def run(arguments):
     """Compares; prints the table, writes the files and returns the rows."""
+    from yolo_tf.evaluation.classes import match_classes
     from yolo_tf.files import read_spec
 
     dataset = read_given_dataset(arguments)
-    for path in arguments.models:
-        names = read_spec(path).class_names
-        if len(names) != len(dataset.class_names):
-            raise InputError(
-                f"{path}: finds {len(names)} classes, {list(names)[:10]}. Expected the {len(dataset.class_names)} of"
-                f" {arguments.data}, {list(dataset.class_names)[:10]}. Compare networks of one task on its data set."
-            )
+    matched = {str(path): match_classes(dataset, read_spec(path).class_names, of=path) for path in arguments.models}
 
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)  # where it cannot be, said before minutes of measuring
@@ -36,7 +30,7 @@ def run(arguments):
     load_tensorflow()  # not before the measurement: an idle TensorFlow takes memory, too
     from yolo_tf.pictures.plots import plot_comparison
 
-    metrics = [_evaluate(row.path, dataset, tuple(row.image_size)) for row in rows]
+    metrics = [_evaluate(row.path, matched[row.path], tuple(row.image_size)) for row in rows]
     accuracy = [{name: one[name] for name in ("AP", "AP50")} for one in metrics]
     title = f"{len(dataset.records)} images of {arguments.data}, {arguments.split}; {describe(conditions)}"
     columns = [{name: "-" if value is None else f"{value:.3f}" for name, value in one.items()} for one in accuracy]

@@ -38,6 +38,12 @@ def run(arguments):
     detect = given_detect(arguments, EVALUATION_DETECT)
     dataset = read_given_dataset(arguments, classes=tuple(arguments.classes), single_class=arguments.single_class)
 
+    from yolo_tf.evaluation.classes import match_classes
+    from yolo_tf.files import read_spec
+
+    names = read_spec(arguments.model).class_names
+    dataset = match_classes(dataset, names, of=arguments.model, merged=arguments.single_class)
+
     load_tensorflow()
     from yolo_tf.evaluation.evaluate import format_table
     from yolo_tf.inference.detector import choose_image_size

@@ -7,6 +7,7 @@ from yolo_tf.commands.comparison import read_given_images, read_sources_and_dete
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.tensorflow_start import load_tensorflow
+from yolo_tf.terminal import say
 
 
 def add_arguments(parser):
@@ -92,12 +93,16 @@ def _read_quantization(arguments):
 
     from yolo_tf.data.images import read_record_image
     from yolo_tf.export.tflite import Quantization
+    from yolo_tf.files import read_spec
     from yolo_tf.sources import read_dataset, read_source
 
     images, origin = None, ""
     if arguments.calibration:
         source = read_source(arguments.calibration, path=arguments.calibration_path)
-        records = read_dataset(source, arguments.calibration_split, strict=False).records  # the labels do not matter here
+        dataset = read_dataset(source, arguments.calibration_split, strict=False)  # the labels do not matter here
+        if set(dataset.class_names) != set(read_spec(arguments.model).class_names):
+            say(f"note: {arguments.calibration} has other classes than {arguments.model}: are its pictures of the same kind?")
+        records = dataset.records
         chosen = np.random.default_rng(arguments.seed).permutation(len(records))[: max(0, arguments.calibration_images)]
         images = [read_record_image(records[index]) for index in chosen]
         # without the directories of this machine, for the words travel with the file

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ from yolo_tf.config import EVALUATION_DETECT, DetectConfig
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.data.pipeline import make_eval_dataset
 from yolo_tf.errors import InputError
+from yolo_tf.evaluation.classes import match_classes
 from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
 from yolo_tf.evaluation.curves import Curves, best_numbers, detection_curves
 from yolo_tf.evaluation.matching import confusion_matrix
@@ -36,6 +37,7 @@ def evaluate(
     batch_size: int = 16,
     detect: DetectConfig = EVALUATION_DETECT,
     rect: bool = False,
+    class_names: Sequence[str] | None = None,
 ) -> EvaluationResult:
     """Runs a detector over a data set and measures it.
 
@@ -47,6 +49,8 @@ def evaluate(
         detect: DetectConfig; the default is what COCO numbers are computed at.
         rect: sort the images by shape and give each batch the smallest input instead of the whole square, as
             YOLOv5's own validation does; `candidates` then gets another H, W with nearly every call.
+        class_names: what the detector finds, as `detector.spec.class_names`: its classes are those of the data set by
+            name, in whatever order (see `match_classes`). None = they are taken by their number.
 
     Returns:
         EvaluationResult; its metrics are the names in COCO_NAMES, "precision", "recall", "f1",
@@ -55,8 +59,10 @@ def evaluate(
         out where there is more than one.
 
     Raises:
-        InputError: the detector has another number of classes than the data set, or `rect` and no square.
+        InputError: the detector has other classes than the data set, or another number of them, or `rect` and no square.
     """
+    if class_names is not None:
+        dataset = match_classes(dataset, class_names, of="the detector")
     return measure(dataset, *_find_all(candidates, dataset, image_size, batch_size, detect, rect))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from yolo_tf.config import DetectConfig
 from yolo_tf.data.letterbox import letterbox_image
 from yolo_tf.errors import InputError, look_up
+from yolo_tf.evaluation.classes import match_classes
 from yolo_tf.export.accuracy import check_accuracy
 from yolo_tf.export.onnx import write_onnx
 from yolo_tf.export.openvino import write_openvino
@@ -93,8 +94,8 @@ def export_detector(
         ParityReport, with the accuracy where there is a data set.
 
     Raises:
-        InputError: the network cannot be opened, or `format`, `out`, `image_size`, `comparison` or `quantization`
-            does not fit.
+        InputError: the network cannot be opened, the data set has other classes, or `format`, `out`, `image_size`,
+            `comparison` or `quantization` does not fit.
         ParityError: the file differs from the network by more than its precision explains, or loses too much AP.
             Nothing is written then.
     """
@@ -107,6 +108,7 @@ def export_detector(
     detector = open_detector(path)
     if detector.network is None:
         raise InputError(f"{path}: is an export already. Expected a .keras file. Export the network that it was made from.")
+    dataset = comparison.dataset and match_classes(comparison.dataset, detector.spec.class_names, of=path)
     image_size = choose_image_size(detector, image_size)
     write, images, tolerance = exporter.write, comparison.images, EXACT
     if quantization is not None:
@@ -130,11 +132,9 @@ def export_detector(
         try:
             written = open_detector(temporary)
             report = check_parity(reference, written, images, detect, tolerance)
-            if comparison.dataset is None:
+            if dataset is None:
                 return report
-            accuracy = check_accuracy(
-                reference, written, comparison.dataset, image_size=image_size, max_ap_drop=comparison.max_ap_drop
-            )
+            accuracy = check_accuracy(reference, written, dataset, image_size=image_size, max_ap_drop=comparison.max_ap_drop)
             return dataclasses.replace(report, accuracy=accuracy)
         except ParityError as error:
             raise ParityError(f"{out}: not written, for it differs from {path}: {error}") from error

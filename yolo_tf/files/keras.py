@@ -115,8 +115,8 @@ def read_detector_network(path, *, option, class_names, precision="float32"):
     network, spec = read_network(path, option=option), read_spec(path)
     if spec.class_names != tuple(class_names):
         raise InputError(
-            f"{path}: finds the classes {list(spec.class_names)}. Expected those of the data set, {list(class_names)}, in this"
-            f" order. Check {option} and data.classes."
+            f"{path}: finds the classes {list(spec.class_names)}. Expected those of the data set, {list(class_names)}."
+            f" Check {option} and data.classes."
         )
     wanted = load_head(spec.head).output_shapes(spec.layout, len(class_names))
     found = [tuple(tensor.shape) for tensor in network.outputs]

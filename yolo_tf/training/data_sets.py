@@ -7,6 +7,8 @@ import hashlib
 from yolo_tf.data.images import broken_images, check_images
 from yolo_tf.data.selection import select_records
 from yolo_tf.errors import InputError
+from yolo_tf.evaluation.classes import renumbered
+from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.terminal import say
 
@@ -43,6 +45,20 @@ def read_splits(data, *, seed=0):
             " Expected the same. Add `names` to the data set YAML."
         )
     return sets
+
+
+def in_order_of_files(config, sets):
+    """Returns the data sets with their classes numbered as by the first file that the run begins with or learns from.
+
+    A trained detector with the same names in another order is told by name, and what is trained then has its order; says
+    so. One of other classes is refused by whoever opens it, or, as `model.weights`, gives the rest of its weights.
+    """
+    named, ours = config.model.network or config.compress.teacher or config.model.weights, sets[0].class_names
+    theirs = read_spec(named).class_names if named and carries_spec(named) else ours
+    if theirs == ours or set(theirs) != set(ours):
+        return sets
+    say(f"classes are numbered as in {named}, by name: {list(theirs)}; the data set says {list(ours)}")
+    return [renumbered(dataset, theirs) for dataset in sets]
 
 
 def fingerprint(dataset):

@@ -13,6 +13,7 @@ from yolo_tf.files.weights import copy_fitting_weights
 from yolo_tf.heads import load_head
 from yolo_tf.models.backbones import STRIDES
 from yolo_tf.models.network import build_network, network_layout, set_batch_norm_momentum
+from yolo_tf.models.parts import part_of
 from yolo_tf.terminal import say
 from yolo_tf.training.compression import quantizable
 
@@ -117,7 +118,9 @@ def first_network(config, origin, spec):
         say(f"new head: initial kernels times {config.model.new_head_scale:g} (model.new_head_scale)")
     theirs = origin.spec.class_names if origin.spec else ()
     if len(theirs) == len(spec.class_names) and theirs != spec.class_names:
-        say(f"note: their head was trained on {list(theirs)}, in that order")
+        say(f"note: their head was trained on other classes, {list(theirs)}, and begins with those weights class by class")
+    if origin.spec is None and any(part_of(network.get_layer(name)) == "head" for name in loaded.loaded):
+        say(f"note: {origin.path} carries no class names: its head is taken to be of {list(spec.class_names)}, in that order")
     return network, loaded
 
 

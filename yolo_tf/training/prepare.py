@@ -25,7 +25,7 @@ from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.system.processor import available_memory
 from yolo_tf.terminal import say
 from yolo_tf.training.compression import check_kept_zeros, check_quantize_aware, read_teacher
-from yolo_tf.training.data_sets import read_splits
+from yolo_tf.training.data_sets import in_order_of_files, read_splits
 from yolo_tf.training.estimate import choose_batch_size, estimate_memory, format_memory
 from yolo_tf.training.origin import choose_layout, first_layout, first_name, first_network, read_origin
 
@@ -66,7 +66,7 @@ def prepare(config, strategy):
     """
     replicas = strategy.num_replicas_in_sync
     check_quantize_aware(config, replicas)
-    train_set, val_set = read_splits(config.data, seed=config.train.seed)
+    train_set, val_set = in_order_of_files(config, read_splits(config.data, seed=config.train.seed))
     synchronized = config.hardware.sync_batch_norm and replicas > 1
     compiled = use_xla(config.hardware.xla, sync_batch_norm=synchronized)
     with strategy.scope():
