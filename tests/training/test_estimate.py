@@ -56,8 +56,17 @@ def test_activations_grow_with_the_batch_and_are_half_as_large_in_bfloat16(tiny_
     assert half.activations == pytest.approx(large.activations / 2) and half.state == pytest.approx(large.state)
 
 
+def test_places_for_boxes_cost_memory(tiny_network):
+    """Three levels of 2 * (5 + 6) numbers a cell, 400 places in each of 3 images."""
+    network, options = tiny_network(), dict(image_size=(64, 96), train=TrainConfig(), batch_size=3)
+    few, many = (estimate_memory(network, **options, max_boxes=count) for count in (0, 400))
+    assert few.boxes == 0.0 and many.boxes == pytest.approx(estimate_module.PLACE_BYTES * 66 * 400 * 3 / 1e6)
+    assert many.total - few.total == pytest.approx(many.boxes)
+    assert "boxes 5.70, program" in format_memory(dataclasses.replace(many, boxes=5702.0), None, 3)
+
+
 def test_the_memory_line_warns_when_it_may_not_fit():
-    memory = MemoryEstimate(state=100.0, activations=1500.0, input=50.0, program=350.0)
+    memory = MemoryEstimate(state=100.0, activations=1500.0, input=50.0, boxes=0.0, program=350.0)
     text = format_memory(memory, 1900.0, 12)
     assert "about 2.0 GB more" in text and "activations of 12 images 1.50" in text and "1.9 GB are available" in text
     assert "warning: that may not fit; lower train.batch_size" in text
@@ -79,8 +88,9 @@ def test_the_largest_batch_is_a_power_of_two_that_fits():
 
 def test_the_batch_that_fits_takes_a_safe_share_of_the_memory(tiny_network, tiny_anchors, monkeypatch):
     network, train = tiny_network(), TrainConfig(batch_size="auto")
-    config = Config(train=train, data=DataConfig(image_size=(320, 640)))
-    needs = {size: estimate_memory(network, image_size=(320, 640), train=train, batch_size=size).total for size in (8, 16)}
+    config = Config(train=train, data=DataConfig(image_size=(320, 640), max_boxes=150))
+    options = dict(image_size=(320, 640), train=train, max_boxes=150)
+    needs = {size: estimate_memory(network, **options, batch_size=size).total for size in (8, 16)}
     for images, available, expected in ((64, (needs[8] + needs[16]) / 2 / 0.6, 8), (5, needs[16] / 0.6, 4)):
         monkeypatch.setattr(estimate_module, "available_memory", lambda available=available: available)
         chosen = choose_batch_size(config, network, images, layout=tiny_anchors, compiled=False)
@@ -90,7 +100,7 @@ def test_the_batch_that_fits_takes_a_safe_share_of_the_memory(tiny_network, tiny
 @pytest.fixture
 def config():
     """A Config of small images whose batch size is to be chosen."""
-    return Config(train=TrainConfig(batch_size="auto"), data=DataConfig(image_size=(64, 64)))
+    return Config(train=TrainConfig(batch_size="auto"), data=DataConfig(image_size=(64, 64), max_boxes=150))
 
 
 @pytest.mark.parametrize(("nominal", "images", "expected"), [(64, 100, 64), (64, 9, 8), (16, 100, 16), (3, 100, 2)])

@@ -17,7 +17,11 @@ class DataConfig:
     train_split: str = option("train", "split to train on")
     val_split: str = option("val", "split to evaluate on after every epoch")
     image_size: tuple[int, int] = option((640, 640), "network input, px: a multiple of 32, or [height, width] of such")
-    max_boxes: int = option(150, "most boxes of one training image after mosaic; more are dropped, smallest first", "above 0")
+    max_boxes: int | Literal["auto"] = option(
+        "auto",
+        "most boxes of a training image after mosaic, more are dropped, smallest first; auto = enough for all",
+        "above 0",
+    )
     classes: tuple[str, ...] = option((), "keep only these classes, renumbered in this order; empty = all")
     single_class: bool = option(False, "treat every object as one class named 'object'")
     strict_labels: bool = option(True, "stop at the first bad label; false = leave it out and count it")

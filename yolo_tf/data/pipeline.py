@@ -7,6 +7,7 @@ from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
 from yolo_tf.data.augment import draw_parameters
 from yolo_tf.data.augment.photometric import build_photometric
 from yolo_tf.data.augment.raw_batch import RawBatch, batch_augmenter
+from yolo_tf.data.capacity import most_boxes, places_for
 from yolo_tf.data.image_bytes import byte_reader
 from yolo_tf.data.image_cache import image_loader
 from yolo_tf.data.images import decode_image
@@ -60,9 +61,9 @@ def make_train_dataset(
             out, and `batch_augmenter` does the same to them wherever it is called.
 
     Returns:
-        tf.data.Dataset of (images float32 [B, H, W, 3] RGB 0..255, Targets with M = data.max_boxes); with
-        augment_on="accelerator" of (RawBatch,). Crowd boxes are no targets. With augment.multi_scale H and W change
-        from batch to batch.
+        tf.data.Dataset of (images float32 [B, H, W, 3] RGB 0..255, Targets with M = data.max_boxes, for
+        auto enough for all); with augment_on="accelerator" of (RawBatch,). Crowd boxes are no targets. With
+        augment.multi_scale H and W change from batch to batch.
 
     Raises:
         InputError: no images, none with objects for data.image_weights, a cache above its budget, a photometric layer
@@ -120,7 +121,10 @@ def make_train_dataset(
     )
     batches = _map(batches, raw_batch, parallel)
     if augment_on == "host":
-        batches = _map(batches, batch_augmenter(max_boxes=data.max_boxes), PARALLEL_AUGMENTATIONS)
+        places = data.max_boxes
+        if places == "auto":
+            places = places_for(most_boxes(dataset, data=data, augment=augment, train=train))
+        batches = _map(batches, batch_augmenter(max_boxes=places), PARALLEL_AUGMENTATIONS)
     if data.service:
         batches = distribute(batches, data.service)
     options = tf.data.Options()

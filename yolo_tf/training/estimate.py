@@ -23,6 +23,9 @@ from yolo_tf.terminal import say
 # about 350 MB whatever the batch (graphs, oneDNN's own copies), plus 0.9 to 1 times the outputs of all layers.
 STEP_MEGABYTES = 350.0
 AUGMENTATION_BYTES = 61.0  # of one augmentation in flight, per pixel of its batch: 25 MB for 640 x 640
+# Of one place for a box, per number that one cell of each level predicts: answers, what they are held against, gradients.
+# Measured as the growth of the process over steps with 1600 places instead of 150 (80 classes, batch 8).
+PLACE_BYTES = 94.0
 BATCHES_IN_FLIGHT = 3  # augmentations at work and batches waiting
 SAFE_SHARE = 0.6  # of the available memory that an automatic batch may take
 MOST_PROBED = 9 / 8  # a batch is only chosen if one this many times as large ran too
@@ -35,15 +38,16 @@ class MemoryEstimate:
     state: float  # weights, gradients, what the optimizer keeps
     activations: float  # outputs of all layers, kept for the backward pass
     input: float  # batches in preparation
+    boxes: float  # what the places of the boxes are held against
     program: float  # graphs and buffers of the kernels
 
     @property
     def total(self):
         """All of it."""
-        return self.state + self.activations + self.input + self.program
+        return self.state + self.activations + self.input + self.boxes + self.program
 
 
-def estimate_memory(network, *, image_size, train, batch_size):
+def estimate_memory(network, *, image_size, train, batch_size, max_boxes=0):
     """Returns the MemoryEstimate of what training will add to this process.
 
     Args:
@@ -51,6 +55,7 @@ def estimate_memory(network, *, image_size, train, batch_size):
         image_size: (height, width) px.
         train: TrainConfig; optimizer, ema_decay and nominal_batch_size count, not batch_size.
         batch_size: images in one step.
+        max_boxes: places for boxes in one of them.
     """
     weights = sum(math.prod(variable.shape) for variable in network.trainable_variables) * 4e-6
     moments = {"sgd": 1, "adamw": 2}[train.optimizer]
@@ -60,8 +65,15 @@ def estimate_memory(network, *, image_size, train, batch_size):
         state=copies * weights,
         activations=activation_megabytes(network, image_size)["total"] * batch_size / (2 if half else 1),
         input=math.prod(image_size) * batch_size * AUGMENTATION_BYTES * BATCHES_IN_FLIGHT / 1e6,
+        boxes=boxes_megabytes(network, max_boxes, batch_size),
         program=STEP_MEGABYTES,
     )
+
+
+def boxes_megabytes(network, max_boxes, batch_size):
+    """Returns the megabytes that so many places for the boxes of each image take in a step."""
+    numbers = sum(math.prod(output.shape[3:]) for output in network.outputs)
+    return PLACE_BYTES * numbers * max_boxes * batch_size / 1e6
 
 
 def format_memory(estimate, available, batch_size):
@@ -69,7 +81,7 @@ def format_memory(estimate, available, batch_size):
     line = (
         f"memory: about {estimate.total / 1e3:.1f} GB more for training (weights and optimizer {estimate.state / 1e3:.2f},"
         f" activations of {batch_size} images {estimate.activations / 1e3:.2f}, input {estimate.input / 1e3:.2f},"
-        f" program {estimate.program / 1e3:.2f})"
+        f" boxes {estimate.boxes / 1e3:.2f}, program {estimate.program / 1e3:.2f})"
     )
     if available is None:
         return line
@@ -97,7 +109,7 @@ def choose_batch_size(config, network, num_images, *, layout, compiled, replicas
         if config.compress.quantize_aware:
             view = functools.partial(fake_quantized_view, channel_parts=load_head(layout.head).channel_parts)
         options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled, view=view)
-        options["keep_zeros"] = config.compress.keep_zeros
+        options |= {"keep_zeros": config.compress.keep_zeros, "max_boxes": config.data.max_boxes}
         batch_size = replicas * largest_batch(step_probe(network, layout, **options), most=most // replicas)
         how = "by running steps"
     else:
@@ -106,7 +118,8 @@ def choose_batch_size(config, network, num_images, *, layout, compiled, replicas
             raise InputError("config.train.batch_size: auto needs a system that tells its free memory. Give a number instead.")
 
         def fits(batch_size):
-            need = estimate_memory(network, image_size=size, train=config.train, batch_size=batch_size)
+            places = dict(max_boxes=config.data.max_boxes)
+            need = estimate_memory(network, image_size=size, train=config.train, batch_size=batch_size, **places)
             return need.total <= SAFE_SHARE * available
 
         batch_size = largest_batch(fits, most=most)
@@ -128,7 +141,7 @@ def largest_batch(fits, *, most):
     return batch_size // 2
 
 
-def step_probe(network, layout, *, image_size, train, loss, compiled, view=None, keep_zeros=False):
+def step_probe(network, layout, *, image_size, train, loss, compiled, view=None, keep_zeros=False, max_boxes=1):
     """Returns a function batch_size -> whether a training step on so many images, and an eighth more, fits the device.
 
     The steps train a copy of the network.
@@ -142,6 +155,7 @@ def step_probe(network, layout, *, image_size, train, loss, compiled, view=None,
         compiled: run the step under XLA, as the run will.
         view: network -> the model it is trained through; None = itself.
         keep_zeros: mask gradients, as the run will.
+        max_boxes: places for boxes in one image.
     """
     copy = keras.models.clone_model(network)
     trainer = DetectorTrainer(copy, layout, loss=loss, fused_batch_norm=not compiled)
@@ -153,7 +167,7 @@ def step_probe(network, layout, *, image_size, train, loss, compiled, view=None,
 
     def runs(batch_size):
         count = math.ceil(batch_size * MOST_PROBED)
-        targets = Targets(tf.zeros([count, 1, 4]), tf.fill([count, 1], -1))
+        targets = Targets(tf.zeros([count, max_boxes, 4]), tf.fill([count, max_boxes], -1))
         trainer.make_train_function(force=True)  # traced for this batch alone, as the run's step will be
         try:
             trainer.train_on_batch(tf.zeros([count, *image_size, 3]), targets)  # returns numbers, so it waits for the device

@@ -24,6 +24,7 @@ from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
 from yolo_tf.system.processor import available_memory
 from yolo_tf.terminal import say
+from yolo_tf.training.capacity import choose_max_boxes
 from yolo_tf.training.compression import check_kept_zeros, check_quantize_aware, read_teacher
 from yolo_tf.training.data_sets import in_order_of_files, read_splits
 from yolo_tf.training.estimate import choose_batch_size, estimate_memory, format_memory
@@ -74,6 +75,7 @@ def prepare(config, strategy):
         teacher = read_teacher(config.compress, spec, precision=config.hardware.precision) if config.compress.teacher else None
     if config.compress.keep_zeros:
         check_kept_zeros(network)
+    config = choose_max_boxes(config, train_set, network)
     config = choose_batch_size(config, network, len(train_set.records), layout=spec.layout, compiled=compiled, replicas=replicas)
     check_batch_size(config.train.batch_size, strategy)
     steps = steps_per_epoch(train_set, config.train.batch_size)
@@ -144,6 +146,7 @@ def _describe(config, train_set, val_set, report, network):
     if config.data.service:
         say(f"note: batches come from {config.data.service} in the order they are ready: no run repeats this one bit by bit")
     batch_size = config.train.batch_size
-    memory = estimate_memory(network, image_size=config.data.image_size, train=config.train, batch_size=batch_size)
+    options = dict(image_size=config.data.image_size, train=config.train, max_boxes=config.data.max_boxes)
+    memory = estimate_memory(network, **options, batch_size=batch_size)
     gpus = tf.config.list_physical_devices("GPU")  # their free memory is not to be asked for
     say(format_memory(memory, None if gpus else available_memory(), batch_size))

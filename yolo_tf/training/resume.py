@@ -18,7 +18,7 @@ MAY_CHANGE = {"data.dataset", "data.path", "data.cache", "data.cache_gib", "data
 MAY_CHANGE |= {"hardware.devices", "hardware.worker_timeout", "hardware.xla", "run.tensorboard"}
 MAY_CHANGE |= {"run.checkpoint_every_steps", "run.patience"}
 # Values that leave the choice to the start of a run; its config.yaml holds what was chosen.
-CHOSEN_AT_START = {"train.batch_size": "auto", "model.anchors": ()}
+CHOSEN_AT_START = {"train.batch_size": "auto", "model.anchors": (), "data.max_boxes": "auto"}
 HINTS = {
     "train.epochs": " A longer run has another learning rate from its first step on: start a new one with model.weights={last}.",
     "train.batch_size": " Another batch size is another run: start a new one with model.weights={last}.",

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from yolo_tf.data.augment import AugmentParameters, augment_batch
+from yolo_tf.data.augment.mosaic import place_boxes, place_tiles
+from yolo_tf.data.augment.targets import warp_boxes
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Targets
 
@@ -48,6 +50,17 @@ def batch_augmenter(*, max_boxes):
         return resize_batch(images, targets, tf.shape(raw.canvas)[1:3])
 
     return augment
+
+
+def count_boxes(raw):
+    """Counts the boxes of each image that a RawBatch becomes, before any is dropped for want of places: int32 [B]."""
+    image_size, parameters = tuple(raw.images.shape[1:3]), raw.parameters
+    tiles = place_tiles(raw.sizes_hw, parameters.members, parameters.is_mosaic, parameters.centre, image_size)
+    _, class_ids = warp_boxes(*place_boxes(raw.boxes, raw.class_ids, tiles), parameters, image_size)
+    counts = tf.math.count_nonzero(class_ids >= 0, axis=1, dtype=tf.int32)
+    if parameters.mixup_partner is None:
+        return counts
+    return counts + tf.where(parameters.mixup_weight < 1, tf.gather(counts, parameters.mixup_partner), 0)
 
 
 def resize_batch(images, targets, size_hw):
