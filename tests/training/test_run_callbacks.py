@@ -1,5 +1,7 @@
 """What happens around steps and epochs: patience, freezing, what is kept, what stops a run."""
 
+import json
+
 import pytest
 
 from yolo_tf.config import RunConfig
@@ -68,7 +70,18 @@ def test_an_evaluation_that_fails_gives_the_weights_back():
 
 def test_fitness_weighs_ap_nine_to_one():
     assert fitness({"AP": 0.5, "AP50": 0.8}) == pytest.approx(0.53)
-    assert fitness({"AP": None, "AP50": None}) == 0
+    assert fitness({"AP": 0.0, "AP50": 0.0}) == 0.0
+    assert fitness({"AP": None, "AP50": None}) is None, "nothing to find is not nothing found"
+
+
+def test_with_nothing_to_find_the_last_epoch_is_best_and_patience_is_off():
+    callback = make_evaluation([None] * 5, epochs=9, patience=2)
+    for epoch in range(5):
+        logs = {"loss": 1.0}
+        callback.on_epoch_end(epoch, logs)
+        assert logs == {"loss": 1.0} and callback.progress.state.best["epoch"] == epoch + 1
+        assert not callback.model.stop_training and not ends_after(epoch + 1, callback.progress, callback.options)
+    assert json.loads(json.dumps(callback.progress.state.best)) == {"fitness": -1.0, "epoch": 5}
 
 
 def test_a_loss_that_is_no_number_stops_with_its_parts_and_a_picture():

@@ -46,6 +46,11 @@ class DetectionDataset:
         """Number of boxes in all records, crowds included."""
         return sum(len(record.boxes) for record in self.records)
 
+    @property
+    def num_truths(self):
+        """Number of boxes to find: crowds are none."""
+        return sum(np.count_nonzero(~record.is_crowd) for record in self.records)
+
 
 class Targets(NamedTuple):
     """Ground truth of a training batch."""

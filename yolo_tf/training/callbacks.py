@@ -46,8 +46,8 @@ def run_callbacks(run, setup, progress, *, strategy, clock=None):
 
 
 def fitness(metrics):
-    """Returns the figure that decides which network is best: 0.1 AP50 + 0.9 AP, 0..1 (YOLOv5's)."""
-    return 0.1 * (metrics["AP50"] or 0.0) + 0.9 * (metrics["AP"] or 0.0)
+    """Returns the figure that decides which network is best: 0.1 AP50 + 0.9 AP, 0..1 (YOLOv5's); None without a box to find."""
+    return None if metrics["AP"] is None else 0.1 * metrics["AP50"] + 0.9 * metrics["AP"]
 
 
 class Freeze(keras.callbacks.Callback):
@@ -79,7 +79,7 @@ class Freeze(keras.callbacks.Callback):
 
 @dataclasses.dataclass(eq=False)
 class EvaluateAveraged(RunCallback):
-    """Evaluates the averaged weights after an epoch and notes the best epoch."""
+    """Evaluates the averaged weights after an epoch and notes the best epoch; with nothing to find it is the last one."""
 
     optimizer: DetectorOptimizer  # its averages are swapped in for the evaluation
     evaluate: Callable  # () -> dict of COCO numbers of the network as it is
@@ -92,9 +92,10 @@ class EvaluateAveraged(RunCallback):
             return
         with swapped_averages(self.optimizer):
             metrics = self.evaluate()
-        logs.update({name: metrics[name] or 0.0 for name in SHOWN_METRICS})
-        if fitness(metrics) > progress.state.best["fitness"]:
-            progress.move(best={"fitness": fitness(metrics), "epoch": number})
+        logs.update({name: metrics[name] for name in SHOWN_METRICS if metrics[name] is not None})
+        found, best = fitness(metrics), progress.state.best["fitness"]
+        if found is None or found > best:
+            progress.move(best={"fitness": best if found is None else found, "epoch": number})
         if ends_after(number, progress, self.options) and number < progress.epochs:
             best, patience = progress.state.best["epoch"], self.options.patience
             say_below_bar(f"No better fitness since epoch {best}: stopping (run.patience = {patience}).")
@@ -112,7 +113,12 @@ def _is_evaluated(epoch, progress, options):
 
 
 def _evaluator(setup, progress, strategy):
-    """Returns the function () -> COCO numbers of the network as it is, shared out over the workers; a signal stops it."""
+    """Returns the function () -> COCO numbers of the network as it is, shared out over the workers; a signal stops it.
+
+    Where there is nothing to find no image is looked at: every number would be None.
+    """
+    if not setup.val_set.num_truths:
+        return lambda: dict.fromkeys(SHOWN_METRICS)
     candidates = network_candidates(setup.trainer.forward, setup.spec)
     sizes = {"image_size": setup.config.data.image_size, "batch_size": setup.config.train.batch_size}
 

@@ -143,6 +143,11 @@ def _describe(config, train_set, val_set, report, network):
         f"data: {len(train_set.records)} training images with {train_set.num_boxes} boxes, {len(val_set.records)} validation"
         f" images with {val_set.num_boxes}; {len(train_set.class_names)} classes"
     )
+    if not val_set.num_truths:
+        say(
+            f"warning: the {len(val_set.records)} images of the split {config.data.val_split} have no object to find, so there is"
+            " no AP: best.keras is the last epoch, and run.patience is off. Correct the labels, or name another data.val_split"
+        )
     if config.data.service:
         say(f"note: batches come from {config.data.service} in the order they are ready: no run repeats this one bit by bit")
     batch_size = config.train.batch_size

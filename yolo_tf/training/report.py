@@ -150,7 +150,8 @@ def summarize(run, val_set, config, progress):
         seconds_per_epoch=statistics.median_high(row["seconds"] for row in rows) if rows else None,
     )
     write_json(run.metrics, result.to_json())
-    say("", f"best network: {run.best} (epoch {result.best_epoch})", format_table(found))
+    best = f"epoch {result.best_epoch}" + (", the last: there was nothing to choose it by" if found.metrics["AP"] is None else "")
+    say("", f"best network: {run.best} ({best})", format_table(found))
     if config.compress.quantize_aware:
         say("these figures are of the network in float; those after each epoch were of the network rounded as int8 rounds it")
     return result

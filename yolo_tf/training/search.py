@@ -12,6 +12,7 @@ from yolo_tf.config.migrate import refuse_moved
 from yolo_tf.config.reader import config_to_dict, read_config
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.run_directory import RunDirectory, write_history
+from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.yaml_file import read_yaml
 from yolo_tf.terminal import say
@@ -108,6 +109,7 @@ def search(config_file, overrides, space, out, *, trials, tuner="random"):
         for value in dimension.choices or (dimension.low, dimension.high):
             read_config(config_file, [*overrides, _override(dimension.key, value)])
     config = read_config(config_file, overrides)
+    _check_judge(config.data)
     _claim_directory(out, config, space, tuner)
 
     def run_trial(number, values, epochs):
@@ -150,6 +152,19 @@ def _require_tuner(tuner):
                 f"search: {package} is not installed. Expected it for `tuner` {tuner}. Run: pip install 'yolo_tf[search]'"
                 f" (or pip install {package})."
             )
+
+
+def _check_judge(data):
+    """Raises InputError where the validation split of a DataConfig has no object, so that no trial could be judged."""
+    if not data.dataset:
+        return  # the first trial says so
+    options = dict(classes=data.classes, single_class=data.single_class, strict=data.strict_labels)
+    val_set = read_dataset(read_source(data.dataset, path=data.path), data.val_split, **options)
+    if not val_set.num_truths:
+        raise InputError(
+            f"config.data.val_split: the {len(val_set.records)} images of {data.val_split} have no object to find. Expected some,"
+            " to judge the trials by. Correct the labels or name another split."
+        )
 
 
 def _claim_directory(out, config, space, tuner):
