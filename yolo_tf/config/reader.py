@@ -17,6 +17,7 @@ from yolo_tf.config.plain import plain
 from yolo_tf.config.presets import filled, named_presets
 from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.atomic import write_text
+from yolo_tf.system.shipped import find_shipped
 from yolo_tf.system.yaml_file import read_yaml
 
 PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.network", "model.backbone_file"}
@@ -31,8 +32,9 @@ def read_config(path: Path | str | None = None, overrides: Iterable[str] = ()) -
     working directory; the result holds absolute paths, so that the written-back config can be moved.
 
     Args:
-        path: YAML file with the sections of Config and optionally `hyp` (a mapping of YOLOv5 hyperparameters, or
-            the path of a file with them; the sections of the file win over it); None = all defaults.
+        path: YAML file, or the name of one that comes with the program (yolov5s), with the sections of Config and
+            optionally `hyp` (a mapping of YOLOv5 hyperparameters, or the path of a file with them; the sections of the
+            file win over it); None = all defaults.
         overrides: "section.key=value" strings, value in YAML syntax. Applied last.
 
     Returns:
@@ -43,7 +45,7 @@ def read_config(path: Path | str | None = None, overrides: Iterable[str] = ()) -
     """
     values, presets = {}, []
     if path is not None:
-        path = Path(path)
+        path = find_shipped(path, "", "models", required=True)
         document = read_yaml(path)
         hyp = document.pop("hyp", None)
         if isinstance(hyp, str):
@@ -101,6 +103,8 @@ def _merge_override(values, text):
 def _absolute(key, value, root):
     if key not in PATH_KEYS or not isinstance(value, str) or value in NO_PATHS:
         return value
+    if key == "data.dataset" and not (Path(root) / value).exists():
+        value = find_shipped(value, "datasets")
     return str((Path(root) / value).resolve())
 
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from yolo_tf.errors import InputError, did_you_mean, look_up
+from yolo_tf.system.shipped import find_shipped
 from yolo_tf.system.yaml_file import read_yaml
 
 SPLITS = ("train", "val", "test")
@@ -30,7 +31,7 @@ class DatasetSource:
 
 def read_dataset_yaml(yaml_path, *, path, formats):
     """Reads a data set YAML; see `yolo_tf.sources.read_source`. `formats` is {format: {option: (type, default)}}."""
-    yaml_path = Path(os.path.abspath(yaml_path))
+    yaml_path = Path(os.path.abspath(find_shipped(yaml_path, "datasets")))
     document = read_yaml(yaml_path)
     format_name = str(document.get("format", "yolo"))
     options = look_up(formats, format_name, kind="format", where=yaml_path)
