@@ -29,6 +29,7 @@ from yolo_tf import (
     read_dataset,
     read_source,
 )
+from yolo_tf.data.capacity import LEAST_PLACES
 
 NUM_CLASSES = 80
 
@@ -74,7 +75,7 @@ def random_batch(config):
     (height, width), count, rng = config.data.image_size, config.train.batch_size, np.random.default_rng(0)
     low = rng.uniform(0, 0.5, (count, 30, 2)) * (width, height)
     boxes = np.concatenate([low, low + rng.uniform(8, min(height, width) / 2, (count, 30, 2))], -1).astype(np.float32)
-    free = config.data.max_boxes - 30
+    free = (LEAST_PLACES if config.data.max_boxes == "auto" else config.data.max_boxes) - 30
     class_ids = np.pad(rng.integers(0, NUM_CLASSES, (count, 30)), [(0, 0), (0, free)], constant_values=-1)
     targets = Targets(tf.constant(np.pad(boxes, [(0, 0), (0, free), (0, 0)])), tf.constant(class_ids, tf.int32))
     return tf.constant(rng.uniform(0, 255, (count, height, width, 3)), tf.float32), targets

@@ -8,6 +8,8 @@ from PIL import Image
 from yolo_tf.cli import main
 from yolo_tf.files.run_directory import RunDirectory, read_history
 
+VERBS = ("evaluate", "predict", "export")  # what the end of a run shows the commands of
+
 
 @pytest.fixture
 def config(tmp_path):
@@ -43,6 +45,7 @@ def test_the_last_epoch_is_kept_and_patience_is_off(config, tmp_path, capsys):
     metrics = json.loads(run.metrics.read_text())
     assert (metrics["AP"], metrics["AP50"], metrics["best_epoch"], metrics["epochs"]) == (None, None, 3, 3)
     assert run.best.exists() and run.last.exists()
+    assert lines[-4] == "go on with:" and all(f"{verb} {run.best}" in line for verb, line in zip(VERBS, lines[-3:]))
 
 
 def test_a_search_has_nothing_to_judge_by(config, tmp_path, capsys):

@@ -13,6 +13,7 @@ def test_the_demo_leaves_a_network_pictures_and_equal_exports(tmp_path, capsys):
     assert cli.main(["demo", "--out", str(tmp_path / "d"), "--epochs", "1", "--images", "12", "--image-size", "64"]) == 0
     out = capsys.readouterr().out
     assert "images/s" in out and "pictures:" in out
+    assert out.splitlines()[-4] == "go on with:" and f"predict {tmp_path / 'd' / 'train' / 'best.keras'} PICTURES" in out
     summary = json.loads((tmp_path / "d" / "summary.json").read_text())
     files = summary["files"]
     assert set(files) == {"keras", "saved_model", "tflite"}

@@ -5,6 +5,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+from yolo_tf.commands.naming import network_file
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.files import known_formats
 from yolo_tf.terminal import say
@@ -13,10 +14,10 @@ from yolo_tf.terminal.progress import progress_bar
 
 def add_model(parser):
     """Declares a network file of any format."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help=known_formats())
+    parser.add_argument("model", type=network_file, metavar="MODEL", help=f"{known_formats()}; last: of the newest run")
 
 
-def add_data(parser, *, required=True, help="data set YAML"):
+def add_data(parser, *, required=True, help="data set YAML, or a name such as bccd"):
     """Declares the data set that `read_given_dataset` reads."""
     parser.add_argument("--data", type=Path, required=required, metavar="DATASET.yaml", help=help)
     parser.add_argument("--split", default="val", help="split of it (default val)")
@@ -47,7 +48,9 @@ def image_size(text):
 
 def add_measuring(parser):
     """Declares network files, and how their latency and memory are measured."""
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=known_formats())
+    parser.add_argument(
+        "models", nargs="+", type=network_file, metavar="MODEL", help=f"{known_formats()}; last: of the newest run"
+    )
     add_image_size(parser, "default: that of each file")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in one timed call (default 1)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of each file (default: all cores)")

@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 
+from yolo_tf.commands.naming import commands_of
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import size_on_disk, write_json, write_text
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -82,6 +83,7 @@ def _run_in(out, arguments):
     summary["minutes"] = (time.perf_counter() - started) / 60
     write_json(out / "summary.json", summary)
     print(format_summary(summary, out))
+    print("\n".join(commands_of(run_directory / "best.keras", data_yaml)))
     return summary
 
 

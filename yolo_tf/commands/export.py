@@ -4,6 +4,7 @@ from pathlib import Path
 
 from yolo_tf.commands.arguments import add_data, add_image_size, read_given_dataset
 from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit, spread
+from yolo_tf.commands.naming import network_file
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import size_on_disk
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -12,7 +13,9 @@ from yolo_tf.terminal import say
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file of `yolo-tf train`")
+    parser.add_argument(
+        "model", type=network_file, metavar="MODEL", help="a .keras file of `yolo-tf train`; last: of the newest run"
+    )
     parser.add_argument(
         "overrides", nargs="*", metavar="detect.key=value", help="thresholds, of a SavedModel and with --nms for good"
     )

@@ -20,6 +20,7 @@ from yolo_tf.terminal import say
 from yolo_tf.terminal.progress import progress_bar
 
 NAMED = 3  # images that do not decode; the others are counted
+LITTLE_AP = 0.05  # below it hardly any object of the validation split is found
 
 
 def add_arguments(parser):
@@ -68,6 +69,7 @@ def run(arguments):
     detect = given_detect(arguments, DetectConfig(), class_ids=find_class_ids(arguments.classes, class_names))
 
     load_tensorflow()
+    from yolo_tf.inference.best_score import best_score
     from yolo_tf.inference.frames.files import list_images
     from yolo_tf.inference.prediction import PredictOptions, predict_to_files
 
@@ -111,6 +113,8 @@ def run(arguments):
             f"{totals.num_images_cut} of {totals.num_images} images had more than the {detect.candidate_limit} candidates that"
             f" enter suppression, up to {needed}: objects may be missing. Look at all of them with --max-candidates {needed}."
         )
+    if totals.num_images > totals.num_bad_images and not totals.num_detections:
+        say(*_nothing_found(best_score(detector, paths, options), arguments.model, detect.score_threshold))
     _raise_faults(unreadable, totals, len(paths))
     return {"out": str(out), **({} if many else {"images": rows}), **dataclasses.asdict(totals)}
 
@@ -156,6 +160,27 @@ def _summary(detections):
     """Returns "3 car, 1 bus", most frequent first."""
     counts = collections.Counter(detection["class_name"] for detection in detections)
     return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing found"
+
+
+def _nothing_found(best, model, threshold):
+    """Returns the lines that say how near the detector came (a BestScore or None), and what is known of its accuracy."""
+    from yolo_tf.files.run_directory import recorded_accuracy
+
+    lines = []
+    if best:
+        lines.append(
+            f"nothing reaches --score-threshold {threshold:g}: the best score in {best.num_images} images looked at again is"
+            f" {best.score:.3f} ({best.class_name} in {best.path})"
+        )
+    metrics, record = recorded_accuracy(model)
+    if metrics is None:
+        lines.append(f"no accuracy is recorded beside {model}: yolo-tf evaluate {model} --data DATASET.yaml measures it")
+    else:
+        numbers = [f"{name} {'none' if metrics.get(name) is None else format(metrics[name], '.3f')}" for name in ("AP", "AP50")]
+        lines.append(f"recorded accuracy of the best network of its run: {', '.join(numbers)} ({record})")
+        if metrics.get("AP") is not None and metrics["AP"] < LITTLE_AP:
+            lines[-1] += ". It has learned too little: train longer, on more pictures, or from a trained detector (model.weights)"
+    return lines
 
 
 def _describe(totals, many):

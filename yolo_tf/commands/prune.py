@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from yolo_tf.commands.naming import network_file
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
 # what docs/compression.md was measured with: after the loss of whole channels a network has to learn again, at the full rate
@@ -13,7 +14,9 @@ FINE_TUNING = {
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a .keras file of `yolo-tf train`")
+    parser.add_argument(
+        "model", type=network_file, metavar="MODEL.keras", help="a .keras file of `yolo-tf train`; last: of the newest run"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="PRUNED.keras", help="file to write")
     parser.add_argument(
         "--method", required=True, metavar="NAME", help="channels (a smaller network) or magnitude (zeros in the same network)"

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from yolo_tf.commands.naming import name_last
+
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML, as for train: what all trials share")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML or name, as for train: what all trials share")
     parser.add_argument(
         "--space", type=Path, required=True, metavar="FILE", help="YAML: section.key: {min, max, log} or [choices] a line"
     )
@@ -24,4 +26,4 @@ def run(arguments):
 
     space = read_space(arguments.space)
     options = dict(trials=arguments.trials, tuner=arguments.tuner)
-    return search(arguments.config, arguments.overrides, space, arguments.out, **options).to_json()
+    return search(arguments.config, name_last(arguments.overrides), space, arguments.out, **options).to_json()

@@ -4,12 +4,15 @@ from pathlib import Path
 
 from yolo_tf.commands.arguments import add_image_size
 from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit
+from yolo_tf.commands.naming import network_file
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file of `yolo-tf train`")
+    parser.add_argument(
+        "model", type=network_file, metavar="MODEL", help="a .keras file of `yolo-tf train`; last: of the newest run"
+    )
     parser.add_argument(
         "overrides", nargs="*", metavar="detect.key=value", help="thresholds, of the version for good (`yolo-tf show config`)"
     )

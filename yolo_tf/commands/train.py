@@ -3,12 +3,16 @@
 import contextlib
 from pathlib import Path
 
+from yolo_tf.commands.naming import commands_of, name_last, resolve_last
+
 
 def add_arguments(parser):
     """Declares the arguments."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML: the sections of docs/config.md, and hyp")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML (docs/config.md), or a name such as yolov5s")
     parser.add_argument("--run", type=Path, metavar="DIR", help="run directory; default runs/<config name>, numbered if taken")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run from its newest checkpoint")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run in --run (last: the newest) from its checkpoint"
+    )
     parser.add_argument("--profile", action="store_true", help="measure where the time goes: DIR/profile, with a trace")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="options that replace those of the file")
 
@@ -24,6 +28,7 @@ def run(arguments):
     if resume:
         if root is None:
             raise InputError("--resume: which run is not said. Expected --run DIR of the run to go on with.")
+        root = resolve_last(root, ".")
         saved = RunDirectory(root).config
         resume = saved.exists()
         if not resume and config_file is None:
@@ -32,8 +37,8 @@ def run(arguments):
             say(f"{root}: holds no run yet; it begins with {config_file}")
         config_file = config_file or saved
     if config_file is None and not arguments.overrides:
-        raise InputError("--config: no config is given. Expected --config FILE or data.dataset=FILE. See configs/.")
-    config = read_config(config_file, arguments.overrides)
+        raise InputError("--config: no config is given. Expected --config FILE or data.dataset=FILE. Try --config yolov5s.")
+    config = read_config(config_file, name_last(arguments.overrides))
     name = config_file.stem if config_file else config.model.name
 
     from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -43,4 +48,8 @@ def run(arguments):
 
     with contextlib.nullcontext(root) if root else reserved_directory("runs", name) as root:
         result = train(config, root, resume=resume, profile=arguments.profile)
-    return result and result.to_json()  # None: a worker that is not the chief
+    if result is None:  # a worker that is not the chief
+        return None
+    best, data = RunDirectory(result.run).best, config.data
+    say("", *commands_of(best, data.dataset, path=data.path, lenient=not data.strict_labels))
+    return result.to_json()

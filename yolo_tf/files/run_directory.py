@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import json
 import os
 import platform
 import sys
@@ -73,6 +74,28 @@ def reserved_directory(parent, name):
         with contextlib.suppress(OSError):  # it holds something, as a rule
             for place in [directory, *created]:
                 place.rmdir()
+
+
+def newest_run(parent, inside):
+    """Returns the directory of the run that was begun last, of those at most two levels below `parent` that hold `inside`.
+
+    A run is told by its config.yaml; one that went on counts as begun again. None where there is no such run.
+    """
+    configs = [path for pattern in ("*", "*/*") for path in Path(parent).glob(f"{pattern}/config.yaml")]
+    held = [path for path in configs if (path.parent / inside).exists()]
+    return max(held, key=lambda path: path.stat().st_mtime).parent if held else None
+
+
+def recorded_accuracy(path):
+    """Returns (the metrics that its run recorded of its best network, their file) for a network file in a run directory.
+
+    (None, None) where there are none.
+    """
+    record = RunDirectory(Path(path).parent).metrics
+    try:
+        return json.loads(record.read_text(encoding="utf-8")), record
+    except (OSError, ValueError):
+        return None, None
 
 
 def write_history(path, rows):

@@ -13,6 +13,7 @@ from yolo_tf.system.atomic import remove_leftovers
 from yolo_tf.terminal import say
 from yolo_tf.training.callbacks import ends_after, run_callbacks, write_networks
 from yolo_tf.training.failures import explained, stopped_whole
+from yolo_tf.training.length import warn_if_short
 from yolo_tf.training.prepare import prepare
 from yolo_tf.training.profiling import WhereTimeGoes
 from yolo_tf.training.report import TrainingResult, summarize, write_start
@@ -69,6 +70,7 @@ def _train(config, run, before, *, strategy, profile, callbacks):
     run.plots.mkdir(parents=True, exist_ok=True)
     write_config(config, run.config)
     if not epoch and not step:
+        warn_if_short(config, steps=setup.steps)
         write_start(run, setup, batches)
     elif not step:
         (clock.timed("network files", write_networks) if clock else write_networks)(run, setup, progress)

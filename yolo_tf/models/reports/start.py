@@ -15,6 +15,7 @@ from yolo_tf.models.parts import PARTS, part_of
 from yolo_tf.models.reports.cost import NetworkReport, format_report, sum_by_part
 
 BYTES_PER_VALUE = 4  # float32
+LEAST_MOMENTUM = 0.5  # that is advised; in so few steps nothing is learned anyway
 SETTLED = 5  # a moving average has forgotten its start to e^-5 after this many times 1 / (1 - momentum) steps
 _NORMALIZATIONS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.GroupNormalization)
 
@@ -145,12 +146,15 @@ def _warnings(report, normalization, steps):
         warnings.append(f"the neck is {share:.0%} of the parameters: this comparison hides the backbone")
     if report.initial_weights["backbone"] == "random":
         warnings.append("the backbone starts from random weights; model.backbone_weights or model.weights gives it better ones")
+    parts = {}  # momentum -> the parts in whose layers it does not settle, as keys
     for part, rows in normalization.items():
         for row in rows:
-            momentum = row.momentum
-            if steps and momentum and row.frozen < row.layers and steps * (1 - momentum) < SETTLED:
-                warnings.append(
-                    f"batch norm momentum {momentum:g} of the {part} does not settle in {steps} steps; set"
-                    " model.batch_norm_momentum"
-                )
+            if steps and row.momentum and row.frozen < row.layers and steps * (1 - row.momentum) < SETTLED:
+                parts.setdefault(row.momentum, {})[part] = True
+    for momentum, names in parts.items():
+        settling = max(LEAST_MOMENTUM, math.floor(100 * (1 - SETTLED / steps)) / 100)
+        warnings.append(
+            f"batch norm momentum {momentum:g} of {' and '.join(names)} does not settle in {steps} steps; set"
+            f" model.batch_norm_momentum={settling:g}"
+        )
     return warnings
