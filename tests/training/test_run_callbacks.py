@@ -51,6 +51,16 @@ def test_patience_counts_epochs_without_a_better_fitness():
     assert callback.optimizer.swaps == 10
 
 
+def test_as_long_as_nothing_is_found_the_newest_is_kept():
+    """A run that finds its first object late is not at its end before that; one that loses all again is."""
+    callback = make_evaluation([0.0, 0.0, 0.0, 0.2, 0.0, 0.0], epochs=9, patience=2)
+    kept = []
+    for epoch in range(6):
+        callback.on_epoch_end(epoch, {})
+        kept.append(callback.progress.state.best["epoch"])
+    assert kept == [1, 2, 3, 4, 4, 4] and callback.model.stop_training
+
+
 def test_only_evaluated_epochs_count_and_the_last_is_evaluated():
     callback = make_evaluation([0.2, 0.1, 0.3], epochs=5, evaluate_every=2, patience=0)
     logs = [{} for _ in range(5)]

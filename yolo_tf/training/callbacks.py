@@ -94,7 +94,7 @@ class EvaluateAveraged(RunCallback):
             metrics = self.evaluate()
         logs.update({name: metrics[name] for name in SHOWN_METRICS if metrics[name] is not None})
         found, best = fitness(metrics), progress.state.best["fitness"]
-        if found is None or found > best:
+        if found is None or found > best or found == best == 0:  # as long as nothing is found, the newest has learned most
             progress.move(best={"fitness": best if found is None else found, "epoch": number})
         if ends_after(number, progress, self.options) and number < progress.epochs:
             best, patience = progress.state.best["epoch"], self.options.patience
