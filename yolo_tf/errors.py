@@ -24,6 +24,13 @@ def any_of(words):
     return f"{', '.join(first)} or {last}" if first else last
 
 
+def some_of(things, most=3):
+    """Returns "a, b, c and 7 more": the first `most` of any number of things."""
+    things = list(things)
+    shown = ", ".join(str(thing) for thing in things[:most])
+    return f"{shown} and {len(things) - most} more" if len(things) > most else shown
+
+
 def look_up(table, name, *, kind, where=""):
     """Returns `table[name]`.
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from yolo_tf.errors import InputError
-from yolo_tf.sources.image_files import image_ids, list_images, read_image_size
+from yolo_tf.sources.image_files import image_ids, read_image_size
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 170, 3), np.uint8)
@@ -59,6 +59,13 @@ def test_a_format_that_tensorflow_does_not_decode_is_refused(tmp_path):
         read_image_size(tmp_path / "a.tif")
 
 
+def test_a_picture_with_more_behind_it_is_not_decoded_to_see_that_it_is_whole(tmp_path, monkeypatch):
+    first, second = (Image.fromarray(PIXELS[side:]) for side in (0, 7))
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    monkeypatch.setattr(Image.Image, "load", None)
+    assert read_image_size(tmp_path / "a.jpg") == (120, 170)
+
+
 def test_a_missing_image(tmp_path):
     with pytest.raises(InputError, match=r"a\.jpg: does not exist\. Expected an image"):
         read_image_size(tmp_path / "a.jpg")
@@ -69,13 +76,6 @@ def test_an_image_too_large_to_decode(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(InputError, match=r"a\.png: is too large .* Expected under 179 million pixels"):
         read_image_size(tmp_path / "a.png")
-
-
-def test_list_images_is_sorted_and_looks_below(tmp_path):
-    for name in ("b.jpg", "a/z.PNG", "a/notes.txt", ".hidden.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)] == ["a/z.PNG", "b.jpg"]
 
 
 def test_image_ids_are_unique():

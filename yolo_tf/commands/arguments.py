@@ -98,13 +98,12 @@ def open_given_detector(arguments):
 
 
 def read_given_dataset(arguments, **options):
-    """Reads the split; says how many bad labels were left out. `options` are those of `sources.read_dataset`."""
-    from yolo_tf.sources import read_dataset, read_source
+    """Reads the split; says how many images have labels and what was left out. `options` are those of `sources.read_dataset`."""
+    from yolo_tf.sources import read_dataset, read_source, reading_lines
 
     source = read_source(arguments.data, path=arguments.path)
     dataset = read_dataset(source, arguments.split, strict=not arguments.lenient, **options)
-    if dataset.problems:
-        say(f"{len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+    say(*reading_lines(dataset, arguments.split))
     return dataset
 
 

@@ -23,7 +23,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Packs split by split; returns what was written of each."""
-    from yolo_tf.sources import read_dataset, read_source
+    from yolo_tf.sources import read_dataset, read_source, reading_lines
 
     source = read_source(arguments.data, path=arguments.path)
     datasets = {split: read_dataset(source, split, strict=not arguments.lenient) for split in arguments.split}
@@ -35,8 +35,7 @@ def run(arguments):
 
     written = {}
     for split, dataset in datasets.items():
-        if dataset.problems:
-            print(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+        print(*reading_lines(dataset, split), sep="\n")
         progress = progress_bar(len(dataset.records), label=f"{split}: ")
         report = pack_dataset(dataset, arguments.out / split, shards=arguments.shards, progress=progress)
         print(f"{split}: {report.images} images, {report.shards} shards, {report.bytes / 1e6:.1f} MB")

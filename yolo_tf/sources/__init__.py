@@ -19,7 +19,7 @@ from yolo_tf.sources.dataset_yaml import DatasetSource, read_dataset_yaml
 from yolo_tf.sources.label_check import Problems
 from yolo_tf.structures import DetectionDataset
 
-__all__ = ["READERS", "DatasetSource", "read_dataset", "read_source"]
+__all__ = ["READERS", "DatasetSource", "read_dataset", "read_source", "reading_lines"]
 
 READERS = {
     "yolo": yolo_txt,
@@ -87,15 +87,32 @@ def read_dataset(
     if not records:
         raise InputError(
             f"{source.yaml_path}: the {split} split ({', '.join(source.splits[split])}) has no images."
-            " Expected one or more. Correct the line or add images."
+            f" Expected one or more. {' '.join(problems.notes) or 'Correct the line or add images.'}"
         )
+    notes = (_describe(records, split, problems), *problems.notes)
     if classes:
         records = _keep_classes(records, class_names, classes, where=source.yaml_path)
         class_names = tuple(classes)
     if single_class:
         records = [dataclasses.replace(record, class_ids=np.zeros_like(record.class_ids)) for record in records]
         class_names = ("object",)
-    return DetectionDataset(class_names=tuple(class_names), records=tuple(records), problems=tuple(problems.lines))
+    return DetectionDataset(class_names=tuple(class_names), records=tuple(records), problems=tuple(problems.lines), notes=notes)
+
+
+def reading_lines(dataset: DetectionDataset, split: str) -> tuple[str, ...]:
+    """Returns what a person should know of a split that was read: its notes, and the first label that was left out."""
+    bad = f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}" if dataset.problems else ""
+    return (*dataset.notes, *([bad] if bad else []))
+
+
+def _describe(records, split, problems):
+    """Returns the line with the numbers of a split, before `classes` takes any label away."""
+    labelled = sum(len(record.boxes) > 0 for record in records)
+    missing = len({record.path for record in records} & set(problems.without_labels))
+    return (
+        f"{split}: {len(records)} images ({labelled} with labels, {len(records) - labelled - missing} empty,"
+        f" {missing} without a label file), {sum(len(record.boxes) for record in records)} boxes"
+    )
 
 
 def _keep_classes(records, class_names, classes, *, where):

@@ -6,17 +6,23 @@ from pathlib import Path
 from PIL import Image
 
 from yolo_tf.errors import InputError
-from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, IMAGE_WORDS
+from yolo_tf.system.file_lookup import is_text, shown
+from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_WORDS
 
 PILLOW_FORMATS = tuple(name.upper() for name in IMAGE_FORMATS)
 # The bytes that close a whole file. A marker cannot occur inside compressed JPEG data (FF is stuffed).
-END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64  # some writers pad the end of the file
 
 
 def usable_image_size(path, problems):
-    """Returns `read_image_size(path)`; of an unusable image tells problems.on_bad_image and returns None, or raises."""
+    """Returns `read_image_size(path)`; of an unusable image tells problems.on_bad_image and returns None, or raises.
+
+    One whose path is no UTF-8 is unusable too: no file with text in it, of results or of packed data, could name it.
+    """
     try:
+        if not is_text(path):
+            raise InputError(f"{shown(path)}: its name is not in UTF-8. Expected a name that is text. Rename the file.")
         return read_image_size(path)
     except InputError as error:
         if problems.on_bad_image is None:
@@ -57,12 +63,6 @@ def read_image_size(path):
             raise
         raise InputError(f"{path}: is damaged or cut short ({error}). Expected a whole image. Restore or remove it.") from error
     return height, width
-
-
-def list_images(directory):
-    """Returns the image files in `directory` and below, sorted by path."""
-    paths = Path(directory).rglob("*")
-    return sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
 
 
 def image_ids(paths, root):

@@ -22,6 +22,8 @@ class Problems:
     strict: bool
     on_bad_image: Callable[[str], None] | None = None  # told of each unusable image, which is left out; None = stop there
     lines: list[str] = dataclasses.field(default_factory=list)  # one per label or repeated image that was left out
+    notes: list[str] = dataclasses.field(default_factory=list)  # what a person should know beside that, each kind in one line
+    without_labels: list[str] = dataclasses.field(default_factory=list)  # images that have no label file
 
 
 class RawLabel(NamedTuple):

@@ -9,6 +9,7 @@ marked difficult becomes a crowd box: never a target, ignored in AP.
 Source: M. Everingham, J. Winn, The PASCAL Visual Object Classes Challenge 2007 Development Kit.
 """
 
+import re
 import xml.etree.ElementTree as ElementTree
 from xml.parsers import expat
 
@@ -16,7 +17,9 @@ from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
-from yolo_tf.system.image_formats import IMAGE_SUFFIXES
+from yolo_tf.system.file_lookup import suffix_finder
+from yolo_tf.system.image_formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from yolo_tf.system.text_file import read_lines
 
 OPTIONS = {}
 
@@ -28,12 +31,13 @@ def read(source, split, problems):
         InputError: a missing path, a broken XML file, an unusable image or one of another size than its XML
             says, or a bad label when problems.strict.
     """
-    class_names = source.names or _names_of_all_splits(source)
+    find = suffix_finder()
+    class_names = source.names or _names_of_all_splits(source, find)
     records = []
-    for name in listed_once(_listed_names(source, split), split, problems):
-        xml_path = source.path / "Annotations" / f"{name}.xml"
+    for name in listed_once(_listed_names(source, split, find), split, problems):
+        path = _image_path(source, name, find)
+        xml_path = _xml_path(source, name, find)
         root = _parse_xml(xml_path)
-        path = _image_path(source, name)
         size = usable_image_size(path, problems)
         if size is None:
             continue
@@ -48,24 +52,31 @@ def read(source, split, problems):
     return class_names, records
 
 
-def _listed_names(source, split):
+def _listed_names(source, split, find):
     for entry in source.splits[split]:
-        list_path = find_path(source, split, f"ImageSets/Main/{entry.removesuffix('.txt')}.txt")
-        for line in list_path.read_text(encoding="utf-8").splitlines():
-            if line.strip():
-                yield line.split()[0]  # the lists of one class have a second column
+        place = f"ImageSets/Main/{re.sub(r'[.]txt$', '', entry, flags=re.IGNORECASE)}"
+        list_path = find(source.path / place, (".txt",)) or find_path(source, split, f"{place}.txt")
+        for name in filter(None, map(str.strip, read_lines(list_path))):
+            # The lists of one class have a second column; a name may end like one.
+            whole = find(source.path / "Annotations" / name, (".xml",))
+            yield name if whole else re.sub(r"\s+[+-]?[01]$", "", name)
 
 
-def _names_of_all_splits(source):
-    listed = (name for split in source.splits for name in _listed_names(source, split))
-    roots = (_parse_xml(source.path / "Annotations" / f"{name}.xml") for name in listed)
+def _names_of_all_splits(source, find):
+    listed = (name for split in source.splits for name in _listed_names(source, split, find))
+    roots = (_parse_xml(_xml_path(source, name, find)) for name in listed)
     return tuple(sorted({_text(node, "name") for root in roots for node in root.findall("object")} - {""}))
 
 
-def _image_path(source, name):
+def _xml_path(source, name, find):
+    place = source.path / "Annotations" / name
+    return find(place, (".xml",)) or place.with_name(f"{place.name}.xml")
+
+
+def _image_path(source, name, find):
     # VOC itself knows only .jpg; the <filename> in the XML is often wrong after a renaming.
-    candidates = [source.path / "JPEGImages" / f"{name}{suffix}" for suffix in (*IMAGE_SUFFIXES, ".JPG")]
-    return next((path for path in candidates if path.exists()), candidates[0])
+    place = source.path / "JPEGImages" / name
+    return find(place, (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)) or place.with_name(f"{place.name}.jpg")
 
 
 def _raw_labels(root, xml_path, class_names, problems):

@@ -2,18 +2,22 @@
 
     images/train/0007.jpg -> labels/train/0007.txt        <class id> <x centre> <y centre> <width> <height>
 
+`label_files` says where else a label file may lie.
 A line with a class id and three or more points (x y x y x y …) is a polygon; its bounding box is taken. An
 image whose label file is missing or empty is background. Each split is a directory (read with everything
 below it), a .txt file with one image path per line, or a list of these.
 """
 
 import math
-from pathlib import Path
 
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, some_of
 from yolo_tf.sources.dataset_yaml import find_path
-from yolo_tf.sources.image_files import image_ids, list_images, usable_image_size
+from yolo_tf.sources.image_files import image_ids, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
+from yolo_tf.sources.label_files import find_label_files, label_path, note_labels_without_image
+from yolo_tf.system.file_lookup import written_path
+from yolo_tf.system.image_walk import walk_images
+from yolo_tf.system.text_file import read_lines
 
 OPTIONS = {}
 
@@ -27,50 +31,55 @@ def read(source, split, problems):
     """
     if not source.names:
         raise InputError(f"{source.yaml_path}: no class names. Expected `names: [a, b, …]` in the order of the ids. Add them.")
-    listed = (path for entry in source.splits[split] for path in _image_paths(source, split, entry))
+    listed = (path for entry in source.splits[split] for path in _image_paths(source, split, entry, problems))
     paths = listed_once(listed, split, problems)
-    if paths and not any(label_path(path).exists() for path in paths):
-        raise InputError(
-            f"{source.yaml_path}: {split}: not one of {len(paths)} images has a label file."
-            f" Expected {label_path(paths[0])} for {paths[0]}. Put the labels there (empty files for images without objects)."
-        )
+    label_files = find_label_files(paths, split, problems)
+    if paths and not any(label_files):
+        _refuse_unlabelled(source, split, paths)
     records = []
-    for path, image_id in zip(paths, image_ids(paths, source.path), strict=True):
+    for path, label_file, image_id in zip(paths, label_files, image_ids(paths, source.path), strict=True):
         size = usable_image_size(path, problems)
         if size is None:
             continue
-        labels = _read_labels(label_path(path), size, problems)
+        labels = _read_labels(label_file, size, problems) if label_file else ()
         records.append(make_record(image_id, path, size, labels, class_names=source.names, problems=problems))
     return source.names, records
 
 
-def label_path(image_path):
-    """Returns the label file of an image: the last `images` directory becomes `labels`; without one, it lies beside."""
-    parts = list(image_path.parts)
-    if "images" in parts[:-1]:
-        last = len(parts) - 2 - parts[:-1][::-1].index("images")
-        parts[last] = "labels"
-    return Path(*parts).with_suffix(".txt")
+def _refuse_unlabelled(source, split, paths):
+    """Raises InputError for a split without any label file; for images that are missing too, as that comes first."""
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise InputError(
+            f"{source.yaml_path}: {split}: {len(missing)} of {len(paths)} listed images do not exist: {some_of(missing)}."
+            " Expected paths from the list or from `path`. Correct the list or give data.path=DIR."
+        )
+    raise InputError(
+        f"{source.yaml_path}: {split}: not one of {len(paths)} images has a label file."
+        f" Expected {label_path(paths[0])} for {paths[0]}. Put the labels there (empty files for images without objects)."
+    )
 
 
-def _image_paths(source, split, entry):
+def _image_paths(source, split, entry, problems):
     place = find_path(source, split, entry)
     if place.is_dir():
-        return list_images(place)
-    if place.suffix != ".txt":
+        walk = walk_images(place)
+        problems.notes.extend(walk.notes(split))
+        note_labels_without_image(place, (*walk.images, *walk.unread), split, problems)
+        return walk.images
+    if place.suffix.lower() != ".txt":
         raise InputError(
             f"{source.yaml_path}: {split}: '{entry}' is no directory and no .txt list. Expected one of them. Correct the line."
         )
     # A relative path starts at the directory of the list or, where nothing lies there, at the root of the data.
-    names = [line.strip() for line in _read_text(place).splitlines() if line.strip()]
-    return [place.parent / name if (place.parent / name).exists() else source.path / name for name in names]
+    names = [line.strip() for line in read_lines(place) if line.strip()]
+    beside = ((name, written_path(place.parent, name)) for name in names)
+    return [path if path.exists() else written_path(source.path, name) for name, path in beside]
 
 
 def _read_labels(path, size, problems):
     """Yields the RawLabels of one label file; lines that cannot be read are rejected."""
-    if not path.exists():
-        return
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         columns = line.split()
         if not columns:
             continue
@@ -107,10 +116,3 @@ def _parse(columns):
         return int(class_id), (min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2]))
     x, y, width, height = values
     return int(class_id), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-
-
-def _read_text(path):
-    try:
-        return path.read_text(encoding="utf-8-sig")  # with or without the mark that Windows editors put in front
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no text file ({error.reason}). Expected UTF-8 text. Save it again as UTF-8.") from error

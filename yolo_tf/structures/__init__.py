@@ -40,6 +40,7 @@ class DetectionDataset:
     class_names: tuple[str, ...]
     records: tuple[ImageRecord, ...]
     problems: tuple[str, ...] = ()  # one line per label or image that was left out: repeats, and in lenient reading bad ones
+    notes: tuple[str, ...] = ()  # what a person should know of the reading: how many images have labels, what was passed over
 
     @property
     def num_boxes(self):

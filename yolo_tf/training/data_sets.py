@@ -9,7 +9,7 @@ from yolo_tf.data.selection import select_records
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation.classes import renumbered
 from yolo_tf.files import carries_spec, read_spec
-from yolo_tf.sources import read_dataset, read_source
+from yolo_tf.sources import read_dataset, read_source, reading_lines
 from yolo_tf.terminal import say
 
 
@@ -27,8 +27,7 @@ def read_splits(data, *, seed=0):
         leave_out = functools.partial(_tell_left_out, split) if data.on_bad_image == "skip" else None
         options = dict(classes=data.classes, single_class=data.single_class, strict=data.strict_labels)
         dataset = read_dataset(source, split, **options, on_bad_image=leave_out)
-        if dataset.problems:
-            say(f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}")
+        say(*reading_lines(dataset, split))
         if not sets:
             options = dict(fraction=data.fraction, background_fraction=data.background_fraction, seed=seed)
             dataset, left_out = select_records(dataset, **options)

@@ -9,6 +9,7 @@ from yolo_tf.inference.frames.files import InputImage, list_images, read_inputs
 from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.sources import image_files
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES
+from yolo_tf.system.image_walk import walk_images
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_files_directories_and_globs(folder):
 def test_a_directory_gives_every_format_that_readers_take(suffix, tmp_path):
     path = tmp_path / f"a{suffix}"
     Image.fromarray(np.full([32, 48, 3], 90, np.uint8)).save(path)
-    assert list_images([tmp_path]) == image_files.list_images(tmp_path) == [path]
+    assert list_images([tmp_path]) == list(walk_images(tmp_path).images) == [path]
     (one,) = read_inputs([path], image_size=(32, 48), rect=False, ahead=0)
     assert image_files.read_image_size(path) == one.stored.shape[:2] == (32, 48)
     assert np.abs(one.pixels.astype(int) - 90).max() <= 2  # grey all over, but for what a lossy format makes of it
@@ -48,7 +49,7 @@ def test_a_list_names_images_from_where_it_lies_or_from_here(folder, monkeypatch
     found = [str(path) for path in list_images([folder / "list.TXT", folder / "b.jpg"])]
     assert found == [f"{folder}/b.jpg", f"{folder}/deep/c.jpeg", "c.jpeg", f"{folder}/a.PNG", "none.jpg"]
     (folder / "list.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="list.txt: is no text in UTF-8 .* Expected one path per line. Convert it"):
+    with pytest.raises(InputError, match="list.txt: is text in UTF-16. Expected UTF-8. Save it again as UTF-8"):
         list_images([folder / "list.txt"])
 
 

@@ -1,6 +1,5 @@
 """Image files -> letterboxed images in order, a few read ahead of the network or each when it is asked for."""
 
-import glob
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +11,11 @@ from yolo_tf.data.images import decode_image, read_image
 from yolo_tf.data.letterbox import letterbox_image, smallest_canvas
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox
+from yolo_tf.system.file_lookup import written_path
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES
+from yolo_tf.system.image_walk import match_images, walk_images
+from yolo_tf.system.text_file import read_lines
+from yolo_tf.terminal import say
 
 
 class InputImage(NamedTuple):
@@ -26,8 +29,10 @@ class InputImage(NamedTuple):
 def list_images(sources):
     """Lists the image files that files, directories, globs and .txt lists stand for.
 
+    What a directory or a glob passes over (pictures of formats that are not read, hidden ones) is said with its number.
+
     Args:
-        sources: paths. Of a directory and a glob the files with an image's suffix count, sorted; subdirectories
+        sources: paths. Of a directory and a glob the images count (`walk_images`), sorted; subdirectories
             do not, unless a glob says `**`. A .txt file names one image per line; where a relative path leads to
             nothing from the list's directory, it begins at the working directory. Any other file that is named
             counts whatever its suffix.
@@ -40,15 +45,20 @@ def list_images(sources):
     """
     paths = []
     for source in sources:
+        passed_over = ""
         if Path(source).is_file():
             found = _listed_paths(Path(source)) if Path(source).suffix.lower() == ".txt" else [str(source)]
         else:
-            pattern = f"{glob.escape(str(source))}/*" if Path(source).is_dir() else str(source)
-            found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+            walk = walk_images(source, below=False) if Path(source).is_dir() else match_images(source)
+            found = [str(path) for path in walk.images]
+            if found:
+                say(*walk.notes(source))
+            else:
+                passed_over = " ".join(walk.notes(source))
         if not found:
             raise InputError(
                 f"{source}: stands for no image. Expected an image file, a directory or a glob of"
-                f" {', '.join(sorted(IMAGE_SUFFIXES))} files, or a .txt list of paths. Check the path."
+                f" {', '.join(sorted(IMAGE_SUFFIXES))} files, or a .txt list of paths. {passed_over or 'Check the path.'}"
             )
         paths += found
     return [Path(path) for path in dict.fromkeys(paths)]
@@ -56,12 +66,9 @@ def list_images(sources):
 
 def _listed_paths(listing):
     """Returns the paths that the lines of a .txt file name, as text; whether they are images shows when they are read."""
-    try:
-        lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{listing}: is no text in UTF-8 ({error.reason}). Expected one path per line. Convert it.") from error
-    beside = ((line, listing.parent / line) for line in lines if line)
-    return [str(path) if path.exists() else line for line, path in beside]
+    lines = [line.strip() for line in read_lines(listing) if line.strip()]
+    beside = ((line, written_path(listing.parent, line)) for line in lines)
+    return [str(path if path.exists() else written_path("", line)) for line, path in beside]
 
 
 def read_input(path, *, image_size, rect=False):

@@ -1,0 +1,43 @@
+"""Text files of users: UTF-8 with or without a mark in front; another encoding is refused in one line that says so."""
+
+import codecs
+import re
+from pathlib import Path
+
+from yolo_tf.errors import InputError
+
+# What the first bytes of other encodings are; the mark of UTF-32 begins with that of UTF-16.
+MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32"}
+MARKS |= {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+LINE_ENDS = re.compile("\r\n|\n|\r")  # no others: a path may hold U+2028 or a form feed
+
+
+def read_text(path):
+    """Returns the text of a file in UTF-8, without the mark that Windows editors put in front.
+
+    Raises:
+        InputError: another encoding; OSError as `open` does.
+    """
+    return decode_text(Path(path).read_bytes(), path)
+
+
+def read_lines(path):
+    """Returns the lines of `read_text`, without their ends."""
+    return LINE_ENDS.split(read_text(path))
+
+
+def decode_text(data, path):
+    """Returns the text that the bytes `data` of the file `path` are; see `read_text`."""
+    for mark, encoding in MARKS.items():
+        if data.startswith(mark):
+            raise InputError(f"{path}: is text in {encoding}. Expected UTF-8. Save it again as UTF-8.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}:{line}: byte {data[error.start]:#04x} is no text in UTF-8. Expected UTF-8. Save it again as UTF-8."
+        ) from error
+    if "\0" in text:
+        raise InputError(f"{path}: holds zero bytes, as UTF-16 and binary files do. Expected UTF-8. Save it again as UTF-8.")
+    return text
