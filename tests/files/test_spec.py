@@ -34,6 +34,14 @@ def test_a_file_of_version_1_is_of_the_anchor_head(tmp_path):
     assert spec.anchors.sizes[2, 1].tolist() == [156.0, 198.0] and spec.layout.strides == (8, 16, 32)
 
 
+def test_class_names_are_text_of_one_line(tmp_path):
+    """A number from a tool, a line break and the halves of one character, as JSON escapes them."""
+    text = spec_to_json(SPEC).replace('"class_names": [\n  "a",\n  "é"', '"class_names": [2146, "a\\nb", "\\ud83d\\ude97"')
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("detector.json", text)
+    assert read_spec(tmp_path / "a.keras").class_names == ("2146", "a b", "\U0001f697")
+
+
 def test_what_is_written_is_version_2(tmp_path):
     fields = json.loads(spec_to_json(SPEC))
     assert fields["format_version"] == 2 and fields["head"] == "anchor" and fields["strides"] == [8, 16, 32]

@@ -84,6 +84,12 @@ def test_names_may_be_a_dictionary_and_the_size_an_option(yolov5_file):
     assert read_yolov5(yolov5_file(wrap=lambda model: model)[0]).weights_of == "model"  # the bare model
 
 
+@pytest.mark.parametrize("names", [[0, 2146, 21010], {0: 0, 1: 2146, 2: 21010}])
+def test_names_may_be_numbers(yolov5_file, names):
+    path = yolov5_file(lambda model: model.__dict__.update(names=names))[0]
+    assert read_yolov5(path).class_names == ("0", "2146", "21010")
+
+
 def test_a_focus_layer_is_a_six_by_six_convolution():
     rng = np.random.default_rng(0)
     kernel = rng.normal(size=(5, 12, 3, 3)).astype(np.float32)
@@ -177,7 +183,7 @@ def contain_itself(model):
         (drop(24, "", "_buffers", "anchors"), "its Detect row has no anchors or no strides"),
         (set_attribute(24, "", stride=Tensor(np.array([4.0, 8, 16]))), r"has strides \[4.0, 8.0, 16.0\]"),
         (lambda model: model.__dict__.update(names=["a", "b"]), r"has 3 classes and the names \['a', 'b'\]"),
-        (lambda model: model.__dict__.update(names={0: "a", 1: 2, 2: "c"}), "has 3 classes and the names"),
+        (lambda model: model.__dict__.update(names={0: "a", 1: None, 2: "c"}), "has 3 classes and the names"),
         (lambda model: model.__dict__.update(yaml={}), r"does not say its depth_multiple \(got None\)"),
         (lambda model: model.__dict__.update(yaml={"depth_multiple": 0.3, "width_multiple": -1}), "width_multiple"),
         (lambda model: model._modules.clear(), "holds a DetectionModel. Expected a detection model"),

@@ -18,11 +18,19 @@ from yolo_tf.config.presets import filled, named_presets
 from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.atomic import write_text
 from yolo_tf.system.shipped import find_shipped
-from yolo_tf.system.yaml_file import read_yaml
+from yolo_tf.system.yaml_file import parse_yaml, read_yaml
 
 PATH_KEYS = {"data.dataset", "data.path", "model.weights", "model.network", "model.backbone_file"}
 PATH_KEYS |= {"model.backbone_weights", "compress.teacher"}
 NO_PATHS = {"", "none", "imagenet"}  # values of those keys that are words
+
+# options that are text or lists of it: their values are what was written, numbers too
+TEXT_KEYS = {
+    f"{name}.{field}"
+    for name, section in SECTIONS.items()
+    for field, kind in typing.get_type_hints(section).items()
+    if kind in (str, tuple[str, ...])
+}
 
 
 def read_config(path: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -46,7 +54,7 @@ def read_config(path: Path | str | None = None, overrides: Iterable[str] = ()) -
     values, presets = {}, []
     if path is not None:
         path = find_shipped(path, "", "models", required=True)
-        document = read_yaml(path)
+        document = read_yaml(path, texts=TEXT_KEYS)
         hyp = document.pop("hyp", None)
         if isinstance(hyp, str):
             hyp = read_yaml(path.parent / hyp)
@@ -93,7 +101,7 @@ def _merge_override(values, text):
     if not equals or key.count(".") != 1:
         raise InputError(f"override '{text}': cannot be read. Expected section.key=value, for example train.epochs=3.")
     try:
-        value = yaml.safe_load(value)
+        value = parse_yaml(value, texts=[""] if key in TEXT_KEYS else ())
     except yaml.YAMLError as error:
         raise InputError(f"override '{text}': '{value}' is not a YAML value. Quote it.") from error
     refuse_moved(key)

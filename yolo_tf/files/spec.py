@@ -13,6 +13,7 @@ from typing import Any
 from yolo_tf.errors import InputError
 from yolo_tf.files.format import MEMBER
 from yolo_tf.heads import HEADS, load_head
+from yolo_tf.system.class_names import clean_names
 from yolo_tf.system.version import VERSION
 
 
@@ -81,6 +82,7 @@ def spec_from_json(text, *, where):
         known = ", ".join(HEADS)
         raise InputError(f"{where}: {MEMBER} names the head {fields['head']!r}. Expected {known}. Use the yolo_tf that wrote it.")
     fields.setdefault("run", "")  # earlier versions wrote none
+    fields["class_names"] = clean_names(fields["class_names"], where)
     return DetectorSpec(**{field.name: _as_tuples(fields[field.name]) for field in dataclasses.fields(DetectorSpec)})
 
 

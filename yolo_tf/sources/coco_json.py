@@ -18,6 +18,7 @@ from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record, reject_label
+from yolo_tf.system.class_names import clean_name
 
 OPTIONS = {"images": (str | dict, "")}
 
@@ -35,7 +36,8 @@ def read(source, split, problems):
         )
     json_path = find_path(source, split, source.splits[split][0])
     images, annotations, categories = _read_json(json_path)
-    category_names = {row["id"]: str(row["name"]) for row in sorted(categories, key=lambda row: row["id"])}
+    named = {row["id"]: row["name"] for row in sorted(categories, key=lambda row: row["id"])}
+    category_names = {number: clean_name(name, f"{json_path}: category {number}") for number, name in named.items()}
     class_names = source.names or tuple(category_names.values())
     if len(set(class_names)) < len(class_names):
         raise InputError(f"{json_path}: categories: names repeat. Expected each name once. Rename one.")

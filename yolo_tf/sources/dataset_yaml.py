@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from yolo_tf.errors import InputError, did_you_mean, look_up
+from yolo_tf.system.class_names import clean_names
 from yolo_tf.system.shipped import find_shipped
 from yolo_tf.system.yaml_file import read_yaml
 
@@ -32,7 +33,7 @@ class DatasetSource:
 def read_dataset_yaml(yaml_path, *, path, formats):
     """Reads a data set YAML; see `yolo_tf.sources.read_source`. `formats` is {format: {option: (type, default)}}."""
     yaml_path = Path(os.path.abspath(find_shipped(yaml_path, "datasets")))
-    document = read_yaml(yaml_path)
+    document = read_yaml(yaml_path, texts=("names",))
     format_name = str(document.get("format", "yolo"))
     options = look_up(formats, format_name, kind="format", where=yaml_path)
     known = ("format", "path", *SPLITS, "names", "nc", *options)
@@ -98,6 +99,7 @@ def _entries(value, where):
 def _class_names(document, yaml_path):
     names = [] if document.get("names") is None else document["names"]
     if isinstance(names, dict):
+        names = {int(key) if str(key).isdecimal() else key: name for key, name in names.items()}  # '0' is 0
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
             raise InputError(
                 f"{yaml_path}: names: the keys are {list(names)}. Expected 0..{len(names) - 1}, each once. Renumber them."
@@ -106,10 +108,9 @@ def _class_names(document, yaml_path):
     elif not isinstance(names, list):
         raise InputError(f"{yaml_path}: names: got {names!r}. Expected a list of class names or a mapping from 0, 1, … to them.")
     for name in names:
-        if type(name) not in (str, int) or name == "":
-            # YAML reads a bare yes, no, on, off as a boolean.
+        if not isinstance(name, str) or name == "":  # a bare null, or a list
             raise InputError(f"{yaml_path}: names: {name!r} is no class name. Expected text. Put it in quotes.")
-    names = tuple(str(name) for name in names)
+    names = clean_names(names, f"{yaml_path}: names")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{yaml_path}: names: {', '.join(repeated)} repeated. Expected each class name once. Rename one.")

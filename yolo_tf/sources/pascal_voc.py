@@ -17,6 +17,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
+from yolo_tf.system.class_names import clean_name
 from yolo_tf.system.file_lookup import suffix_finder
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo_tf.system.text_file import read_lines
@@ -64,8 +65,8 @@ def _listed_names(source, split, find):
 
 def _names_of_all_splits(source, find):
     listed = (name for split in source.splits for name in _listed_names(source, split, find))
-    roots = (_parse_xml(_xml_path(source, name, find)) for name in listed)
-    return tuple(sorted({_text(node, "name") for root in roots for node in root.findall("object")} - {""}))
+    paths = (_xml_path(source, name, find) for name in listed)
+    return tuple(sorted({_class_name(node, path) for path in paths for node in _parse_xml(path).findall("object")} - {""}))
 
 
 def _xml_path(source, name, find):
@@ -82,7 +83,7 @@ def _image_path(source, name, find):
 def _raw_labels(root, xml_path, class_names, problems):
     for node in root.findall("object"):
         where = f"{xml_path}:{node.get('line')}"
-        name = _text(node, "name")
+        name = _class_name(node, xml_path)
         texts = {side: _text(node, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")}
         try:
             xmin, ymin, xmax, ymax = (float(text) for text in texts.values())
@@ -100,6 +101,12 @@ def _raw_labels(root, xml_path, class_names, problems):
             reject_label(problems, f"{where}: {fault}")
         else:
             yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), _text(node, "difficult") == "1")
+
+
+def _class_name(node, xml_path):
+    """Returns the class of an object element, "" where it has none."""
+    name = _text(node, "name")
+    return name and clean_name(name, f"{xml_path}:{node.get('line')}")
 
 
 def _text(node, path):

@@ -19,6 +19,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.sources.image_files import image_ids, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record
 from yolo_tf.system.atomic import atomic_path
+from yolo_tf.system.class_names import clean_names
 
 OPTIONS = {"name": (str, ""), "images": (str, ""), "download": (bool, False)}
 
@@ -86,7 +87,7 @@ def _open_builder(source):
 def _class_names(builder, source):
     features = builder.info.features
     try:
-        names = tuple(features["objects"]["label"].names)
+        names = clean_names(features["objects"]["label"].names, f"{source.yaml_path}: {builder.info.full_name}")
         fits = "image" in features and "bbox" in features["objects"].feature
     except (KeyError, TypeError, AttributeError):
         fits = False

@@ -17,6 +17,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.label_check import RawLabel, make_record
 from yolo_tf.system.atomic import write_text
+from yolo_tf.system.class_names import clean_names
 
 OPTIONS = {}
 INDEX = "index.json"
@@ -34,7 +35,7 @@ def read(source, split, problems):
     for entry in source.splits[split]:
         directory = find_path(source, split, entry)
         index = _read_index(directory / INDEX)
-        names = tuple(index["class_names"])
+        names = clean_names(index["class_names"], directory / INDEX)
         if class_names and names != class_names:
             raise InputError(
                 f"{directory / INDEX}: the classes are {list(names)[:10]}. Expected {list(class_names)[:10]}, as"
@@ -53,7 +54,7 @@ def read(source, split, problems):
 
 def read_class_names(directory):
     """Returns the class names of a directory of shards."""
-    return tuple(_read_index(directory / INDEX)["class_names"])
+    return clean_names(_read_index(directory / INDEX)["class_names"], directory / INDEX)
 
 
 def write_index(directory, class_names, shards, images):

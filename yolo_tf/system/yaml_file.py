@@ -6,10 +6,22 @@ from yolo_tf.errors import InputError
 from yolo_tf.system.text_file import read_text
 
 
-def read_yaml(path):
-    """Returns a YAML mapping as a dict; raises InputError for no such file, bad YAML, or anything else in it."""
+def read_yaml(path, *, texts=()):
+    """Reads a YAML mapping.
+
+    Args:
+        path: of the file.
+        texts: dotted places whose values, or those in a list or mapping there, are text as they are written: of a class
+            02146 that, not the number 1126 which YAML makes of it.
+
+    Returns:
+        dict.
+
+    Raises:
+        InputError: no such file, bad YAML, or anything else in it.
+    """
     try:
-        document = yaml.safe_load(read_text(path))
+        document = parse_yaml(read_text(path), texts=texts)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a YAML file. Check the path.") from error
     except yaml.YAMLError as error:
@@ -22,3 +34,35 @@ def read_yaml(path):
     if not isinstance(document, dict):
         raise InputError(f"{path}: holds a {type(document).__name__}. Expected a mapping of `key: value` lines.")
     return document
+
+
+def parse_yaml(text, *, texts=()):
+    """Returns what YAML says; `texts` as for `read_yaml`, and "" is the whole. Raises yaml.YAMLError."""
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        for place in texts:
+            _keep_text(_find(root, place.split(".") if place else ()))
+        return None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _find(node, keys):
+    """Returns the node at a place of a document, None where there is none."""
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        node = next((value for name, value in pairs if name.value == key), None)
+    return node
+
+
+def _keep_text(node):
+    """Makes text of each value in a node but null, as it is written."""
+    if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:null":
+        node.tag = "tag:yaml.org,2002:str"
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _keep_text(item)
+    elif isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            _keep_text(value)

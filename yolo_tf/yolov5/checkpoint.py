@@ -8,6 +8,7 @@ import numpy as np
 
 from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
+from yolo_tf.system.class_names import clean_names
 from yolo_tf.yolov5.modules import (
     ORIGINAL,
     WANTED,
@@ -160,9 +161,9 @@ def _class_names(model, head, path):
     names, count = model.state.get("names"), head.state.get("nc")
     if isinstance(names, dict):
         names = [names.get(index) for index in range(len(names))]
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names) or len(names) != count:
+    if not isinstance(names, (list, tuple)) or not all(type(name) in (str, int) for name in names) or len(names) != count:
         raise InputError(f"{path}: has {count} classes and the names {names!r}. Expected a name for each. {WANTED}")
-    return tuple(names)
+    return clean_names(names, path)  # YAML has made numbers of names such as 2146
 
 
 def _multiple(model, key, path):

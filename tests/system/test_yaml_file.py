@@ -1,0 +1,28 @@
+"""YAML mappings, and text that YAML would take for numbers."""
+
+import pytest
+
+from yolo_tf.errors import InputError
+from yolo_tf.system.yaml_file import parse_yaml, read_yaml
+
+WORDS = ["02146", "1_000", "12:30", "0x1F", "no", "1e3", "2024-01-01", "a"]
+
+
+def test_texts_are_what_was_written_and_all_else_is_yaml(tmp_path):
+    lines = "".join(f"  {index}: {word}\n" for index, word in enumerate(WORDS))
+    text = f"n: 010\nnames:\n{lines}data: {{classes: [{', '.join(WORDS)}], n: 010, null: ~}}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    document = read_yaml(tmp_path / "a.yaml", texts=("names", "data.classes", "none.here"))
+    assert document == {"n": 8, "names": dict(enumerate(WORDS)), "data": {"classes": WORDS, "n": 8, None: None}}
+    assert read_yaml(tmp_path / "a.yaml")["data"]["classes"][:2] == [1126, 1000]
+
+
+def test_a_value_alone():
+    assert parse_yaml("[007, null]", texts=[""]) == ["007", None]
+    assert parse_yaml("007") == 7 and parse_yaml("", texts=[""]) is None
+
+
+def test_another_encoding_is_named(tmp_path):
+    (tmp_path / "a.yaml").write_bytes("a: café".encode("cp1252"))
+    with pytest.raises(InputError, match=r"a\.yaml:1: byte 0xe9 is no text in UTF-8"):
+        read_yaml(tmp_path / "a.yaml")
