@@ -1,10 +1,12 @@
 """Good labels become arrays, bad ones stop the reading or are counted."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from yolo_tf.errors import InputError
-from yolo_tf.sources.label_check import Problems, RawLabel, listed_once, make_record
+from yolo_tf.sources.label_check import Problems, RawLabel, distinct_records, listed_once, make_record
 
 SIZE = (30, 50)  # height, width
 
@@ -81,3 +83,19 @@ def test_listed_once():
     problems = Problems(strict=True)
     assert listed_once(["b", "a", "b"], "val", problems) == ["b", "a"]
     assert problems.lines == ["b: is listed twice in the val split. Expected each image once. Remove one."]
+
+
+def record_at(path, image_id, byte_offset=None):
+    record = make_record(image_id, path, (30, 50), [], class_names=["a"], problems=Problems(strict=True))
+    return dataclasses.replace(record, byte_offset=byte_offset)
+
+
+def test_images_and_ids_are_distinct():
+    problems = Problems(strict=True)
+    records = [record_at("x/a.jpg", "a"), record_at("x/a.png", "a"), record_at("y/a.png", "a"), record_at("y/a.png-2", "a.png-2")]
+    found = distinct_records([*records, records[0]], "val", problems)
+    assert [record.image_id for record in found] == ["a.jpg", "a.png", "a.png-3", "a.png-2"]
+    assert [record.path for record in found] == [record.path for record in records]
+    assert problems.lines == ["x/a.jpg (image a): is listed twice in the val split. Expected each image once. Remove one."]
+    packed = [record_at("s.tfrecord", "a", 0), record_at("s.tfrecord", "a", 90), record_at("t.tfrecord", "b", 0)]
+    assert [record.image_id for record in distinct_records(packed, "val", problems)] == ["a", "a-2", "b"]

@@ -26,7 +26,7 @@ def test_a_folder_above_images_is_no_folder_of_images_without_labels(tmp_path, p
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     image = tmp_path / "images/a.jpg"
-    assert find_label_files([image], "train", problems) == [tmp_path / "labels/a.txt"]
+    assert find_label_files([image], "train", problems) == [f"{tmp_path}/labels/a.txt"]
     note_labels_without_image(tmp_path, [image], "train", problems)
     (note,) = problems.notes
     assert f"train: 1 label files have no image in {tmp_path}: {tmp_path}/labels/b.txt." in note

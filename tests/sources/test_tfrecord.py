@@ -1,5 +1,7 @@
 """Packed data: the index decides, and what does not fit it is refused."""
 
+import shutil
+
 import pytest
 from three_images import IMAGES
 
@@ -17,8 +19,11 @@ def test_images_are_places_in_two_shards(written):
 
 def test_a_split_of_two_directories(written):
     source = written("tfrecord")
-    source.yaml_path.write_text("format: tfrecord\ntrain: [shards, shards]\n")
-    assert len(read_dataset(read_source(source.yaml_path), "train").records) == 6
+    shutil.copytree(source.path / "shards", source.path / "more")
+    source.yaml_path.write_text("format: tfrecord\ntrain: [shards, more, shards]\n")
+    dataset = read_dataset(read_source(source.yaml_path), "train")
+    assert [record.image_id for record in dataset.records] == ["alpha", "beta", "gamma", "alpha-2", "beta-2", "gamma-2"]
+    assert len(dataset.problems) == 3 and "(image alpha): is listed twice in the train split" in dataset.problems[0]
 
 
 def test_bad_indexes_are_one_clear_line(written):

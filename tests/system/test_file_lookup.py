@@ -8,11 +8,11 @@ from yolo_tf.system.file_lookup import is_text, shown, suffix_finder, written_pa
 def test_a_suffix_is_found_in_any_case_and_the_plain_one_first(tmp_path):
     for name in ("a.TXT", "b.txt", "b.TXT", "a.b.Png"):
         (tmp_path / name).touch()
-    find = suffix_finder()
-    assert find(tmp_path / "a", (".txt",)) == tmp_path / "a.TXT"
-    assert find(tmp_path / "b", (".txt",)) == tmp_path / "b.txt"
-    assert find(tmp_path / "a.b", (".jpg", ".png")) == tmp_path / "a.b.Png"
-    assert find(tmp_path / "c", (".txt",)) is None and find(tmp_path / "none/c", (".txt",)) is None
+    find, folder = suffix_finder(), str(tmp_path)
+    assert find(f"{folder}/a", (".txt",)) == f"{folder}/a.TXT"
+    assert find(f"{folder}/b", (".txt",)) == f"{folder}/b.txt"
+    assert find(f"{folder}/a.b", (".jpg", ".png")) == f"{folder}/a.b.Png"
+    assert find(f"{folder}/c", (".txt",)) is None and find(f"{folder}/none/c", (".txt",)) is None
 
 
 def test_backslashes_separate_where_nothing_has_them_in_its_name(tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.sources import coco_json, pascal_voc, shapes, tfds, tfrecord, yolo_txt
 from yolo_tf.sources.dataset_yaml import DatasetSource, read_dataset_yaml
-from yolo_tf.sources.label_check import Problems
+from yolo_tf.sources.label_check import Problems, distinct_records
 from yolo_tf.structures import DetectionDataset
 
 __all__ = ["READERS", "DatasetSource", "read_dataset", "read_source", "reading_lines"]
@@ -89,6 +89,7 @@ def read_dataset(
             f"{source.yaml_path}: the {split} split ({', '.join(source.splits[split])}) has no images."
             f" Expected one or more. {' '.join(problems.notes) or 'Correct the line or add images.'}"
         )
+    records = distinct_records(records, split, problems)
     notes = (_describe(records, split, problems), *problems.notes)
     if classes:
         records = _keep_classes(records, class_names, classes, where=source.yaml_path)

@@ -14,11 +14,14 @@ Format: https://cocodataset.org/#format-data
 import json
 from pathlib import PurePath
 
-from yolo_tf.errors import InputError, did_you_mean
+from yolo_tf.errors import InputError, did_you_mean, some_of
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record, reject_label
+from yolo_tf.sources.stated_size import stated_size
 from yolo_tf.system.class_names import clean_name
+from yolo_tf.system.file_lookup import written_name
+from yolo_tf.system.text_file import read_text
 
 OPTIONS = {"images": (str | dict, "")}
 
@@ -41,6 +44,7 @@ def read(source, split, problems):
     class_names = source.names or tuple(category_names.values())
     if len(set(class_names)) < len(class_names):
         raise InputError(f"{json_path}: categories: names repeat. Expected each name once. Rename one.")
+    directory = _image_directory(source, split)
     labels = {image["id"]: [] for image in images}
     for annotation in annotations:
         where = f"{json_path}: annotation {annotation.get('id')}"
@@ -52,27 +56,44 @@ def read(source, split, problems):
         x, y, width, height = annotation["bbox"]
         label = RawLabel(where, class_id, (x, y, x + width, y + height), annotation.get("iscrowd", 0) == 1)
         labels[annotation["image_id"]].append(label)
-    directory = _image_directory(source, split)
     records = []
-    for image in images:
-        path = directory / image["file_name"]
+    for name, entries in _by_file(images, directory, f"{split}: {json_path}", problems).items():
+        path = directory / name
         size = usable_image_size(path, problems)
         if size is None:
             continue
-        stated = (image.get("height", size[0]), image.get("width", size[1]))
-        if stated != size:
-            raise InputError(
-                f"{json_path}: image {image['id']}: height and width are {stated}, but {path} stores {size}."
-                " Expected the same. Correct the JSON or store the image upright."
-            )
-        image_id = PurePath(image["file_name"]).with_suffix("").as_posix()
-        records.append(make_record(image_id, path, size, labels[image["id"]], class_names=class_names, problems=problems))
+        for image in entries:
+            stated = stated_size(image.get("height"), image.get("width"))
+            if stated not in (None, size):
+                raise InputError(
+                    f"{json_path}: image {image['id']}: height and width are {stated}, but {path} stores {size}."
+                    " Expected the same. Correct the JSON or store the image upright."
+                )
+        found = [label for image in entries for label in labels[image["id"]]]
+        image_id = name.with_suffix("").as_posix()
+        records.append(make_record(image_id, path, size, found, class_names=class_names, problems=problems))
     return class_names, records
+
+
+def _by_file(images, directory, where, problems):
+    """Returns the path of each file from `directory` -> its entries: as many as there were tasks that had the picture."""
+    files = {}
+    for image in images:
+        files.setdefault(PurePath(written_name(directory, str(image["file_name"]))), []).append(image)
+    repeated = [name for name, entries in files.items() if len(entries) > 1]
+    if repeated:
+        problems.notes.append(
+            f"{where}: {len(repeated)} images are listed more than once: {some_of(repeated)}."
+            " Each counts once, with the objects of all its entries."
+        )
+    return files
 
 
 def _read_json(json_path):
     try:
-        document = json.loads(json_path.read_bytes())
+        document = json.loads(read_text(json_path))
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{json_path}: is not valid JSON ({error}). Expected a COCO instances file. Correct or replace it."

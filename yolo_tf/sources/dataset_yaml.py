@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yolo_tf.errors import InputError, did_you_mean, look_up
 from yolo_tf.system.class_names import clean_names
+from yolo_tf.system.file_lookup import written_path
 from yolo_tf.system.shipped import find_shipped
 from yolo_tf.system.yaml_file import read_yaml
 
@@ -46,7 +47,7 @@ def read_dataset_yaml(yaml_path, *, path, formats):
         text = document.get("path") or "."
         if not isinstance(text, str):
             raise InputError(f"{yaml_path}: path: got {text!r}. Expected a directory. Quote it.")
-        root = Path(os.path.abspath(yaml_path.parent / _expand(text, f"{yaml_path}: path")))
+        root = Path(os.path.abspath(written_path(yaml_path.parent, _expand(text, f"{yaml_path}: path"))))
     stated = [split for split in SPLITS if document.get(split) not in (None, "", [])]
     return DatasetSource(
         format=format_name,
@@ -60,7 +61,7 @@ def read_dataset_yaml(yaml_path, *, path, formats):
 
 def find_path(source, key, entry):
     """Returns the path that `entry` of the YAML key `key` means; raises InputError where it does not exist."""
-    found = source.path / entry
+    found = written_path(source.path, entry)
     if found.exists():
         return found
     if not source.path.exists():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +55,33 @@ def listed_once(items, split, problems):
             problems.lines.append(f"{item}: is listed twice in the {split} split. Expected each image once. Remove one.")
         once[item] = None
     return list(once)
+
+
+def distinct_records(records, split, problems):
+    """Returns the records of one split with each image once and each id once; a repeated image is noted in problems.
+
+    An id that several images have gains the suffix of the file and, where that does not tell them apart, a number: of p0.jpg
+    and p0.png, both of id p0, p0.jpg and p0.png.
+    """
+    by_place = {}
+    for record in records:
+        by_place.setdefault((record.path, record.byte_offset), record)
+    if len(by_place) < len(records):
+        listed_once([f"{record.path} (image {record.image_id})" for record in records], split, problems)
+    records = list(by_place.values())
+    counts, taken = Counter(record.image_id for record in records), set()
+    for index, record in enumerate(records):
+        if counts[record.image_id] == 1:
+            continue
+        suffix = "" if record.byte_offset is not None else PurePath(record.path).suffix
+        image_id = wanted = record.image_id.removesuffix(suffix) + suffix
+        number = 1
+        while image_id in taken or counts[image_id] == 1:
+            number += 1
+            image_id = f"{wanted}-{number}"
+        taken.add(image_id)
+        records[index] = dataclasses.replace(record, image_id=image_id)
+    return records
 
 
 def make_record(image_id, path, size, labels, *, class_names, problems):

@@ -32,24 +32,27 @@ def find_label_files(paths, split, problems):
             they lie beside such an image, of folders without any, and of files that serve two images.
 
     Returns:
-        list of Path, as long as `paths`; None = the image has no label file.
+        list of paths as text, as long as `paths`; None = the image has no label file.
     """
-    find, folders, found = suffix_finder(), {}, []
-    for path in paths:
-        if path.parent not in folders:
-            folders[path.parent] = _existing_label_folder(path.parent)
-        folder = folders[path.parent]
-        found.append(find(folder / path.stem, SUFFIXES) or find(folder / path.name, SUFFIXES))
-    missing = [path for path, label in zip(paths, found, strict=True) if label is None]
-    problems.without_labels.extend(map(str, missing))
-    beside = [(find(path.parent / path.stem, SUFFIXES), folders[path.parent]) for path in missing]
+    find, folders, found, missing = suffix_finder(), {}, [], []
+    for path in map(str, paths):
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = str(_existing_label_folder(Path(folder)))
+        place = os.path.join(folders[folder], name)
+        label = find(os.path.splitext(place)[0], SUFFIXES) or find(place, SUFFIXES)
+        found.append(label)
+        if label is None:
+            missing.append((path, folder))
+    problems.without_labels.extend(path for path, _ in missing)
+    beside = ((find(os.path.splitext(path)[0], SUFFIXES), folders[folder]) for path, folder in missing)
     beside = [f"{label} (looked for in {folder})" for label, folder in beside if label]
     if beside:
         problems.notes.append(
             f"{split}: {len(beside)} images count as background although a label file lies beside them: {some_of(beside)}."
             " Move these files to where they are looked for."
         )
-    bare = set(folders) - {path.parent for path, label in zip(paths, found, strict=True) if label}
+    bare = set(folders) - {os.path.dirname(path) for path, label in zip(paths, found, strict=True) if label}
     if bare and len(bare) < len(folders):
         places = [f"{folder} (looked for in {folders[folder]})" for folder in sorted(bare)]
         problems.notes.append(f"{split}: {len(bare)} folders have images and no label file: {some_of(places)}.")
@@ -72,11 +75,12 @@ def note_labels_without_image(directory, paths, split, problems):
         problems: Problems.
     """
     names = defaultdict(set)  # folder of images -> what its label files may be called, without their suffix
-    for path in paths:
-        names[path.parent] |= {path.stem, path.name}
+    for path in map(str, paths):
+        folder, name = os.path.split(path)
+        names[folder] |= {name, os.path.splitext(name)[0]}
     known = defaultdict(set)
     for folder, stems in names.items():
-        known[str(_existing_label_folder(folder))] |= stems
+        known[str(_existing_label_folder(Path(folder)))] |= stems
     orphans = []
     for folder in sorted({*known, *_folders_below(_existing_label_folder(Path(directory)))}):
         for stem, suffix in map(os.path.splitext, sorted(os.listdir(folder)) if os.path.isdir(folder) else ()):

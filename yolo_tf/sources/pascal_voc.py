@@ -11,12 +11,14 @@ Source: M. Everingham, J. Winn, The PASCAL Visual Object Classes Challenge 2007 
 
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from xml.parsers import expat
 
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
+from yolo_tf.sources.stated_size import stated_size
 from yolo_tf.system.class_names import clean_name
 from yolo_tf.system.file_lookup import suffix_finder
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
@@ -37,15 +39,15 @@ def read(source, split, problems):
     records = []
     for name in listed_once(_listed_names(source, split, find), split, problems):
         path = _image_path(source, name, find)
-        xml_path = _xml_path(source, name, find)
-        root = _parse_xml(xml_path)
         size = usable_image_size(path, problems)
         if size is None:
             continue
-        stated = tuple(_text(root, f"size/{side}") or "0" for side in ("height", "width"))
-        if "0" not in stated and stated != tuple(map(str, size)):  # some tools write 0 for "not known"
+        xml_path = _xml_path(source, name, find)
+        root = _parse_xml(xml_path)
+        stated = stated_size(_text(root, "size/height"), _text(root, "size/width"))
+        if stated not in (None, size):
             raise InputError(
-                f"{xml_path}: height and width are {' x '.join(stated)}, but {path} stores {size[0]} x {size[1]}."
+                f"{xml_path}: height and width are {stated[0]} x {stated[1]}, but {path} stores {size[0]} x {size[1]}."
                 " Expected the same. Correct the XML or store the image upright."
             )
         labels = _raw_labels(root, xml_path, class_names, problems)
@@ -56,10 +58,10 @@ def read(source, split, problems):
 def _listed_names(source, split, find):
     for entry in source.splits[split]:
         place = f"ImageSets/Main/{re.sub(r'[.]txt$', '', entry, flags=re.IGNORECASE)}"
-        list_path = find(source.path / place, (".txt",)) or find_path(source, split, f"{place}.txt")
+        list_path = find(f"{source.path}/{place}", (".txt",)) or find_path(source, split, f"{place}.txt")
         for name in filter(None, map(str.strip, read_lines(list_path))):
             # The lists of one class have a second column; a name may end like one.
-            whole = find(source.path / "Annotations" / name, (".xml",))
+            whole = find(f"{source.path}/Annotations/{name}", (".xml",))
             yield name if whole else re.sub(r"\s+[+-]?[01]$", "", name)
 
 
@@ -70,14 +72,14 @@ def _names_of_all_splits(source, find):
 
 
 def _xml_path(source, name, find):
-    place = source.path / "Annotations" / name
-    return find(place, (".xml",)) or place.with_name(f"{place.name}.xml")
+    place = f"{source.path}/Annotations/{name}"
+    return Path(find(place, (".xml",)) or f"{place}.xml")
 
 
 def _image_path(source, name, find):
     # VOC itself knows only .jpg; the <filename> in the XML is often wrong after a renaming.
-    place = source.path / "JPEGImages" / name
-    return find(place, (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)) or place.with_name(f"{place.name}.jpg")
+    place = f"{source.path}/JPEGImages/{name}"
+    return Path(find(place, (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)) or f"{place}.jpg")
 
 
 def _raw_labels(root, xml_path, class_names, problems):

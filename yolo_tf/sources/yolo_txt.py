@@ -9,6 +9,8 @@ below it), a .txt file with one image path per line, or a list of these.
 """
 
 import math
+import os
+from pathlib import Path
 
 from yolo_tf.errors import InputError, some_of
 from yolo_tf.sources.dataset_yaml import find_path
@@ -74,7 +76,8 @@ def _image_paths(source, split, entry, problems):
     # A relative path starts at the directory of the list or, where nothing lies there, at the root of the data.
     names = [line.strip() for line in read_lines(place) if line.strip()]
     beside = ((name, written_path(place.parent, name)) for name in names)
-    return [path if path.exists() else written_path(source.path, name) for name, path in beside]
+    paths = (path if path.exists() else written_path(source.path, name) for name, path in beside)
+    return [Path(os.path.normpath(path)) if ".." in path.parts else path for path in paths]  # one name for each
 
 
 def _read_labels(path, size, problems):

@@ -2,7 +2,6 @@
 
 import codecs
 import re
-from pathlib import Path
 
 from yolo_tf.errors import InputError
 
@@ -18,7 +17,8 @@ def read_text(path):
     Raises:
         InputError: another encoding; OSError as `open` does.
     """
-    return decode_text(Path(path).read_bytes(), path)
+    with open(path, "rb") as file:
+        return decode_text(file.read(), path)
 
 
 def read_lines(path):
