@@ -75,6 +75,9 @@ BAD = [
     ("train: a\nnames: {1: a, 2: b}", r"names: the keys are \[1, 2\]\. Expected 0\.\.1"),
     ("train: a\nnames: [null, maybe]", r"names: None is no class name\. Expected text\. Put it in quotes"),
     ("train: a\nnames: [{a: b}]", r"names: \{'a': 'b'\} is no class name\. Expected text\. Put it in quotes"),
+    ("train: a\nnames: [a]\nnc: '3'", r"nc: 3 but names has 1\. Expected nc: 1"),
+    ("train: a\nnames: [a]\nkpt_shape: 3", r"kpt_shape: got 3\. Expected a list or text"),
+    ("train: a\nvalid: b\nnames: [a]", r"unknown key 'valid'\. Did you mean 'val'\?"),
     ("train: a\nnames: person", r"names: got 'person'\. Expected a list of class names"),
     ("format: shapes\ntrain: 3\nseed: x", r"seed: got 'x'\. Expected a whole number"),
     ("format: shapes\ntrain: 3\nseed: true", r"seed: got True\. Expected a whole number"),
@@ -99,8 +102,10 @@ def test_missing_yaml(tmp_path):
 def test_find_path_says_what_is_missing(source_of, tmp_path):
     (tmp_path / "train").mkdir()
     source = source_of("train: ../train\nnames: [a]")
-    assert find_path(source, "train", "train") == tmp_path / "train"
-    with pytest.raises(InputError, match=r"train: '\.\./train' does not exist\. Did you mean 'train'\? Expected a file or"):
-        find_path(source, "train", "../train")
+    for written in ("train", "../train", "..\\..\\train"):
+        assert find_path(source, "train", written) == tmp_path / "train"
+    for written in ("/train", "/content/set/train", "C:\\me\\train"):
+        with pytest.raises(InputError, match=r"does not exist\. Did you mean 'train'\? Expected a file or directory in"):
+            find_path(source, "train", written)
     with pytest.raises(InputError, match=r"path: .*nowhere does not exist\. Expected the directory of the data\."):
         find_path(source_of("path: nowhere\ntrain: a\nnames: [a]"), "train", "a")

@@ -102,6 +102,7 @@ def read_given_dataset(arguments, **options):
     from yolo_tf.sources import read_dataset, read_source, reading_lines
 
     source = read_source(arguments.data, path=arguments.path)
+    say(*source.notes)
     dataset = read_dataset(source, arguments.split, strict=not arguments.lenient, **options)
     say(*reading_lines(dataset, arguments.split))
     return dataset

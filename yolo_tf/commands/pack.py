@@ -26,6 +26,7 @@ def run(arguments):
     from yolo_tf.sources import read_dataset, read_source, reading_lines
 
     source = read_source(arguments.data, path=arguments.path)
+    print(*source.notes, sep="\n", end="\n" if source.notes else "")
     datasets = {split: read_dataset(source, split, strict=not arguments.lenient) for split in arguments.split}
     _protect_source(source, arguments.out)
     _check_class_names(datasets, arguments.out)

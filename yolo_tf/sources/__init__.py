@@ -36,14 +36,14 @@ def read_source(yaml_path: Path | str, *, path: Path | str = "") -> DatasetSourc
 
     Args:
         yaml_path: the file. Keys: format (default yolo), path, train, val, test, names, nc, and the options
-            of the format. `download` and `roboflow`, which other tools write there, are ignored.
+            of the format. What other tools write there is ignored, and said in the notes of the source.
         path: root of the data, instead of the `path` of the file.
 
     Returns:
         DatasetSource.
 
     Raises:
-        InputError: unreadable file, unknown key or format, unset variable in `path`, bad names.
+        InputError: unreadable file, misspelt key, unknown format, unset variable in `path`, bad names.
     """
     return read_dataset_yaml(yaml_path, path=path, formats={name: reader.OPTIONS for name, reader in READERS.items()})
 

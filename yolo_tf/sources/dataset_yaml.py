@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 from pathlib import Path
 
-from yolo_tf.errors import InputError, did_you_mean, look_up
+from yolo_tf.errors import InputError, did_you_mean, look_up, some_of
 from yolo_tf.system.class_names import clean_names
 from yolo_tf.system.file_lookup import written_path
 from yolo_tf.system.shipped import find_shipped
 from yolo_tf.system.yaml_file import read_yaml
 
 SPLITS = ("train", "val", "test")
-# Keys that other tools write and that say nothing about the data. A `download` script is never run.
-IGNORED_KEYS = ("download", "roboflow")
-KINDS = {str: "text", int: "a whole number", bool: "true or false", str | dict: "text or a mapping"}
+# Keys that other tools write, although they are options of one format or near to one. A `download` script is never run.
+FOREIGN_KEYS = ("download", "name", "kpt_shape", "author")
+KINDS = {str: "text", int: "a whole number", bool: "true or false", str | dict: "text or a mapping", list | str: "a list or text"}
+MISSPELT = 0.75  # likeness from which a key is one of ours with a slip in it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class DatasetSource:
     names: tuple[str, ...]  # class names in the order of their ids; empty = the data say
     options: dict  # every option of the format
     yaml_path: Path
+    notes: tuple[str, ...] = ()  # what a person should know of the file
 
 
 def read_dataset_yaml(yaml_path, *, path, formats):
@@ -38,8 +41,11 @@ def read_dataset_yaml(yaml_path, *, path, formats):
     format_name = str(document.get("format", "yolo"))
     options = look_up(formats, format_name, kind="format", where=yaml_path)
     known = ("format", "path", *SPLITS, "names", "nc", *options)
-    for key in document:
-        if key not in known and key not in IGNORED_KEYS:
+    ignored = [str(key) for key in document if key not in known]
+    of_formats = {option for row in formats.values() for option in row}
+    for key in ignored:
+        slip = difflib.get_close_matches(key, known, n=1, cutoff=MISSPELT)
+        if key not in FOREIGN_KEYS and (slip or key in of_formats):
             raise InputError(f"{yaml_path}: unknown key '{key}'.{did_you_mean(key, known)} Known keys: {', '.join(known)}.")
     if path:
         root = Path(os.path.abspath(Path(path).expanduser()))
@@ -56,22 +62,26 @@ def read_dataset_yaml(yaml_path, *, path, formats):
         names=_class_names(document, yaml_path),
         options={key: _option(document, key, kind, default, yaml_path) for key, (kind, default) in options.items()},
         yaml_path=yaml_path,
+        notes=(f"{yaml_path}: keys that mean nothing here are ignored: {some_of(ignored, most=9)}.",) if ignored else (),
     )
 
 
 def find_path(source, key, entry):
     """Returns the path that `entry` of the YAML key `key` means; raises InputError where it does not exist."""
-    found = written_path(source.path, entry)
-    if found.exists():
-        return found
+    # Some exporters write ../train/images although the folders lie beside the YAML.
+    for text in (entry, re.sub(r"^(\.\.[/\\])+", "", entry)):
+        found = written_path(source.path, text)
+        if found.exists():
+            return found
     if not source.path.exists():
         raise InputError(
             f"{source.yaml_path}: path: {source.path} does not exist. Expected the directory of the data."
             " Put the data there, correct the line, or give data.path=DIR."
         )
-    # Some exporters write ../train/images although the folders lie beside the YAML.
-    inner = re.sub(r"^(\.\./)+", "", entry)
-    hint = f" Did you mean '{inner}'?" if inner != entry and (source.path / inner).exists() else ""
+    parts = re.split(r"[/\\]+", entry)  # of a path on another machine, the end may lie here
+    ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+    inner = next((end for end in ends if end and (source.path / end).exists()), None)
+    hint = f" Did you mean '{inner}'?" if inner else ""
     raise InputError(
         f"{source.yaml_path}: {key}: '{entry}' does not exist.{hint}"
         f" Expected a file or directory in {source.path}. Correct the line or give data.path=DIR."
@@ -94,7 +104,7 @@ def _entries(value, where):
     for item in values:
         if type(item) not in (str, int):  # a number: how many images `shapes` paints
             raise InputError(f"{where}: got {item!r}. Expected a path or a list of paths. Correct the line.")
-    return tuple(_expand(str(item), where) for item in values)
+    return tuple(_expand(str(item).strip(), where) for item in values)
 
 
 def _class_names(document, yaml_path):
@@ -115,7 +125,7 @@ def _class_names(document, yaml_path):
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{yaml_path}: names: {', '.join(repeated)} repeated. Expected each class name once. Rename one.")
-    if names and document.get("nc") not in (None, len(names)):
+    if names and document.get("nc") is not None and str(document["nc"]).strip() not in (str(len(names)), f"{len(names)}.0"):
         raise InputError(
             f"{yaml_path}: nc: {document['nc']} but names has {len(names)}. Expected nc: {len(names)}. Correct or remove it."
         )

@@ -48,7 +48,8 @@ def read(source, split, problems):
     wanted = {"generator": GENERATOR, **source.options, "counts": {name: _count(source, name) for name in source.splits}}
     if _painted(source) != wanted:
         _paint(source.path, wanted)
-    as_yolo = dataclasses.replace(source, splits={split: (f"images/{split}",)}, names=CLASS_NAMES)
+    places, options = {split: (f"images/{split}",)}, {"kpt_shape": "none"}
+    as_yolo = dataclasses.replace(source, splits=places, names=CLASS_NAMES, options=options)
     return yolo_txt.read(as_yolo, split, problems)
 
 

@@ -3,13 +3,14 @@
     images/train/0007.jpg -> labels/train/0007.txt        <class id> <x centre> <y centre> <width> <height>
 
 `label_files` says where else a label file may lie.
-A line with a class id and three or more points (x y x y x y …) is a polygon; its bounding box is taken. An
+A line with a class id and three or more points (x y x y x y …) is a polygon; its bounding box is taken. With keypoints
+behind the box, which `kpt_shape: [number, 2 or 3]` in the YAML announces, the box alone is taken. An
 image whose label file is missing or empty is background. Each split is a directory (read with everything
 below it), a .txt file with one image path per line, or a list of these.
 """
 
-import math
 import os
+from collections import Counter
 from pathlib import Path
 
 from yolo_tf.errors import InputError, some_of
@@ -17,11 +18,13 @@ from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import image_ids, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
 from yolo_tf.sources.label_files import find_label_files, label_path, note_labels_without_image
+from yolo_tf.sources.yolo_rows import parse_row
 from yolo_tf.system.file_lookup import written_path
 from yolo_tf.system.image_walk import walk_images
 from yolo_tf.system.text_file import read_lines
 
-OPTIONS = {}
+OPTIONS = {"kpt_shape": (list | str, "")}
+POSE_SHARE = 0.9  # of rows with a polygon, all of one length: where so many could be keypoints, nobody can tell
 
 
 def read(source, split, problems):
@@ -38,14 +41,46 @@ def read(source, split, problems):
     label_files = find_label_files(paths, split, problems)
     if paths and not any(label_files):
         _refuse_unlabelled(source, split, paths)
-    records = []
+    kpt_shape, polygons, records = _keypoint_shape(source), Counter(), []
     for path, label_file, image_id in zip(paths, label_files, image_ids(paths, source.path), strict=True):
         size = usable_image_size(path, problems)
         if size is None:
             continue
-        labels = _read_labels(label_file, size, problems) if label_file else ()
+        labels = _read_labels(label_file, size, kpt_shape, polygons, problems) if label_file else ()
         records.append(make_record(image_id, path, size, labels, class_names=source.names, problems=problems))
+    _ask_about_keypoints(source, split, polygons)
     return source.names, records
+
+
+def _keypoint_shape(source):
+    """Returns kpt_shape as `parse_row` takes it."""
+    stated = source.options["kpt_shape"]
+    if stated in ("", "none"):
+        return () if stated else None
+    whole = isinstance(stated, list) and [type(number) for number in stated] == [int, int]
+    if not whole or stated[0] < 1 or stated[1] not in (2, 3):
+        raise InputError(
+            f"{source.yaml_path}: kpt_shape: got {stated!r}. Expected [number of keypoints, 2 or 3], or none for polygons."
+            " Correct the line."
+        )
+    return tuple(stated)
+
+
+def _ask_about_keypoints(source, split, polygons):
+    """Raises InputError where rows that pass for polygons are more likely boxes with keypoints.
+
+    `polygons` is (columns of a row, whether it could be one) -> number of rows.
+    """
+    total, possible = polygons.total(), sum(count for (_, could_be), count in polygons.items() if could_be)
+    lengths = {columns for columns, _ in polygons}
+    if len(lengths) != 1 or possible < POSE_SHARE * total:
+        return
+    (columns,) = lengths
+    raise InputError(
+        f"{source.yaml_path}: {split}: {possible} of {total} rows of {columns} columns look like a box with"
+        f" {(columns - 5) // 2} keypoints. Expected `kpt_shape: [{(columns - 5) // 2}, 2]` for these, or `kpt_shape: none` for"
+        " polygons. Add one of them."
+    )
 
 
 def _refuse_unlabelled(source, split, paths):
@@ -80,42 +115,19 @@ def _image_paths(source, split, entry, problems):
     return [Path(os.path.normpath(path)) if ".." in path.parts else path for path in paths]  # one name for each
 
 
-def _read_labels(path, size, problems):
-    """Yields the RawLabels of one label file; lines that cannot be read are rejected."""
+def _read_labels(path, size, kpt_shape, polygons, problems):
+    """Yields the RawLabels of one label file and counts `polygons`; lines that cannot be read are rejected."""
     for number, line in enumerate(read_lines(path), start=1):
         columns = line.split()
         if not columns:
             continue
         where = f"{path}:{number}"
         try:
-            class_id, (x1, y1, x2, y2) = _parse(columns)
+            class_id, (x1, y1, x2, y2), could_be_pose = parse_row(columns, kpt_shape)
         except ValueError as error:
             reject_label(problems, f"{where}: {error}")
             continue
+        if could_be_pose is not None:
+            polygons[len(columns), could_be_pose] += 1
         height, width = size
         yield RawLabel(where, class_id, (x1 * width, y1 * height, x2 * width, y2 * height))
-
-
-def _parse(columns):
-    """Returns (class id, box xyxy in fractions of the image); raises ValueError saying what is wrong with the row."""
-    if len(columns) != 5 and (len(columns) < 7 or len(columns) % 2 == 0):
-        raise ValueError(
-            f"{len(columns)} columns. Expected 5 (class x y width height) or a class and 3 or more points. Correct the line."
-        )
-    shown = " ".join(columns)[:60]
-    try:
-        class_id, *values = (float(column) for column in columns)
-    except ValueError:
-        raise ValueError(f"'{shown}' is not all numbers. Expected class x y width height. Correct the line.") from None
-    if not class_id.is_integer():
-        raise ValueError(f"class id {columns[0]} is no whole number. Expected 0, 1, …. Correct the line.")
-    if not all(math.isfinite(value) for value in values):
-        raise ValueError(f"'{shown}' holds a value that is not finite. Expected numbers. Correct the line.")
-    if max(values) > 2:  # far beyond rounding: pixels
-        raise ValueError(
-            f"coordinate {max(values):g} is no fraction of the image. Expected 0..1. Divide pixels by width and height."
-        )
-    if len(values) > 4:  # a polygon
-        return int(class_id), (min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2]))
-    x, y, width, height = values
-    return int(class_id), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)

@@ -22,6 +22,7 @@ def read_splits(data, *, seed=0):
     if not data.dataset:
         raise InputError("config.data.dataset: is empty. Expected the path of a data set YAML. Add data.dataset=FILE.")
     source = read_source(data.dataset, path=data.path)
+    say(*source.notes)
     sets = []
     for split in (data.train_split, data.val_split):
         leave_out = functools.partial(_tell_left_out, split) if data.on_bad_image == "skip" else None
