@@ -48,9 +48,12 @@ def test_a_hyp_is_a_preset_whose_source_is_its_place():
     preset = hyp_preset({"lr0": 1, "iou_t": 0.7}, where="a.yaml: hyp")
     assert preset.settings == {"train.learning_rate": 1.0} and preset.source == "a.yaml: hyp"
     assert type(preset.settings["train.learning_rate"]) is float
+    assert hyp_preset({"anchors": 3}, where="a.yaml: hyp").settings == {}  # as many as there are of each level
     assert {name for name, place in HYP_NAMES.items() if place is None} == set(HYP_NEUTRAL)
 
 
 def test_what_nothing_here_can_follow_is_refused():
     with pytest.raises(InputError, match=r"a.yaml: hyp.copy_paste: 0.5 is not supported. Expected 0.0. Remove the line"):
         hyp_preset({"copy_paste": 0.5}, where="a.yaml: hyp")
+    with pytest.raises(InputError, match=r"a.yaml: hyp.anchors: 4 is not supported. Expected 3. Remove the line"):
+        hyp_preset({"anchors": 4}, where="a.yaml: hyp")

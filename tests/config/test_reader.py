@@ -52,7 +52,12 @@ def test_the_resolved_config_reads_back_equal(tmp_path):
     [
         ("train.epoch=3", "config.train: unknown key 'epoch'. Did you mean 'epochs'?"),
         ("trian.epochs=3", "unknown config section 'trian'. Did you mean 'train'?"),
-        ("train.learning_rate=1e-3", "config.train.learning_rate: expected float, got '1e-3' (str). YAML needs a dot"),
+        (
+            "train.learning_rate='1e-4'",
+            "learning_rate: expected float, got '1e-4' (str). Write 1e-4 without quotes.",
+        ),
+        ("train.learning_rate=0,02", "config.train.learning_rate: expected float, got '0,02' (str). Write 0.02."),
+        ("train.epochs=1e2", "config.train.epochs: expected int, got 100.0 (float). Write 100."),
         ("train.epochs=2.5", "config.train.epochs: expected int, got 2.5 (float)"),
         ("train.epochs=true", "config.train.epochs: expected int, got True (bool)"),
         ("train.epochs=0", "config.train.epochs: expected a whole number above 0, got 0"),
@@ -99,7 +104,7 @@ def test_a_wrong_override_is_named(override, message):
         read_config(None, [override])
 
 
-@pytest.mark.parametrize("text", ["1.2.3", ".", "fast"])
+@pytest.mark.parametrize("text", ["1.2.3", ".", "fast", "1,2,3", "1e"])
 def test_what_is_no_number_gets_no_hint_how_numbers_are_written(text):
     with pytest.raises(InputError, match=r"learning_rate: expected float, got '.*' \(str\)\.$"):
         read_config(None, [f"train.learning_rate={text}"])

@@ -28,9 +28,10 @@ HYP_NAMES = {
     },
     "iou_t": None,
     "copy_paste": None,
+    "anchors": None,
 }
-# iou_t is read but used nowhere in YOLOv5 v6/v7, so any value is neutral.
-HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0}
+# iou_t is read but used nowhere in YOLOv5 v6/v7, so any value is neutral. `model.anchors` states other anchors than 3 a level.
+HYP_NEUTRAL = {"iou_t": None, "copy_paste": 0.0, "anchors": 3}
 
 
 def hyp_preset(hyp, *, where):

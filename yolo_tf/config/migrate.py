@@ -10,7 +10,7 @@ import yaml
 from yolo_tf.config import MOVED, SECTIONS
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_text
-from yolo_tf.system.yaml_file import read_yaml
+from yolo_tf.system.yaml_file import parse_yaml, read_yaml
 
 OLD_SECTION = "train"  # all keys of MOVED stood there
 LINES = r"(?m)^{}:.*\n(?:(?:(?:#.*)?\n)* .*\n)*"  # of a section in block style, to the last that is indented
@@ -49,7 +49,7 @@ def migrate_file(path):
     try:
         touched = {key.partition(".")[0] for pair in moved.items() for key in pair}
         text = _rewritten(_block_style(text.replace("\r\n", "\n").removesuffix("\n") + "\n", touched))
-        after = _options(yaml.safe_load(text))
+        after = _options(parse_yaml(text))
     except yaml.YAMLError:
         after = None
     if after != {MOVED.get(key, key): value for key, value in before.items()}:

@@ -173,6 +173,11 @@ def _nested_tuple(value, where):
 
 
 def _wrong_type(where, expected, value):
-    number = isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", value, re.IGNORECASE)
-    hint = " YAML needs a dot and no quotes: write 1.0e-3." if number else ""
+    hint = ""
+    if expected in ("int", "float") and isinstance(value, str):
+        plain_text = value.strip().replace(",", ".") if value.count(",") == 1 and "." not in value else value.strip()
+        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", plain_text, re.IGNORECASE):
+            hint = f" Write {plain_text}{'' if plain_text != value else ' without quotes'}."
+    elif expected == "int" and isinstance(value, float) and value.is_integer():
+        hint = f" Write {int(value)}."
     return InputError(f"{where}: expected {expected}, got {value!r} ({type(value).__name__}).{hint}")

@@ -1,9 +1,18 @@
 """YAML files as mappings, with one line that names file and line when they are not."""
 
+import re
+
 import yaml
 
 from yolo_tf.errors import InputError
 from yolo_tf.system.text_file import read_text
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, and 1e-3 is a number too, as YAML 1.2 and everybody else has it."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"), list("-+0123456789"))
 
 
 def read_yaml(path, *, texts=()):
@@ -38,7 +47,7 @@ def read_yaml(path, *, texts=()):
 
 def parse_yaml(text, *, texts=()):
     """Returns what YAML says; `texts` as for `read_yaml`, and "" is the whole. Raises yaml.YAMLError."""
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         root = loader.get_single_node()
         for place in texts:
