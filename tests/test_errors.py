@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolo_tf.errors import InputError, any_of, did_you_mean, look_up
+from yolo_tf.errors import InputError, any_of, did_you_mean, look_up, shown, some_of
 
 
 def test_a_known_name_gives_its_object():
@@ -21,3 +21,9 @@ def test_nothing_near_gives_no_hint():
 
 def test_words_that_are_alternatives():
     assert [any_of(words) for words in (["a"], ("a", "b"), {"a": 1, "b": 2, "c": 3})] == ["a", "a or b", "a, b or c"]
+
+
+def test_some_of_many_things_are_named_and_the_rest_counted():
+    assert some_of(["a", 2, "c"]) == "a, 2, c" and some_of("abcde") == "a, b, c and 2 more"
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert some_of([name]) == shown(name) == "caf\\xe9.jpg" and shown("café.jpg") == "café.jpg"

@@ -24,11 +24,16 @@ def any_of(words):
     return f"{', '.join(first)} or {last}" if first else last
 
 
+def shown(name):
+    r"""Returns a name or path as text that can be written: bytes that are no UTF-8 as caf\xe9."""
+    return str(name).encode("utf-8", "backslashreplace").decode().replace(r"\udc", r"\x")  # such a byte is U+DC80 to U+DCFF
+
+
 def some_of(things, most=3):
     """Returns "a, b, c and 7 more": the first `most` of any number of things."""
     things = list(things)
-    shown = ", ".join(str(thing) for thing in things[:most])
-    return f"{shown} and {len(things) - most} more" if len(things) > most else shown
+    first = ", ".join(map(shown, things[:most]))
+    return f"{first} and {len(things) - most} more" if len(things) > most else first
 
 
 def look_up(table, name, *, kind, where=""):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from yolo_tf.errors import InputError
-from yolo_tf.system.file_lookup import is_text, shown
+from yolo_tf.errors import InputError, shown
+from yolo_tf.system.file_lookup import is_text
 from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_WORDS
 
 PILLOW_FORMATS = tuple(name.upper() for name in IMAGE_FORMATS)

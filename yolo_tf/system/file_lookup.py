@@ -1,4 +1,4 @@
-"""Files as people name them: a suffix in any case, separators of another system, names that are no text."""
+"""Files as people name them: a suffix in any case, separators of another system, names that are no Unicode."""
 
 import os
 from pathlib import Path
@@ -32,11 +32,6 @@ def written_path(folder, text):
 def written_name(folder, text):
     r"""Returns the path `text` from `folder` with the separators of this system: of a\b.jpg, unless it is there, a/b.jpg."""
     return text.replace("\\", "/") if "\\" in text and not (Path(folder) / text).exists() else text
-
-
-def shown(name):
-    r"""Returns a name or path as text that can be written: bytes that are no UTF-8 as caf\xe9."""
-    return str(name).encode("utf-8", "backslashreplace").decode().replace(r"\udc", r"\x")  # such a byte is U+DC80 to U+DCFF
 
 
 def is_text(name):
