@@ -113,6 +113,25 @@ def test_images_that_do_not_exist_come_before_labels_that_do_not(folder):
         read(folder / "a.yaml")
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(folder):
+    write(folder / "list.txt", "images/c.jpg\nimages/a b.jpg\nimages\n")
+    with pytest.raises(InputError, match=r"images: cannot be read \(Is a directory\)\. Expected an image\. Check the path"):
+        read(folder / "yolo.yaml")
+    write(folder / "list.txt", "images/c.jpg\nimages/d.jpg\n")
+    put(0, folder / "images/d.jpg")
+    (folder / "labels/d.txt").mkdir()
+    with pytest.raises(InputError, match=r"labels/d\.txt: cannot be read \(Is a directory\)\. Expected a text file"):
+        read(folder / "yolo.yaml")
+    write(folder / "a.yaml", "format: coco\ntrain: images\n")
+    with pytest.raises(InputError, match=r"images: cannot be read \(Is a directory\)\. Expected a COCO instances file"):
+        read(folder / "a.yaml")
+    write(folder / "ImageSets/Main/list.txt", "d\n")
+    put(0, folder / "JPEGImages/d.jpg")
+    (folder / "Annotations/d.xml").mkdir()
+    with pytest.raises(InputError, match=r"Annotations/d\.xml: cannot be read \(Is a directory\)\. Expected an annotation"):
+        read(folder / "voc.yaml")
+
+
 def test_one_picture_under_two_ids_counts_once_with_all_its_objects(tmp_path):
     pictures = [(f"p{index}.jpg", put(index, tmp_path / f"images/p{index}.jpg")) for index in range(3)]
     twice = [(name, boxes[:1]) for name, boxes in pictures] + [(f"./{name}", boxes[1:]) for name, boxes in pictures]

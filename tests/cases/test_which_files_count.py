@@ -48,13 +48,13 @@ def test_jpeg_under_all_its_names_is_read_and_other_formats_are_named(tmp_path):
     dataset = read(yaml_path)
     assert (len(dataset.records), dataset.num_boxes) == (12, 24)
     assert dataset.notes[0] == "train: 12 images (12 with labels, 0 empty, 0 without a label file), 24 boxes"
-    assert dataset.notes[1].startswith("train: 4 pictures are left out, as .tif, .tiff is not read: ")
+    assert dataset.notes[1].startswith("train: 4 pictures of formats that are not read (.tif, .tiff) are left out: ")
     assert "mTIFF0.TIFF" in dataset.notes[1] and " and 1 more. Convert them to PNG or JPEG." in dataset.notes[1]
     assert len(dataset.notes) == 2  # the labels of these four are not said to lack an image
     for path in (tmp_path / "images/train").iterdir():
         if path.suffix.lower() not in (".tif", ".tiff"):
             path.unlink()
-    with pytest.raises(InputError, match=r"has no images\. .* 4 pictures are left out, as \.tif, \.tiff is not read"):
+    with pytest.raises(InputError, match=r"has no images\. .* 4 pictures of formats that are not read \(\.tif, \.tiff\) are"):
         read(yaml_path)
 
 
@@ -152,7 +152,9 @@ def test_sources_of_predict(tmp_path):
     with sent_to(said.append):
         assert len(list_images([tmp_path / "photos"])) == 7
         assert len(list_images([f"{tmp_path}/photos/**"])) == 7
-    assert len(said) == 3 and "1 pictures are left out, as .tif is not read" in said[0] and "1 images that are hidden" in said[2]
+    assert (
+        len(said) == 3 and "1 pictures of formats that are not read (.tif)" in said[0] and "1 images that are hidden" in said[2]
+    )
     write(tmp_path / "bom.txt", "photos/B.JPG\r\nphotos\\c.jpeg\r\n", "utf-8-sig")
     assert list_images([tmp_path / "bom.txt"]) == [tmp_path / "photos/B.JPG", tmp_path / "photos/c.jpeg"]
     write(tmp_path / "wide.txt", "photos/B.JPG\r\n", "utf-16")

@@ -81,7 +81,7 @@ def test_compare(measured, data_yaml, capsys):
     capsys.readouterr()
     assert run("compare", *models, *data, "--out", out) == 0
     printed = capsys.readouterr().out
-    assert "\nval: 1 bad labels left out" in printed and (out / "comparison.txt").read_text() in printed
+    assert "\ntest: 1 bad labels left out" in printed and (out / "comparison.txt").read_text() in printed
     result = json.loads((out / "comparison.json").read_text())
     for row in result["models"]:
         assert row["AP"] == pytest.approx(expected["AP"], abs=1e-3) and row["AP50"] == pytest.approx(expected["AP50"], abs=1e-3)

@@ -41,6 +41,14 @@ def test_an_unused_category_may_be_missing_from_names(edited):
     assert dataset.class_names == ("cat", "dog", "bird")
 
 
+def test_ids_may_be_text_in_part(edited):
+    def rename(document):
+        document["categories"][0]["id"] = document["annotations"][0]["category_id"] = "90"
+
+    dataset = edited(rename)
+    assert dataset.class_names == ("cat", "dog", "bird") and dataset.num_boxes == 3
+
+
 def set_first(**values):
     return lambda document: document["annotations"][0].update(values)
 
@@ -79,6 +87,8 @@ BROKEN = [
     (lambda document: document.update(annotations=3), r"no list 'annotations'\. Expected a COCO instances file"),
     (lambda document: document["categories"][0].pop("name"), r"no list 'categories' of entries with id and name"),
     (lambda document: document["images"][1].update(id=70), r"images: ids repeat"),
+    (lambda document: document["images"][1].update(id=None), r"images: id None is no number\. Expected each entry to have one"),
+    (lambda document: document["categories"][1].update(id=[3]), r"categories: id \[3\] is no number"),
     (lambda document: document["categories"][1].update(name="bird"), r"categories: names repeat"),
     (
         lambda document: document["images"][0].update(height=64, width=40),

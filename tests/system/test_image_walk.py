@@ -62,8 +62,8 @@ def test_notes_name_three_and_count_the_rest(tmp_path):
     walk = ImageWalk(images=(), unread=tuple(tmp_path / f"{index}.heic" for index in range(5)))
     (note,) = walk.notes("train")
     assert note == (
-        f"train: 5 pictures are left out, as .heic is not read: {tmp_path}/0.heic, {tmp_path}/1.heic, {tmp_path}/2.heic"
-        " and 2 more. Convert them to PNG or JPEG."
+        f"train: 5 pictures of formats that are not read (.heic) are left out: {tmp_path}/0.heic, {tmp_path}/1.heic,"
+        f" {tmp_path}/2.heic and 2 more. Convert them to PNG or JPEG."
     )
 
 

@@ -39,7 +39,7 @@ def read(source, split, problems):
         )
     json_path = find_path(source, split, source.splits[split][0])
     images, annotations, categories = _read_json(json_path)
-    named = {row["id"]: row["name"] for row in sorted(categories, key=lambda row: row["id"])}
+    named = {row["id"]: row["name"] for row in sorted(categories, key=lambda row: (isinstance(row["id"], str), row["id"]))}
     category_names = {number: clean_name(name, f"{json_path}: category {number}") for number, name in named.items()}
     class_names = source.names or tuple(category_names.values())
     if len(set(class_names)) < len(class_names):
@@ -54,7 +54,7 @@ def read(source, split, problems):
             continue
         class_id = class_names.index(category_names[annotation["category_id"]])
         x, y, width, height = annotation["bbox"]
-        label = RawLabel(where, class_id, (x, y, x + width, y + height), annotation.get("iscrowd", 0) == 1)
+        label = RawLabel(where, class_id, (x, y, x + width, y + height), annotation.get("iscrowd", 0) in (1, "1"))
         labels[annotation["image_id"]].append(label)
     records = []
     for name, entries in _by_file(images, directory, f"{split}: {json_path}", problems).items():
@@ -91,7 +91,7 @@ def _by_file(images, directory, where, problems):
 
 def _read_json(json_path):
     try:
-        document = json.loads(read_text(json_path))
+        document = json.loads(read_text(json_path, expected="a COCO instances file"))
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
@@ -106,6 +106,9 @@ def _read_json(json_path):
             raise InputError(f"{json_path}: no list '{key}'{entries}. Expected a COCO instances file. Correct or replace it.")
     for key in ("images", "categories"):
         ids = [row["id"] for row in document[key]]
+        other = next((number for number in ids if type(number) not in (int, float, str)), "")
+        if other != "":
+            raise InputError(f"{json_path}: {key}: id {other!r} is no number. Expected each entry to have one. Number them.")
         if len(set(ids)) < len(ids):
             raise InputError(f"{json_path}: {key}: ids repeat. Expected each id once. Renumber them.")
     return tuple(document[key] for key in needed)

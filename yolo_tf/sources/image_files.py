@@ -54,6 +54,8 @@ def read_image_size(path):
                 image.load()
     except FileNotFoundError as error:
         raise InputError(f"{path}: does not exist. Expected an image. Restore it or remove it from the list.") from error
+    except (PermissionError, IsADirectoryError) as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected an image. Check the path.") from error
     except Image.UnidentifiedImageError as error:
         raise InputError(f"{path}: is no image that can be read. Expected {IMAGE_WORDS}. Convert or remove it.") from error
     except Image.DecompressionBombError as error:

@@ -143,6 +143,8 @@ def _parse_xml(xml_path):
         raise InputError(
             f"{xml_path}: does not exist. Expected the annotation of a listed image. Restore it or shorten the list."
         ) from error
+    except OSError as error:
+        raise InputError(f"{xml_path}: cannot be read ({error.strerror}). Expected an annotation. Check the path.") from error
     except expat.ExpatError as error:
         raise InputError(
             f"{xml_path}:{error.lineno}: is not well formed ({expat.ErrorString(error.code)}). Expected XML. Correct that line."

@@ -27,8 +27,8 @@ class ImageWalk:
         lines = (
             (
                 self.unread,
-                f"{place}: {len(self.unread)} pictures are left out, as {suffixes} is not read: {some_of(self.unread)}."
-                " Convert them to PNG or JPEG.",
+                f"{place}: {len(self.unread)} pictures of formats that are not read ({suffixes}) are left out:"
+                f" {some_of(self.unread)}. Convert them to PNG or JPEG.",
             ),
             (
                 self.hidden,

@@ -11,14 +11,17 @@ MARKS |= {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 LINE_ENDS = re.compile("\r\n|\n|\r")  # no others: a path may hold U+2028 or a form feed
 
 
-def read_text(path):
+def read_text(path, *, expected="a text file"):
     """Returns the text of a file in UTF-8, without the mark that Windows editors put in front.
 
     Raises:
-        InputError: another encoding; OSError as `open` does.
+        InputError: no such file, one that cannot be read, where a message says what was `expected`, or another encoding.
     """
-    with open(path, "rb") as file:
-        return decode_text(file.read(), path)
+    try:
+        with open(path, "rb") as file:
+            return decode_text(file.read(), path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected {expected}. Check the path.") from error
 
 
 def read_lines(path):

@@ -30,9 +30,7 @@ def read_yaml(path, *, texts=()):
         InputError: no such file, bad YAML, or anything else in it.
     """
     try:
-        document = parse_yaml(read_text(path), texts=texts)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a YAML file. Check the path.") from error
+        document = parse_yaml(read_text(path, expected="a YAML file"), texts=texts)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
