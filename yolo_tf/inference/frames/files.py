@@ -45,21 +45,18 @@ def list_images(sources):
     """
     paths = []
     for source in sources:
-        passed_over = ""
+        notes = ()
         if Path(source).is_file():
             found = _listed_paths(Path(source)) if Path(source).suffix.lower() == ".txt" else [str(source)]
         else:
             walk = walk_images(source, below=False) if Path(source).is_dir() else match_images(source)
-            found = [str(path) for path in walk.images]
-            if found:
-                say(*walk.notes(source))
-            else:
-                passed_over = " ".join(walk.notes(source))
+            found, notes = [str(path) for path in walk.images], walk.notes(source)
         if not found:
             raise InputError(
                 f"{source}: stands for no image. Expected an image file, a directory or a glob of"
-                f" {', '.join(sorted(IMAGE_SUFFIXES))} files, or a .txt list of paths. {passed_over or 'Check the path.'}"
+                f" {', '.join(sorted(IMAGE_SUFFIXES))} files, or a .txt list of paths. {' '.join(notes) or 'Check the path.'}"
             )
+        say(*notes)
         paths += found
     return [Path(path) for path in dict.fromkeys(paths)]
 

@@ -2,8 +2,8 @@
 
 import contextlib
 
-from yolo_tf.errors import InputError
-from yolo_tf.inference.outputs.spec import Output, as_unicode
+from yolo_tf.errors import InputError, shown
+from yolo_tf.inference.outputs.spec import Output
 from yolo_tf.system.atomic import atomic_path, remove_leftovers
 from yolo_tf.system.packages import require_package
 
@@ -33,7 +33,7 @@ def open_writer(run):
         number += 1
 
     def append(rows):
-        rows = [row | {key: as_unicode(row[key]) for key in ("path", "error") if key in row} for row in rows]
+        rows = [row | {key: shown(row[key]) for key in ("path", "error") if key in row} for row in rows]
         waiting.append(pyarrow.Table.from_pylist(rows, schema=schema))
         if sum(table.num_rows for table in waiting) >= run.part_images:
             write_part()

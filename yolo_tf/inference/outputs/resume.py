@@ -2,9 +2,8 @@
 
 import json
 
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, shown
 from yolo_tf.inference.outputs import OUTPUTS, name_images
-from yolo_tf.inference.outputs.spec import as_unicode
 from yolo_tf.system.atomic import remove_leftovers, write_json
 
 SETTINGS = "prediction_settings.json"  # in the directory: what every image was looked at with
@@ -65,7 +64,7 @@ def _count_held(out, output, paths):
     count = 0
     for count, (found, where) in enumerate(output.read_paths(out), start=1):
         expected = str(paths[count - 1]) if count <= len(paths) else "none"
-        if as_unicode(found) != as_unicode(expected):
+        if shown(found) != shown(expected):
             raise InputError(
                 f"{where}: is of {found}, but image {count} given is {expected}. Expected the same images in the same order;"
                 " new ones may follow. Give those of the first run, or another `out`."

@@ -5,11 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-def as_unicode(text):
-    """Returns the name of a file, or text with one in it, as text that every format holds: a byte that is none as \\xff."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 class Run(NamedTuple):
     """What writers know of a run beside its results."""
 
