@@ -27,3 +27,4 @@ def test_some_of_many_things_are_named_and_the_rest_counted():
     assert some_of(["a", 2, "c"]) == "a, 2, c" and some_of("abcde") == "a, b, c and 2 more"
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     assert some_of([name]) == shown(name) == "caf\\xe9.jpg" and shown("café.jpg") == "café.jpg"
+    assert shown("a\nb\0") == "a\nb\\0"

@@ -25,8 +25,9 @@ def any_of(words):
 
 
 def shown(name):
-    r"""Returns a name or path as text that can be written: bytes that are no UTF-8 as caf\xe9."""
-    return str(name).encode("utf-8", "backslashreplace").decode().replace(r"\udc", r"\x")  # such a byte is U+DC80 to U+DCFF
+    r"""Returns a name or path as text that can be written: bytes that are no UTF-8 as caf\xe9, and U+0000 as \0."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
+    return text.replace(r"\udc", r"\x").replace("\0", r"\0")  # a byte that is no text is U+DC80 to U+DCFF
 
 
 def some_of(things, most=3):

@@ -36,7 +36,8 @@ def test_splits_are_packed_one_after_the_other_into_one_data_set(project, capsys
     out = capsys.readouterr().out
     assert (
         "\r" not in out
-        and out.startswith("train: 4/4 images, ")
+        and out.startswith("train: 4 images (4 with labels, 0 empty, 0 without a label file), ")
+        and "\ntrain: 4/4 images, " in out
         and "\ntrain: 4 images, 3 shards, " in out
         and "packed/dataset.yaml" in out
     )

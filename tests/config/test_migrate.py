@@ -191,7 +191,7 @@ def test_nothing_is_written_where_nothing_has_moved(tmp_path, text):
         ("train:\n  xla: &x true\nhardware:\n  sync_batch_norm: *x\n", r"\(anchors.*hand: train.xla to hardware.xla\."),
         ("base: &b {xla: true}\ntrain:\n  <<: *b\n", "Move by hand: train.xla to hardware.xla"),
         ("train:\n  xla: true\nhardware: 3\n", "Move by hand"),
-        ("train:\n  xla: true\ntrain:\n  devices: all\n", "Move by hand"),
+        ("train:\n  xla: true\ntrain:\n  devices: all\n", r":3: is not valid YAML \(key 'train' repeats\)"),
         ("- train\n", "holds a list. Expected a mapping"),
         ("train: {xla: true", ":1: is not valid YAML"),
     ],

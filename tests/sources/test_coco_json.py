@@ -56,6 +56,8 @@ def set_first(**values):
 BAD = [
     (set_first(image_id=5), r"image_id 5 is not among the images"),
     (set_first(category_id=4), r"category_id 4 is not among the categories\. Expected one of \[3, 17, 90\]"),
+    (set_first(image_id=[5]), r"image_id \[5\] is not among the images"),
+    (set_first(category_id={}), r"category_id \{\} is not among the categories"),
     (set_first(bbox=[1, 2, 3]), r"bbox \[1, 2, 3\] is not four numbers\. Expected \[x, y, width, height\]"),
     (set_first(bbox=[1, 2, "3", 4]), r"bbox \[1, 2, '3', 4\] is not four numbers"),
     (set_first(bbox=None), r"bbox None is not four numbers"),

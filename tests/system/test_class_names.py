@@ -21,12 +21,8 @@ def test_what_is_mended(name):
     assert clean_names([name, "b"], "data.yaml") == (MENDED[name], "b")
 
 
-REFUSED = {
-    "a\x07b": "control character",
-    "a\x85\x00": "control character",
-    "\ud83d": "half a character",
-    " \n": "is no class name",
-}
+REFUSED = {"a\x07b": "control character", "a\x85\x00": "control character", "\ud83d": "half a character"}
+REFUSED |= {" \n": "is no class name", None: "is no class name"}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -24,3 +24,4 @@ def test_backslashes_separate_where_nothing_has_them_in_its_name(tmp_path):
 
 def test_a_name_in_another_encoding_is_no_text():
     assert not is_text(Path(b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))) and is_text("café.jpg")
+    assert not is_text("a\0.jpg") and not is_text("\ud83d.jpg")

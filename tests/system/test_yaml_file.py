@@ -22,6 +22,14 @@ def test_a_value_alone():
     assert parse_yaml("007") == 7 and parse_yaml("", texts=[""]) is None
 
 
+def test_a_key_that_repeats_is_named_with_its_line(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &x {b: 1}\nc: {<<: *x, b: 2}\nnames:\n  0: a\n  0: b\n")
+    with pytest.raises(InputError, match=r"a\.yaml:5: is not valid YAML \(key '0' repeats\)\. Expected `key: value` lines"):
+        read_yaml(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("a: &x {b: 1, d: 3}\nc: {<<: *x, b: 2}\ne: *x\n")
+    assert read_yaml(tmp_path / "a.yaml") == {"a": {"b": 1, "d": 3}, "c": {"b": 2, "d": 3}, "e": {"b": 1, "d": 3}}
+
+
 def test_another_encoding_is_named(tmp_path):
     (tmp_path / "a.yaml").write_bytes("a: café".encode("cp1252"))
     with pytest.raises(InputError, match=r"a\.yaml:1: byte 0xe9 is no text in UTF-8"):

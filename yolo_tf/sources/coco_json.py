@@ -23,6 +23,7 @@ from yolo_tf.system.class_names import clean_name
 from yolo_tf.system.file_lookup import written_name
 from yolo_tf.system.text_file import read_text
 
+ID_KINDS = (int, float, str)  # of what JSON holds; ids are looked up
 OPTIONS = {"images": (str | dict, "")}
 
 
@@ -106,7 +107,7 @@ def _read_json(json_path):
             raise InputError(f"{json_path}: no list '{key}'{entries}. Expected a COCO instances file. Correct or replace it.")
     for key in ("images", "categories"):
         ids = [row["id"] for row in document[key]]
-        other = next((number for number in ids if type(number) not in (int, float, str)), "")
+        other = next((number for number in ids if not isinstance(number, ID_KINDS)), "")
         if other != "":
             raise InputError(f"{json_path}: {key}: id {other!r} is no number. Expected each entry to have one. Number them.")
         if len(set(ids)) < len(ids):
@@ -129,9 +130,9 @@ def _image_directory(source, split):
 def _fault(annotation, labels, category_names, class_names):
     """Returns what is wrong with an annotation, or ""."""
     image_id, category_id, bbox = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
-    if image_id not in labels:
+    if not isinstance(image_id, ID_KINDS) or image_id not in labels:
         return f"image_id {image_id} is not among the images. Expected the id of one. Correct or remove it."
-    if category_id not in category_names:
+    if not isinstance(category_id, ID_KINDS) or category_id not in category_names:
         return f"category_id {category_id} is not among the categories. Expected one of {list(category_names)[:10]}. Correct it."
     if category_names[category_id] not in class_names:
         return (

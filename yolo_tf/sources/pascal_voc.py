@@ -145,8 +145,11 @@ def _parse_xml(xml_path):
         ) from error
     except OSError as error:
         raise InputError(f"{xml_path}: cannot be read ({error.strerror}). Expected an annotation. Check the path.") from error
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:
+        line = getattr(error, "lineno", 1)
+        reason = expat.ErrorString(error.code) if hasattr(error, "code") else error
         raise InputError(
-            f"{xml_path}:{error.lineno}: is not well formed ({expat.ErrorString(error.code)}). Expected XML. Correct that line."
+            f"{xml_path}:{line}: is not well formed ({reason}). Expected XML in UTF-8, or in the encoding that it names."
+            " Correct that line."
         ) from error
     return builder.close()

@@ -22,7 +22,7 @@ def clean_name(name, where):
 
     Example: " traffic\\nlight" gives "traffic light".
     """
-    text = str(name)
+    text = str(name) if isinstance(name, (str, int, float)) else ""
     if not text.isprintable():
         try:
             text = text.encode("utf-16", "surrogatepass").decode("utf-16")

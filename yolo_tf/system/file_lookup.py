@@ -35,12 +35,12 @@ def written_name(folder, text):
 
 
 def is_text(name):
-    """Returns whether a name or path is Unicode; one of bytes in another encoding is not."""
+    """Returns whether a name or path is Unicode that a file can have; bytes in another encoding and U+0000 are not."""
     try:
         str(name).encode("utf-8")
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in str(name)
 
 
 def _by_suffix(folder):

@@ -9,7 +9,15 @@ from yolo_tf.system.text_file import read_text
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, and 1e-3 is a number too, as YAML 1.2 and everybody else has it."""
+    """PyYAML's, but that 1e-3 is a number, as in YAML 1.2, and that a key which repeats is an error, not the last of both."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = set()
+        for key, _ in node.value:
+            if key.value in keys and isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} repeats", key.start_mark)
+            keys |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"), list("-+0123456789"))
