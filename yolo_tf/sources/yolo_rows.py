@@ -65,7 +65,10 @@ def _wrong_count(columns, keypoints):
     except ValueError:
         is_score = False
     if is_score:
-        return f"6 columns, of which the last, {columns[5]}, looks like the score of a prediction. {expected} Remove the scores, or write predictions without them."
+        return (
+            f"6 columns, of which the last, {columns[5]}, looks like the score of a prediction. {expected}"
+            " Remove the scores, or write predictions without them."
+        )
     return f"{count} columns. {expected} Correct the line."
 
 
