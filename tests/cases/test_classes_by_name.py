@@ -78,7 +78,7 @@ def test_other_classes_are_refused_before_anything_is_run(folders, capsys):
         assert main([*words, "--data", data]) == 2
         captured = capsys.readouterr()
         line = captured.err.splitlines()[-1]
-        assert "only the detector has ['bus']; only the data set has ['van']" in line and "images" not in captured.out
+        assert "only the detector has ['bus']; only the data set has ['van']" in line and "images per second" not in captured.out
 
 
 def test_compare(perfect, folders, capsys):
