@@ -11,7 +11,7 @@ from yolo_tf.config import MOVED, SECTIONS
 OPTIONS = {f"{section}.{field.name}" for section, cls in SECTIONS.items() for field in dataclasses.fields(cls)}
 # section.word, where it is neither part of a longer name nor called
 NAMED = re.compile(rf"(?<![\w./-])(?:config\.)?((?:{'|'.join(SECTIONS)})\.[a-zA-Z_]\w*)(?![\w(])")
-FILE_SUFFIXES = {"yaml", "txt", "py", "json", "csv"}
+FILE_SUFFIXES = {"yaml", "txt", "md", "py", "json", "csv"}
 ATTRIBUTES = {"model.fit", "model.signatures", "run.name"}  # of Python objects
 TEXTS = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("configs/**/*.yaml"), *ROOT.glob("scripts/*.*")]
 
