@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[1]
-PACKAGES = ("tensorflow", "keras", "numpy", "onnxruntime", "tf2onnx", "openvino", "keras-tuner", "pyarrow", "pillow")
+MODULES = ("tensorflow", "keras", "numpy", "onnxruntime", "tf2onnx", "openvino", "keras_tuner", "pyarrow", "PIL")
 
 
 class Skipped(RuntimeError):
@@ -146,12 +146,8 @@ def describe_environment(code):
     """Returns what figures depend on beside the code: versions, processor, the recorder; and the commit, to know it again."""
     from behaviour.hashes import hash_bytes
 
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
+    packages = importlib.metadata.packages_distributions()  # by module: TensorFlow comes under several names
+    versions = {module: [importlib.metadata.version(package) for package in packages.get(module, ())] for module in MODULES}
     commit = subprocess.run(["git", "-C", str(code), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     try:
         processor = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1]

@@ -10,11 +10,11 @@ import json
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from yolo_tf.errors import InputError
 from yolo_tf.system.atomic import write_json, write_text
+from yolo_tf.system.packages import package_versions
 from yolo_tf.system.processor import processor_name
 from yolo_tf.system.version import VERSION
 
@@ -121,13 +121,12 @@ def read_history(path, *, before_epoch):
 
 def write_environment(path):
     """Writes what a figure depends on besides the config: versions, processor, command."""
-    packages = ("tensorflow", "keras", "keras-cv", "numpy", "faster-coco-eval")
     write_json(
         path,
         {
             "yolo_tf": VERSION,
             "python": platform.python_version(),
-            "packages": {name: metadata.version(name) for name in packages},
+            "packages": package_versions("tensorflow", "keras", "keras-cv", "numpy", "faster-coco-eval"),
             "platform": platform.platform(),
             "processor": processor_name(),
             "cores": os.cpu_count(),

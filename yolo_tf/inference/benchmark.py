@@ -8,7 +8,6 @@ import re
 import signal
 import statistics
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, read_spec
 from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.packages import package_versions
 from yolo_tf.system.processor import processor_name
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
@@ -93,8 +93,8 @@ def benchmark(paths, *, image_size=None, batch=1, threads=None, repeats=50):
 
 def describe_machine():
     """Returns the Machine that this process runs on."""
-    names = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino")
-    return Machine(processor=processor_name(), cores=os.cpu_count(), versions={name: _version(name) for name in names})
+    versions = package_versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino")
+    return Machine(processor=processor_name(), cores=os.cpu_count(), versions=versions)
 
 
 @contextlib.contextmanager
@@ -215,10 +215,3 @@ def _memory_bytes(name):
     """Returns a line of /proc/self/status: VmRSS = memory in use, VmHWM = its peak. getrusage's peak has the parent's in it."""
     kib = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)[1]
     return 1024 * int(kib)
-
-
-def _version(name):
-    try:
-        return version(name)
-    except ImportError:
-        return None  # not installed
