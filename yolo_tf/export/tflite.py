@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,9 @@ from yolo_tf.errors import InputError, look_up
 from yolo_tf.export.int8 import convert_int8
 from yolo_tf.export.parity import EXACT, Tolerance
 from yolo_tf.export.tflite_graph import read_operations
-from yolo_tf.export.tflite_nms import CANDIDATES, FIXED, check_detect, split_signature, suppress_one_image
+from yolo_tf.export.tflite_nms import FIXED, check_detect, suppress_one_image
+from yolo_tf.export.tflite_signatures import BEFORE_SUPPRESSION, give_signatures_graphs
+from yolo_tf.files.format import write_inside
 from yolo_tf.surgery.split_head import split_head
 
 FACTS_MEMBER = "tflite.json"  # in the ZIP behind the network, beside detector.json
@@ -102,7 +103,7 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
         if not quantization.nms:
             return {"boxes": boxes, "scores": scores}
         found = suppress_one_image(boxes, scores, detect)
-        return {**found, f"{CANDIDATES}boxes": boxes, f"{CANDIDATES}scores": scores}
+        return {**found, f"{BEFORE_SUPPRESSION}boxes": boxes, f"{BEFORE_SUPPRESSION}scores": scores}
 
     archive = keras.export.ExportArchive()
     archive.add_endpoint("candidates", candidates, [tf.TensorSpec([1, *image_size, 3], tf.float32, name="images")])
@@ -122,7 +123,7 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
             reason = " ".join(str(error).split())[:300]
             raise InputError(f"TFLite: the network does not convert ({reason}). Expected built-in operations only.") from error
     check_tflite(content, num_parameters=num_parameters)
-    Path(path).write_bytes(split_signature(content) if quantization.nms else content)
+    Path(path).write_bytes(give_signatures_graphs(content))
     _attach_facts(path, quantization, detect)
 
 
@@ -156,5 +157,4 @@ def _attach_facts(path, quantization, detect):
         "calibration": quantization.calibration_origin or None,
         "nms": fixed if quantization.nms else None,
     }
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(FACTS_MEMBER, json.dumps(facts, indent=1))
+    write_inside(Path(path), FACTS_MEMBER, json.dumps(facts, indent=1))

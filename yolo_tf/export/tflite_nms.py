@@ -4,13 +4,10 @@ import math
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.tools import flatbuffer_utils
 
 from yolo_tf.errors import InputError
 from yolo_tf.inference.suppression import scores_of_kept_classes
 
-CANDIDATES = "candidates_"  # before the names of the outputs that become the signature `candidates`
 FIXED = ("score_threshold", "iou_threshold", "max_detections", "max_candidates", "class_agnostic", "class_ids")
 
 
@@ -60,26 +57,6 @@ def suppress_one_image(boxes, scores, detect):
         "class_ids": tf.where(filled, tf.gather(class_ids, chosen), -1)[None],
         "num_detections": kept.valid_outputs[None],
     }
-
-
-def split_signature(content):
-    """Makes two signatures of the one that a file was converted with: `candidates` and `detections`.
-
-    Both run the same graph, so weights and network are in the file once; `candidates` waits for the suppression, too.
-    `content`, bytes of a TFLite file, has the outputs of `suppress_one_image` and CANDIDATES + "boxes" and "scores" in its
-    only signature. Returns bytes.
-    """
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
-    (both,) = model.signatureDefs
-    sides = {"candidates": [], "detections": []}
-    for output in both.outputs:
-        name = output.name.decode()
-        side = "candidates" if name.startswith(CANDIDATES) else "detections"
-        sides[side].append(schema.TensorMapT(name.removeprefix(CANDIDATES).encode(), output.tensorIndex))
-    model.signatureDefs = [
-        schema.SignatureDefT(both.inputs, outputs, name.encode(), both.subgraphIndex) for name, outputs in sides.items()
-    ]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _apart(boxes, class_ids, num_classes):

@@ -20,13 +20,15 @@ def read_inside(path, name):
 
 
 def write_inside(path, name, text):
-    """Writes what `read_inside` reads; a file that is no ZIP archive gets one behind it."""
+    """Writes what `read_inside` reads; a file that is no ZIP archive gets one behind it. Equal texts give equal bytes."""
     if path.is_dir():
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text(text, encoding="utf-8")
     else:
+        member = zipfile.ZipInfo(name)  # of 1980: the time of writing is nothing that a file should differ by
+        member.external_attr = 0o644 << 16
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(name, text)
+            archive.writestr(member, text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
