@@ -4,6 +4,9 @@ import argparse
 import dataclasses
 import errno
 import json
+import os
+import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -138,6 +141,57 @@ def test_an_error_of_the_library_comes_with_the_flag(capsys, monkeypatch):
     assert (code, err) == (2, "yolo-tf prune: --amount: got 2.0. Change --out.\n")
 
 
+@pytest.mark.parametrize(
+    "raised",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("Can't synchronously write data (errno = 28, error message = 'No space left on device')"),  # HDF5
+        RuntimeError("Failed to write; No space left on device"),  # TensorFlow has types of its own
+        FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_full_disk_is_told_as_such(raised, capsys, monkeypatch, tmp_path):
+    from yolo_tf.commands import prune
+
+    def fail(arguments):
+        try:
+            raise raised
+        except Exception as error:
+            raise ValueError("the file is damaged") from error
+
+    monkeypatch.setattr(prune, "run", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    words = ("--out", tmp_path / "new" / "b.keras", "--method", "channels", "--amount", "0.2")
+    code, _, err = run(capsys, "prune", "a.keras", *map(str, words))
+    assert code == 2 and err.count("\n") == 1
+    assert err.startswith(f"yolo-tf prune: {tmp_path}/new/b.keras: No space left on device. Expected room for the result")
+    free = re.findall(r"[\d.]+ MB in (\S+)", err)
+    assert [place.rstrip(".,") for place in free] == [str(tmp_path / "scratch"), str(tmp_path)]
+
+
+def test_where_results_go_is_judged_before_the_work(capsys, monkeypatch, tmp_path):
+    from yolo_tf.commands import evaluate, predict, prune
+
+    for command in (evaluate, predict, prune):
+        monkeypatch.setattr(command, "run", lambda arguments: pytest.fail("it began"))
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.keras")
+    for words, said in (
+        (("predict", "a.keras", "b.jpg", "--out", "link"), "link: is a file. Expected a directory. Change --out."),
+        (("evaluate", "a.keras", "--data", "d.yaml", "--plots", "file/p"), "file/p: cannot be written in .*/file. Expected"),
+        (("prune", "a.keras", "--out", "folder"), "folder: is a directory. Expected a file to write. Change --out."),
+        (("prune", "a.keras", "--out", "pipe.keras"), "pipe.keras: is no file and no directory. Expected a file to write."),
+    ):
+        words = [str(tmp_path / word) if word.startswith(("link", "file", "folder", "pipe")) else word for word in words]
+        words += ["--method", "channels", "--amount", "0.2"] if words[0] == "prune" else []
+        code, _, err = run(capsys, *words)
+        assert code == 2 and re.search(said, err), err
+
+
 def test_version_and_help(capsys):
     assert run(capsys, "--version")[0] == 0
     code, out, _ = run(capsys, "--help")
@@ -148,12 +202,10 @@ def test_a_result_never_takes_the_place_of_a_directory(tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious").touch()
     (tmp_path / "file").touch()
-    for place, what in (("full", "full is a directory"), ("file/x.json", "file/x.json cannot be written in")):
+    for place, what in (("full", "full: is a directory"), ("file/x.json", "file/x.json: cannot be written in")):
         assert cli.main(["show", "config", "--json", str(tmp_path / place)]) == 2
         out, err = capsys.readouterr()
-        assert (
-            f"yolo-tf show: --json: {tmp_path}/{what}" in err and "Expected a file to write. Change --json" in err and out == ""
-        )
+        assert f"yolo-tf show: {tmp_path}/{what}" in err and "Expected a file to write. Change --json" in err and out == ""
     assert (tmp_path / "full" / "precious").exists()
 
 

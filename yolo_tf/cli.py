@@ -4,13 +4,12 @@ import argparse
 import contextlib
 import importlib
 import io
-import os
 import re
 import sys
-from pathlib import Path
 
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.system.interruption import Interrupted
+from yolo_tf.system.targets import check_target, describe_room, out_of_room
 from yolo_tf.system.version import VERSION
 
 # verb -> (module of yolo_tf.commands, one line of help). Its add_arguments(parser) declares the arguments of the verb, its
@@ -34,6 +33,7 @@ COMMANDS = {
 }
 
 JSON_HELP = "write the result there too; - is standard output, where nothing else goes then"
+TARGETS = ("out", "run", "plots", "per_layer", "json")  # arguments that name where results go
 SCHEMA_VERSION = 1  # of the documents that --json writes; raised when a key changes its meaning
 
 
@@ -78,19 +78,25 @@ def main(argv=None):
     if rest:  # argparse takes section.key=value in one place only; a person writes it anywhere
         arguments.overrides = [*arguments.overrides, *rest]
     try:
+        _check_targets(arguments, parser)
         _execute(arguments)
         return 0
     except InputError as error:
         code, line = 2, in_flags(str(error), parser, argv)
     except BrokenPipeError:
         code, line = 2, "standard output: whoever reads it has ended. Expected a reader to the end. Send it to a file."
-    except OSError as error:  # a full disk, an unwritable directory, a file that vanished
-        what = f"{error.filename or 'a file'}: {error.strerror or error}"
-        code, line = 2, f"{what}. Expected a path that can be read and written."
     except Interrupted as stop:
         code, line = stop.exit_code, f"{stop}."
     except KeyboardInterrupt:
         code, line = 130, "interrupted."
+    except Exception as error:
+        if out_of_room(error):  # TensorFlow and HDF5 have errors of their own for it
+            code, line = 2, describe_room(error, getattr(arguments, "out", None))
+        elif isinstance(error, OSError):  # an unwritable directory, a file that vanished
+            what = f"{error.filename or 'a file'}: {error.strerror or error}"
+            code, line = 2, f"{what}. Expected a path that can be read and written."
+        else:
+            raise
     print(f"yolo-tf {arguments.verb}: {line}", file=sys.stderr)
     return code
 
@@ -106,15 +112,17 @@ def join_sizes(argv):
     return joined
 
 
+def _check_targets(arguments, parser):
+    """Raises InputError where a result cannot be written, before the work. What the help calls DIR is a folder."""
+    for action in _actions(parser):
+        place = getattr(arguments, action.dest, None)
+        if action.dest in TARGETS and place and str(place) != "-":
+            check_target(place, option=action.dest, folder=None if action.metavar == "PATH" else action.metavar == "DIR")
+
+
 def _execute(arguments):
-    """Runs the command, and writes its result where --json says; a place that cannot be written is told before the work."""
+    """Runs the command, and writes its result where --json says."""
     alone = arguments.json == "-"
-    if arguments.json and not alone:
-        place = Path(arguments.json).absolute()
-        parent = next(folder for folder in place.parents if folder.exists())
-        if place.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
-            what = "is a directory" if place.is_dir() else f"cannot be written in {parent}"
-            raise InputError(f"--json: {arguments.json} {what}. Expected a file to write. Change --json.")
     with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
         result = arguments.execute(arguments)
     if not arguments.json or result is None:  # None: a worker that is not the chief
@@ -149,11 +157,17 @@ def in_flags(message, parser, argv):
 
 def _written(parser):
     """Returns {name of an argument: how a person writes it} of a parser, those of its verbs and subjects included."""
-    names = {}
+    return {
+        action.dest: action.option_strings[-1] if action.option_strings else action.metavar or action.dest
+        for action in _actions(parser)
+    }
+
+
+def _actions(parser):
+    """Yields the arguments of a parser, those of its verbs and subjects included."""
     for action in parser._actions:  # argparse tells them in no other way
         if isinstance(action, argparse._SubParsersAction):
             for child in action.choices.values():
-                names |= _written(child)
+                yield from _actions(child)
         else:
-            names[action.dest] = action.option_strings[-1] if action.option_strings else action.metavar or action.dest
-    return names
+            yield action

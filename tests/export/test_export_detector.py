@@ -104,7 +104,7 @@ def test_a_directory_of_one_format_gives_way_to_another(tmp_path):
         ("openvino", "out.xml", "does not fit `format` openvino. Expected a directory"),
         ("openvino", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("saved_model", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
-        ("tflite", "dir.tflite", "dir.tflite: is a directory with other things in it"),
+        ("tflite", "dir.tflite", "dir.tflite: is a directory. Expected a file to write. Change `out`"),
         ("saved_model", "file", "file: is a file. Expected a directory"),
     ],
 )
@@ -169,3 +169,13 @@ def test_whole_networks(backbone, format, tmp_path):
     files = [out] if out.is_file() else [file for file in out.rglob("*") if file.is_file()]
     # a SavedModel of few weights is mostly graph: 1.3 times the weights and 2 MB of it
     assert sum(file.stat().st_size for file in files) < 1.3 * 4 * network.count_params() + 2e6
+
+
+@pytest.mark.parametrize("format", ["tflite", "openvino"])
+def test_the_same_export_twice_gives_the_same_bytes(format, tmp_path):
+    first = detector_files.FILES[format]()  # of another time, as a rule of another process
+    export_detector(detector_files.keras_file(), format, tmp_path / first.name, detect=detector_files.DETECT)
+    files = [path for path in (first.rglob("*") if first.is_dir() else [first]) if path.is_file()]
+    assert len(files) == (3 if first.is_dir() else 1)
+    for path in files:
+        assert (tmp_path / path.relative_to(first.parent)).read_bytes() == path.read_bytes(), path.name

@@ -92,3 +92,17 @@ def test_text_that_is_no_unicode(tmp_path):
     write_json(tmp_path / "a.json", [name])
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
     assert json_text(["é"]) == '[\n  "é"\n]\n' and json_text(["é"], encoding="ascii") == '[\n  "\\u00e9"\n]\n'
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "file.json").symlink_to(tmp_path / "real" / "a.json")  # which is not there yet
+    (tmp_path / "folder").symlink_to(tmp_path / "real" / "d")
+    for text in ("old", "new"):
+        write_text(tmp_path / "file.json", text)
+        with atomic_path(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            (temporary / text).touch()
+    assert (tmp_path / "file.json").is_symlink() and (tmp_path / "real" / "a.json").read_text() == "new"
+    assert (tmp_path / "folder").is_symlink() and [path.name for path in (tmp_path / "real" / "d").iterdir()] == ["new"]
+    assert sorted(path.name for path in (tmp_path / "real").iterdir()) == ["a.json", "d"]

@@ -1,10 +1,16 @@
 """TensorFlow starts without a word, unless it cannot start."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from yolo_tf.errors import InputError
+from yolo_tf.system import tensorflow_start
+from yolo_tf.system.tensorflow_start import load_tensorflow
 
 START = "from yolo_tf.system.tensorflow_start import load_tensorflow; load_tensorflow()"
 
@@ -30,3 +36,34 @@ def test_kernels_compiled_for_a_gpu_are_kept_unless_the_user_says_where():
     environment.pop("CUDA_CACHE_MAXSIZE", None)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert result.stdout.split() == ["/elsewhere", str(4 * 2**30)]
+
+
+SETTINGS = f"{START}; import keras; print(keras.backend.backend(), keras.config.image_data_format(), keras.config.floatx())"
+
+
+def test_settings_of_keras_for_other_programs_are_left_aside(tmp_path):
+    written = {"backend": "torch", "image_data_format": "channels_first", "floatx": "float16"}
+    (tmp_path / "keras.json").write_text(json.dumps(written))
+    for backend in ({"KERAS_BACKEND": "jax"}, {}):
+        environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+        environment |= {"KERAS_HOME": str(tmp_path), **backend}
+        result = subprocess.run([sys.executable, "-c", SETTINGS], capture_output=True, text=True, env=environment)
+        assert (result.returncode, result.stdout) == (0, "tensorflow channels_last float32\n"), result.stderr
+
+
+def test_a_keras_that_runs_on_something_else_is_one_line(monkeypatch):
+    load_tensorflow()
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(InputError, match="KERAS_BACKEND: Keras runs on jax already. Expected tensorflow. Set KERAS_BACKEND"):
+        load_tensorflow()
+
+
+def test_a_user_without_a_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert tensorflow_start._cuda_cache()["CUDA_CACHE_PATH"] == "/home/me/.cache/yolo_tf/cuda"
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)  # neither HOME nor an entry in the list of users
+    assert tensorflow_start._cuda_cache() == {}

@@ -26,6 +26,7 @@ from yolo_tf.structures import DetectionDataset
 from yolo_tf.surgery.fold import float32_copy, fold_batch_norm
 from yolo_tf.surgery.reparameterize import deploy_form
 from yolo_tf.system.atomic import atomic_path
+from yolo_tf.system.targets import check_target
 
 MOST_CALIBRATION_COMPARED = 16  # where nothing else is given to compare on
 
@@ -153,12 +154,11 @@ def _check_out(out, format):
     if out.suffix.lower() != suffix and (suffix or out.suffix.lower() in of_files):
         expected = f"a path ending in {suffix}" if suffix else "a directory"
         raise InputError(f"{out}: does not fit `format` {format}. Expected {expected}. Change `out`.")
-    if out.is_dir() and (suffix or (any(out.iterdir()) and format_of(out) is None)):
+    check_target(out, option="out", folder=not suffix)
+    if out.is_dir() and any(out.iterdir()) and format_of(out) is None:
         raise InputError(
             f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change `out`."
         )
-    if not suffix and out.is_file():
-        raise InputError(f"{out}: is a file. Expected a directory, or a path where none is yet. Change `out`.")
 
 
 def _letterboxed(images, image_size):

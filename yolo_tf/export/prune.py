@@ -67,12 +67,8 @@ def prune_detector(path: Path | str, out: Path | str, method: str, amount: float
         raise InputError(f"amount: got {amount}. Expected 0 < amount < 1, as 0.3 to remove three tenths. Change it.")
     path, out = Path(path), Path(out)
     check_out(out)
-    for wrong, what, expected in (
-        (out.is_dir(), "a directory", "a new path, or a file to replace"),
-        (out.resolve() == path.resolve(), "the file that is to be pruned", "another path: it would be lost"),
-    ):
-        if wrong:
-            raise InputError(f"{out}: is {what}. Expected {expected}. Change `out`.")
+    if out.resolve() == path.resolve():
+        raise InputError(f"{out}: is the file that is to be pruned. Expected another path: it would be lost. Change `out`.")
     detector = open_detector(path)
     if detector.network is None:
         raise InputError(f"{path}: is an export. Expected a .keras file. Prune the network that it was made from, then export.")

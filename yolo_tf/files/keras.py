@@ -14,6 +14,7 @@ from yolo_tf.files.format import FileFormat, how_to_import
 from yolo_tf.files.spec import DetectorSpec
 from yolo_tf.heads import load_head
 from yolo_tf.system.atomic import atomic_path
+from yolo_tf.system.targets import check_target, out_of_room
 
 if TYPE_CHECKING:
     import keras
@@ -32,6 +33,7 @@ def check_out(path):
     """Raises InputError unless a network can be written to `path`, the argument `out`."""
     if Path(path).suffix != FORMAT.suffix:
         raise InputError(f"{path}: is no name of a Keras file. Expected one that ends with {FORMAT.suffix}. Change `out`.")
+    check_target(path, option="out", folder=False)
 
 
 def save_network(network: keras.Model, spec: DetectorSpec | None, path: Path | str) -> None:
@@ -88,6 +90,8 @@ def read_network(path, *, option, also=()):
     try:
         return load_network(path)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        if out_of_room(error):  # Keras unpacks into the folder of temporary files
+            raise
         raise InputError(
             f"{path}: cannot be read as a Keras network ({type(error).__name__}). Expected a whole {FORMAT.words}"
             f" of built-in layers. Check {option}."

@@ -20,6 +20,7 @@ from yolo_tf.files.format import wrong_size
 from yolo_tf.files.spec import DetectorSpec
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
+from yolo_tf.system.targets import out_of_room
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +59,8 @@ def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
     except InputError:
         raise
     except Exception as error:  # a damaged file makes the loaders raise anything, from KeyError to internal errors
+        if out_of_room(error):  # some unpack a file before they read it
+            raise
         reason = " ".join(str(error).split())[:200] or "no reason given"
         raise InputError(
             f"{path}: cannot be opened ({type(error).__name__}: {reason})."

@@ -18,7 +18,7 @@ def atomic_path(path):
 
     The block may create a file or a directory at the temporary path, which keeps the suffix of `path`
     (Keras and Pillow choose the format by suffix). An existing file or directory at `path` is replaced,
-    but never a directory by a file; it stays untouched when the block raises.
+    but never a directory by a file; it stays untouched when the block raises. A link stays, and what it points to is replaced.
 
     Args:
         path: the final place; its parent directory is created.
@@ -27,15 +27,16 @@ def atomic_path(path):
         OSError: the parent cannot be created or written, a directory would become a file, or the disk is full; its filename
             is `path` wherever it would be none, or one inside the temporary directory.
     """
-    path = Path(path)
+    given = Path(path)
+    path = given.resolve() if given.is_symlink() else given
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name[:LONGEST_PREFIX]}."  # a name may be as long as the system lets it, and this one is longer
+    prefix = f".{given.name[:LONGEST_PREFIX]}."  # a name may be as long as the system lets it, and this one is longer
     scratch = Path(tempfile.mkdtemp(prefix=prefix, suffix=LEFTOVER, dir=path.parent))
-    temporary = scratch / path.name
+    temporary = scratch / given.name
     try:
-        with naming(path, instead_of=scratch):
+        with naming(given, instead_of=scratch):
             yield temporary
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir():
             if not temporary.is_dir():  # a file in its place would take all that is in it along
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             os.replace(path, scratch / "replaced")  # a directory cannot be renamed onto a full one
