@@ -112,7 +112,7 @@ def test_a_place_that_is_taken_is_told_before_anything_is_measured(measured, dat
     words = ["--data", data_yaml, "--path", data_yaml.parent, "--split", "test", "--lenient", "--out", data_yaml]
     assert run("compare", detector_files.keras_file(), *words) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{data_yaml}: File exists. Expected a path that can be read and written" in line and not measured
+    assert f"{data_yaml}: is a file. Expected a directory. Change --out" in line and not measured
 
 
 def test_bad_numbers_are_one_line(capsys):

@@ -22,9 +22,9 @@ def place(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("folder, names", [(False, ["file", "link_to_file"]), (True, ["folder", "link_to_folder"])])
+@pytest.mark.parametrize("folder, names", [(False, ["file", "link_to_file", "dangling"]), (True, ["folder", "link_to_folder"])])
 def test_what_may_be_written(place, folder, names):
-    for name in (*names, "dangling", "new", "new/deeper/a.json", "folder/a", "link_to_folder/a"):
+    for name in (*names, "new", "new/deeper/a.json", "folder/a", "link_to_folder/a"):
         check_target(place / name, option="out", folder=folder)
     for name in ("file", "folder", "new"):
         check_target(place / name, option="out")
@@ -37,6 +37,7 @@ def test_what_may_be_written(place, folder, names):
         ("link_to_file", True, "link_to_file: is a file. Expected a directory"),
         ("folder", False, "folder: is a directory. Expected a file to write"),
         ("link_to_folder", False, "link_to_folder: is a directory"),
+        ("dangling", True, "dangling: is a link to nothing. Expected a directory"),
         ("pipe", False, "pipe: is no file and no directory. Expected a file to write"),
         ("link_to_pipe", None, "link_to_pipe: is no file and no directory. Expected a file or a directory"),
         ("circle", False, "circle: (leads nowhere|is a link that leads in a circle)"),

@@ -16,7 +16,7 @@ def check_target(path, *, option, folder=None):
     """Checks that a result can be written to `path`.
 
     A link stands for what it points to: that is judged, and that is written. What is not there yet is created, with the
-    folders above it; a file may be replaced, a folder filled; nothing else is.
+    folders above it, but no folder through a link; a file may be replaced, a folder filled; nothing else is.
 
     Args:
         path: the place.
@@ -43,6 +43,8 @@ def check_target(path, *, option, folder=None):
         what = "is a directory"
     elif folder and place.is_file():
         what = "is a file"
+    elif folder and Path(path).is_symlink() and not place.exists():  # the system creates no folder through a link
+        what = "is a link to nothing"
     elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         what = f"cannot be written in {there}"
     if what:
