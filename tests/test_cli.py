@@ -242,8 +242,8 @@ def test_what_is_not_an_argument_is_told_with_the_verb(capsys):
 @pytest.mark.parametrize(
     "error, line",
     [
-        (OSError(errno.ENOSPC, "No space left on device", "/data/a.json"), "/data/a.json: No space left on device. Expected a"),
-        (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device. Expected a path that can be"),
+        (OSError(errno.ENOSPC, "No space left on device", "/data/a.json"), "/data/a.json: No space left on device. Expected"),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device. Expected room for the result"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), "standard output: whoever reads it has ended."),
     ],
 )

@@ -66,7 +66,7 @@ def describe_room(error, out=None):
     place = Path(out or ".").absolute()
     place = next(folder for folder in (place, *place.parents) if folder.exists())
     free = [f"{shutil.disk_usage(folder).free / 1e6:.1f} MB in {folder}" for folder in (scratch, place) if os.path.exists(folder)]
-    where = getattr(error, "filename", None) or out or "output"
+    where = getattr(error, "filename", None) or out or "a file"
     return (
         f"{where}: {os.strerror(errno.ENOSPC)}. Expected room for the result, and for temporary files in {scratch}. Free now:"
         f" {', '.join(free)}. Make room there, or set TMPDIR to a directory that has it."
