@@ -56,4 +56,6 @@ def test_a_run_takes_its_share_of_the_training_split_only(dataset_of, tmp_path, 
     train_set, val_set = read_splits(data, seed=2)
     expected, lines = select_records(val_set, fraction=0.7, background_fraction=0.0, seed=2)
     assert names_of(train_set) == names_of(expected) and len(val_set.records) == 9 and len(lines) == 2
-    assert capsys.readouterr().out == "\n".join(lines) + "\n"
+    out = capsys.readouterr().out.splitlines()
+    assert [line for line in out if line.startswith("data.")] == lines
+    assert [line.partition(":")[0] for line in out if not line.startswith("data.")] == ["train", "val"]
