@@ -59,6 +59,16 @@ def test_a_line_an_epoch_where_nobody_watches(monkeypatch, capsys, terminal, sto
     assert re.findall(r"[0-9:]+ left", out) == (["00:00:30 left"] if lines and not stopped else [])
 
 
+@pytest.mark.parametrize(("steps", "left"), [([41.0, 1.0, 2.0, 1.0], "00:01:20"), ([41.0], "00:04:00"), ([], "00:04:00")])
+def test_what_is_left_after_the_first_epoch_is_without_its_compilation(monkeypatch, capsys, steps, left):
+    monkeypatch.setattr(report_module, "is_terminal", lambda: False)
+    callback = make_callback(5, 8)
+    callback.seconds += steps
+    callback.progress.rows.append({**ROW, "epoch": 1, "seconds": 60.0})
+    callback.on_epoch_end(0)
+    assert capsys.readouterr().out.endswith(f"60.0 s  {left} left\n")
+
+
 def test_a_duration_has_hours_minutes_and_seconds():
     durations = [format_duration(seconds) for seconds in (0.4, 59.6, 3725, 360000)]
     assert durations == ["00:00:00", "00:01:00", "01:02:05", "100:00:00"]

@@ -109,9 +109,16 @@ class SayProgress(RunCallback):
         if is_terminal():
             return
         rows, epochs = self.progress.rows, self.progress.epochs
-        pace = statistics.mean([row["seconds"] for row in rows[1:] or rows])
-        left = None if self.model.stop_training else pace * (epochs - epoch - 1)
+        left = None if self.model.stop_training else self._pace() * (epochs - epoch - 1)
         say(epoch_line(rows[-1], epochs=epochs, parts=[mean.name for mean in self.model.part_means], left=left))
+
+    def _pace(self):
+        """Returns the seconds of an epoch to come: the mean without the first, or what the first took beside its compilation."""
+        first, *others = (row["seconds"] for row in self.progress.rows)
+        if others:
+            return statistics.mean(others)
+        compilation = self.seconds[0] - statistics.median(self.seconds[1:]) if len(self.seconds) > 1 else 0.0
+        return first - compilation
 
 
 def format_duration(seconds):
