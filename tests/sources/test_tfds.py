@@ -19,11 +19,22 @@ def test_images_are_written_once(written):
     first = read_dataset(source, "train")
     paths = [Path(record.path) for record in first.records]
     assert {path.parent for path in paths} == {source.path / "yolo_tf_images/three_images/1.2.3/train"}
+    assert (paths[0].parent / "source.json").is_file()
     assert sorted(path.name for path in paths) == ["000000.png", "000001.png", "000002.png"]
     times = [path.stat().st_mtime_ns for path in paths]
     second = read_dataset(source, "train")
     assert [path.stat().st_mtime_ns for path in paths] == times
     assert [record.image_id for record in second.records] == [record.image_id for record in first.records]
+
+
+def test_images_of_an_earlier_version_are_written_anew(written):
+    source = written("tfds")
+    path = Path(read_dataset(source, "train").records[0].path)
+    right = path.read_bytes()
+    path.write_bytes(b"of another data set")
+    (path.parent / "source.json").unlink()
+    read_dataset(source, "train")
+    assert path.read_bytes() == right
 
 
 def test_slices_and_another_image_directory(written):

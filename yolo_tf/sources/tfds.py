@@ -9,9 +9,11 @@
     download: false                   # true: fetch the data when they are not in path
 
 `objects` needs `bbox` and `label`; `is_crowd` and `is_difficult`, where present, mark crowd boxes. The first
-reading writes the encoded images, unchanged, as files; later readings find them there.
+reading writes the encoded images, unchanged, as files; later readings find them there, until the files of the data
+set have another size or time: then they are written anew.
 """
 
+import json
 import re
 from pathlib import Path, PurePath
 
@@ -21,6 +23,7 @@ from yolo_tf.sources.label_check import RawLabel, make_record
 from yolo_tf.system.atomic import atomic_path
 from yolo_tf.system.class_names import clean_names
 
+SOURCE = "source.json"  # beside the images: what they were taken from
 OPTIONS = {"name": (str, ""), "images": (str, ""), "download": (bool, False)}
 
 
@@ -37,11 +40,13 @@ def read(source, split, problems):
     examples = _open_examples(builder, tfds_split, source, split)
     images_root = Path(source.options["images"] or "yolo_tf_images").expanduser()
     directory = source.path / images_root / builder.info.full_name / re.sub(r"[^\w.+-]", "_", tfds_split)
-    if not directory.exists():
+    state = _state(builder)
+    if _read_state(directory) != state:
         with atomic_path(directory) as temporary:
             temporary.mkdir()
             for index, example in enumerate(examples):
                 (temporary / f"{index:06d}{_suffix(example)}").write_bytes(example["image"])
+            (temporary / SOURCE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     names, paths, objects = [], [], []
     for index, example in enumerate(examples):
         paths.append(directory / f"{index:06d}{_suffix(example)}")
@@ -55,6 +60,23 @@ def read(source, split, problems):
         labels = _raw_labels(objects[index], size, f"{builder.info.full_name} {tfds_split}: example {index}")
         records.append(make_record(image_id, paths[index], size, labels, class_names=class_names, problems=problems))
     return class_names, records
+
+
+def _state(builder):
+    """Returns {file of the prepared data set: [bytes, time of its last change in ns]}, which tells sets of one version apart."""
+    import tensorflow as tf
+
+    names = sorted(name for name in tf.io.gfile.listdir(builder.data_dir) if not name.endswith("/"))
+    stats = [tf.io.gfile.stat(tf.io.gfile.join(builder.data_dir, name)) for name in names]
+    return {name: [stat.length, stat.mtime_nsec] for name, stat in zip(names, stats, strict=True)}
+
+
+def _read_state(directory):
+    """Returns the state that the images in `directory` were taken from; None where there are none, or of an earlier version."""
+    try:
+        return json.loads((directory / SOURCE).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _open_builder(source):
@@ -96,6 +118,8 @@ def _class_names(builder, source):
             f"{source.yaml_path}: {builder.info.full_name} has the features {', '.join(features)}."
             " Expected image, objects/bbox and objects/label with class names. Choose a detection data set."
         )
+    if source.names and names == tuple(map(str, range(len(source.names)))):  # classes that are only numbered
+        return source.names
     if source.names and source.names != names:
         raise InputError(
             f"{source.yaml_path}: names: {list(source.names)[:10]} differ from {builder.info.full_name}."
