@@ -4,10 +4,13 @@ from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
-from PIL import Image
+from image_corpus import huge_images, other_files
+from PIL import Image, ImageFile
+from turned_images import ORIENTATIONS, turned_file
 
+from yolo_tf.data.images import read_image
 from yolo_tf.errors import InputError
-from yolo_tf.sources.image_files import image_ids, read_image_size
+from yolo_tf.sources.image_files import image_ids, read_image_header, read_image_size
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 170, 3), np.uint8)
@@ -19,11 +22,13 @@ def test_size_is_height_then_width(tmp_path, suffix):
     assert read_image_size(tmp_path / f"a{suffix}") == (120, 170)
 
 
-def test_stored_pixels_count_whatever_exif_says(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: turn by 90 degrees
-    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", exif=exif)
-    assert read_image_size(tmp_path / "a.jpg") == (120, 170)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_the_size_is_that_of_the_upright_image(tmp_path, format):
+    for orientation in ORIENTATIONS:
+        (tmp_path / "a").write_bytes(turned_file(PIXELS, orientation, format))
+        assert read_image_size(tmp_path / "a") == (120, 170)
+        stored_size = (120, 170) if orientation < 5 else (170, 120)
+        assert read_image_header(tmp_path / "a") == (stored_size, orientation, False)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
@@ -76,6 +81,24 @@ def test_an_image_too_large_to_decode(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(InputError, match=r"a\.png: is too large .* Expected under 179 million pixels"):
         read_image_size(tmp_path / "a.png")
+
+
+def test_what_the_header_declares_is_refused_before_a_pixel_is_decoded(tmp_path, monkeypatch):
+    """In readers and in the decoder alike; a bomb is a small file."""
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    for name, contents in huge_images().items():
+        (tmp_path / "a").write_bytes(contents)
+        with pytest.raises(InputError, match="is too large|is no image that can be read|is damaged"):
+            read_image_size(tmp_path / "a")
+        with pytest.raises(
+            InputError, match=r"is too large \(\d+ million pixels\)\. Expected under 179 million pixels"
+        ) as caught:
+            read_image(tmp_path / "a")
+        assert "\n" not in str(caught.value), name
+    (tmp_path / "a").write_bytes(other_files()["animated webp"])
+    for read in (read_image_size, read_image):
+        with pytest.raises(InputError, match="is an animated WebP, which cannot be decoded safely.*Save its first frame"):
+            read(tmp_path / "a")
 
 
 def test_image_ids_are_unique():

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.data.image_bytes import byte_reader
-from yolo_tf.data.images import decode_image, resize_image
+from yolo_tf.data.images import record_decoder, resize_image
 from yolo_tf.data.letterbox import fitted_size
 from yolo_tf.errors import InputError
 
@@ -49,10 +49,10 @@ def cache_bytes(records, image_size):
 
 
 def _make_loader(records, image_size, cache):
-    read = byte_reader(records)
+    read, decode_record = byte_reader(records), record_decoder(records)
 
     def decode(contents):
-        image = decode_image(contents)
+        image = decode_record(contents)
         return resize_image(image, fitted_size(tf.shape(image)[:2], image_size)[1])
 
     if cache == "none":

@@ -18,7 +18,7 @@ def fitted_size(size_hw, image_size):
     Whole numbers throughout, so that a size at a rounding edge comes out the same wherever it is computed.
 
     Args:
-        size_hw: int [..., 2], (height, width) px as stored.
+        size_hw: int [..., 2], (height, width) px upright.
         image_size: (height, width) px of the network input.
 
     Returns:
@@ -50,7 +50,7 @@ def rect_canvases(sizes_hw, side, batch_size):
     images are wide, (1, 1 / least ratio) if all are tall, else (1, 1); to that `RECT_PAD` is added.
 
     Args:
-        sizes_hw: N pairs (height, width), px as stored.
+        sizes_hw: N pairs (height, width), px upright.
         side: longer side of every fitted image, px.
         batch_size: B.
 
@@ -76,7 +76,7 @@ def rect_canvases(sizes_hw, side, batch_size):
 def smallest_canvas(size_hw, image_size):
     """Returns the (height, width) px, int32 [2] multiples of CANVAS_STRIDE, that just hold an image fitted into `image_size`.
 
-    `size_hw` is (height, width) px of the image as stored; `image_size` multiples of CANVAS_STRIDE, never exceeded.
+    `size_hw` is (height, width) px of the upright image; `image_size` multiples of CANVAS_STRIDE, never exceeded.
 
     Example: 480 x 640 fitted into 320 x 320 is 240 x 320: canvas 256 x 320.
     """

@@ -10,7 +10,7 @@ from yolo_tf.data.augment.raw_batch import RawBatch, batch_augmenter
 from yolo_tf.data.capacity import most_boxes, places_for
 from yolo_tf.data.image_bytes import byte_reader
 from yolo_tf.data.image_cache import image_loader
-from yolo_tf.data.images import decode_image
+from yolo_tf.data.images import record_decoder
 from yolo_tf.data.letterbox import PAD_GREY, fitted_size, letterbox_image, rect_canvases
 from yolo_tf.data.order import (
     AUGMENT_STREAM,
@@ -150,9 +150,12 @@ def make_eval_dataset(
 
     Raises:
         InputError: `rect` and an input that is no square.
+        tf.errors.InvalidArgumentError: while it runs, at an image that does not decode or has another size than its record;
+            `data.images.check_images` names it.
     """
     records = dataset.records
-    read = byte_reader(records)
+    read, decode = byte_reader(records), record_decoder(records)
+    sizes_hw = np.array([(record.height, record.width) for record in records], np.int32).reshape(-1, 2)
     if rect:
         height, width = image_size
         if height != width:
@@ -160,13 +163,15 @@ def make_eval_dataset(
                 f"image_size: {height} x {width} px (height x width) is no square. Expected one for rect, which gives each"
                 f" batch its own rectangle. Use {max(image_size)} x {max(image_size)}, or leave rect out."
             )
-        sizes_hw = [(record.height, record.width) for record in records]
         order, canvas_hw = rect_canvases(sizes_hw, height, batch_size)
     else:
         order, canvas_hw = np.arange(len(records), dtype=np.int32), np.tile(np.int32(image_size), [len(records), 1])
 
     def load(index, canvas_hw):
-        image = decode_image(read(index))
+        image = decode(read(index))
+        # The labels are of an image of this size: of shards packed by an earlier version it may be that of the stored pixels.
+        with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(image)[:2], tf.gather(sizes_hw, index))]):
+            image = tf.identity(image)
         boxed, scale, offset = letterbox_image(image, canvas_hw if rect else image_size, fit_size=image_size)
         return boxed, Letterbox(scale, offset, tf.shape(image)[:2]), index
 

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from yolo_tf.data.images import decode_image
+from yolo_tf.data.image_headers import first_image, known_format
+from yolo_tf.data.images import decode_checked
 from yolo_tf.data.letterbox import PAD_GREY, letterbox_image
-from yolo_tf.export.image_headers import first_image, known_format
 from yolo_tf.structures import Letterbox
 
 # What became of each image of a request; the numbers are part of the contract in docs/serving.md.
@@ -25,7 +25,8 @@ def letterbox_encoded(image_bytes, image_size, *, max_pixels=MAX_PIXELS):
 
     Returns:
         images: uint8 [B, H, W, 3], RGB; plain grey where the status is not OK.
-        letterbox: Letterbox; scale 1, offset 0 and original size 0 x 0 where the status is not OK.
+        letterbox: Letterbox; scale 1, offset 0 and original size, of the upright image, 0 x 0 where
+            the status is not OK.
         status: int32 [B], OK, EMPTY, UNKNOWN_FORMAT, TOO_LARGE or UNREADABLE.
     """
 
@@ -34,7 +35,7 @@ def letterbox_encoded(image_bytes, image_size, *, max_pixels=MAX_PIXELS):
         return grey, Letterbox(tf.constant(1.0), tf.zeros([2]), tf.zeros([2], tf.int32)), tf.constant(status)
 
     def fitted(contents):
-        image = decode_image(contents)
+        image = decode_checked(contents)
         boxed, scale, offset = letterbox_image(image, image_size)
         return tf.cast(boxed, tf.uint8), Letterbox(scale, offset, tf.shape(image)[:2]), tf.constant(OK)
 

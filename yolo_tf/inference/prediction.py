@@ -68,7 +68,7 @@ class ImageResult:
     """What became of one image file."""
 
     path: Path
-    size_hw: tuple[int, int] | None = None  # (height, width) px as stored; None where it could not be read
+    size_hw: tuple[int, int] | None = None  # (height, width) px, upright; None where it could not be read
     detections: ImageDetections | None = None  # px of the file, clipped to it; None where it could not be read
     milliseconds: float | None = None  # network, decode and suppression, a batch's shared evenly; without reading, resizing
     stored: np.ndarray | None = None  # uint8 [h, w, 3] RGB; None where it was let go, for many would not fit into memory
@@ -76,7 +76,7 @@ class ImageResult:
     error: InputError | None = None  # why the image could not be read
 
     def read_image(self):
-        """Returns the image as stored, uint8 [h, w, 3] RGB, from its file where it was let go."""
+        """Returns the upright image, uint8 [h, w, 3] RGB, from its file where it was let go."""
         return read_image(self.path) if self.stored is None else self.stored
 
     def to_json(self, class_names):

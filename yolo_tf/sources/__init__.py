@@ -16,7 +16,7 @@ import numpy as np
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.sources import coco_json, pascal_voc, shapes, tfds, tfrecord, yolo_txt
 from yolo_tf.sources.dataset_yaml import DatasetSource, read_dataset_yaml
-from yolo_tf.sources.label_check import Problems, distinct_records
+from yolo_tf.sources.label_check import Problems, distinct_records, notes_of
 from yolo_tf.structures import DetectionDataset
 
 __all__ = ["READERS", "DatasetSource", "read_dataset", "read_source", "reading_lines"]
@@ -55,6 +55,7 @@ def read_dataset(
     classes: Sequence[str] = (),
     single_class: bool = False,
     strict: bool = True,
+    labels: bool = True,
     on_bad_image: Callable[[str], None] | None = None,
 ) -> DetectionDataset:
     """Reads and checks the labelled images of one split.
@@ -67,6 +68,7 @@ def read_dataset(
         single_class: name every object "object", after `classes` has been applied.
         strict: stop at the first bad label. Otherwise bad labels are left out, one line each in `problems`.
             Repeated labels and images are left out and listed either way: they harm nobody.
+        labels: False where the images alone matter: a format that keeps labels in files of their own opens none.
         on_bad_image: told, as on_bad_image(line), of each image that cannot be read, which is left out; None = stop
             at the first.
 
@@ -82,7 +84,7 @@ def read_dataset(
             f"{source.yaml_path}: no {split} split. Expected a line `{split}: …`; the splits here are: {known}."
             " Add the line or choose another split."
         )
-    problems = Problems(strict=strict, on_bad_image=on_bad_image)
+    problems = Problems(strict=strict, labels=labels, on_bad_image=on_bad_image)
     class_names, records = READERS[source.format].read(source, split, problems)
     if not records:
         raise InputError(
@@ -90,7 +92,7 @@ def read_dataset(
             f" Expected one or more. {' '.join(problems.notes) or 'Correct the line or add images.'}"
         )
     records = distinct_records(records, split, problems)
-    notes = (_describe(records, split, problems), *problems.notes)
+    notes = (_describe(records, split, problems), *problems.notes, *notes_of(problems, split))
     if classes:
         records = _keep_classes(records, class_names, classes, where=source.yaml_path)
         class_names = tuple(classes)

@@ -1,29 +1,47 @@
 """Image files without decoding them: where they are, how large they are, whether they are whole."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from yolo_tf.errors import InputError, shown
+from yolo_tf.sources.orientation import orientation_in_exif, turned_size
 from yolo_tf.system.file_lookup import is_text
-from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_WORDS
+from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_WORDS, MOST_PIXELS
 
 PILLOW_FORMATS = tuple(name.upper() for name in IMAGE_FORMATS)
 # The bytes that close a whole file. A marker cannot occur inside compressed JPEG data (FF is stuffed).
 END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64  # some writers pad the end of the file
+MOST_DEEP_IMAGES = 8  # of 16 bits, whose values are looked at; as a rule all of a data set come from one camera
+
+
+class ImageHeader(NamedTuple):
+    """What a file says of its image before it is decoded."""
+
+    stored_size: tuple[int, int]  # (height, width) px
+    orientation: int  # EXIF, 1..8
+    is_deep: bool  # 16 bits a channel
 
 
 def usable_image_size(path, problems):
-    """Returns `read_image_size(path)`; of an unusable image tells problems.on_bad_image and returns None, or raises.
+    """Returns `read_image_size(path)` and notes in problems what else the header says.
 
-    One whose path is no UTF-8 is unusable too: no file with text in it, of results or of packed data, could name it.
+    Of an unusable image tells problems.on_bad_image and returns None, or raises. One whose path is no UTF-8 is unusable too:
+    no file with text in it, of results or of packed data, could name it.
     """
     try:
         if not is_text(path):
             raise InputError(f"{shown(path)}: its name is not in UTF-8. Expected a name that is text. Rename the file.")
-        return read_image_size(path)
+        header = read_image_header(path)
+        if header.is_deep and len(problems.deep_images) < MOST_DEEP_IMAGES:
+            problems.deep_images[str(path)] = largest_value(path)
+        problems.orientations[str(path)] = header.orientation
+        return turned_size(header.stored_size, header.orientation)
     except InputError as error:
         if problems.on_bad_image is None:
             raise
@@ -32,19 +50,28 @@ def usable_image_size(path, problems):
 
 
 def read_image_size(path):
-    """Returns the (height, width) of an image in stored pixels and makes sure that the file is whole.
+    """Returns the (height, width) px of an image, turned upright, and makes sure that the file is whole.
 
     Reads the header and the end of the file; only where the end of a JPEG or PNG lacks its marker, and for
-    the other, rarer formats, all pixels are decoded. An EXIF orientation is ignored: TensorFlow decodes the
-    stored pixels, and the boxes refer to them.
+    the other, rarer formats, all pixels of the first image are decoded.
 
     Raises:
-        InputError: no such file, no image, a format that TensorFlow does not decode, damaged or cut short.
+        InputError: no such file, no image, a format that TensorFlow does not decode, damaged or cut short, or a header that
+            declares more than MOST_PIXELS or an animated WebP, of which no pixel is decoded.
     """
+    header = read_image_header(path)
+    return turned_size(header.stored_size, header.orientation)
+
+
+def read_image_header(path):
+    """Returns the ImageHeader of a file; otherwise as `read_image_size`."""
     path = Path(path)
     try:
-        with path.open("rb") as file, Image.open(file, formats=PILLOW_FORMATS) as image:
+        with path.open("rb") as file, _open_image(file) as image:
             width, height = image.size
+            _check_header(path, image)
+            orientation = orientation_in_exif(image.info.get("exif", b""))
+            is_deep = image.format == "PNG" and ";16" in str(image.tile)
             marker = END_MARKERS.get(image.format)
             position = file.tell()
             file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
@@ -59,12 +86,40 @@ def read_image_size(path):
     except Image.UnidentifiedImageError as error:
         raise InputError(f"{path}: is no image that can be read. Expected {IMAGE_WORDS}. Convert or remove it.") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: is too large ({error}). Expected under 179 million pixels. Cut it into tiles.") from error
+        raise _too_large(path, str(error)) from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
         if getattr(error, "errno", None):  # the disk's fault, not the file's
             raise
         raise InputError(f"{path}: is damaged or cut short ({error}). Expected a whole image. Restore or remove it.") from error
-    return height, width
+    return ImageHeader((height, width), orientation, is_deep)
+
+
+def largest_value(path):
+    """Returns the largest value of a 16-bit image, 0..65535; of one in colour to 255 exactly."""
+    with Image.open(path, formats=PILLOW_FORMATS) as image:
+        extrema = np.asarray(image).max()
+        return int(extrema) if image.mode.startswith("I") else int(extrema) * 256 + 255
+
+
+def _open_image(file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half of what is refused
+        return Image.open(file, formats=PILLOW_FORMATS)
+
+
+def _check_header(path, image):
+    """Raises InputError for what the header alone says must not be decoded: `data.images.decode_image` draws the same lines."""
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise _too_large(path, f"{width} x {height} px")
+    if image.format == "WEBP" and image.is_animated:
+        raise InputError(
+            f"{path}: is an animated WebP, which cannot be decoded safely. Expected {IMAGE_WORDS}. Save its first frame."
+        )
+
+
+def _too_large(path, how):
+    return InputError(f"{path}: is too large ({how}). Expected under {MOST_PIXELS / 1e6:.0f} million pixels. Cut it into tiles.")
 
 
 def image_ids(paths, root):

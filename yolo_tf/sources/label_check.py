@@ -12,20 +12,27 @@ from typing import NamedTuple
 import numpy as np
 
 from yolo_tf.errors import InputError
+from yolo_tf.sources.image_files import read_image_header
+from yolo_tf.sources.orientation import turned_box
 from yolo_tf.structures import ImageRecord
 
+DARK = 65536 // 8  # of a 16-bit image, the eighth of the range below which something was stored in fewer bits
 MIN_SIDE = 0.01  # px; a thinner box is none, and float32 could make its two edges equal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Problems:
-    """What is wrong with labels and images so far, and whether that stops the reading."""
+    """What was found out about labels and images so far, and whether a fault stops the reading."""
 
     strict: bool
+    labels: bool = True  # False: the images alone are wanted, and no label file is asked for
     on_bad_image: Callable[[str], None] | None = None  # told of each unusable image, which is left out; None = stop there
     lines: list[str] = dataclasses.field(default_factory=list)  # one per label or repeated image that was left out
     notes: list[str] = dataclasses.field(default_factory=list)  # what a person should know beside that, each kind in one line
     without_labels: list[str] = dataclasses.field(default_factory=list)  # images that have no label file
+    orientations: dict[str, int] = dataclasses.field(default_factory=dict)  # image file -> EXIF orientation, of those looked at
+    deep_images: dict[str, int] = dataclasses.field(default_factory=dict)  # some images of 16 bits -> their largest values
+    turned: list[str] = dataclasses.field(default_factory=list)  # images whose labels were of the stored pixels, and were turned
 
 
 class RawLabel(NamedTuple):
@@ -33,7 +40,7 @@ class RawLabel(NamedTuple):
 
     where: str  # "labels/0007.txt:3"
     class_id: int
-    box: tuple[float, float, float, float]  # xyxy px of the stored image
+    box: tuple[float, float, float, float]  # xyxy px of the upright image
     is_crowd: bool = False
 
 
@@ -42,6 +49,34 @@ def reject_label(problems, line):
     if problems.strict:
         raise InputError(f"{line} Or leave out bad labels with data.strict_labels=false.")
     problems.lines.append(line)
+
+
+def notes_of(problems, split):
+    """Returns the lines about a split that are no faults: labels of images stored turned, 16-bit images that are dark."""
+    return (*_about_turned(problems, split), *_about_dark(problems, split))
+
+
+def _about_dark(problems, split):
+    dark = {path: value for path, value in problems.deep_images.items() if value < DARK}
+    if not dark:
+        return ()
+    path, value = max(dark.items(), key=lambda item: item[1])
+    return (
+        f"{split}: {path}: the largest value is {value} of 65535, which the network sees as {value // 256} of 255; so it is below"
+        f" an eighth of the range in {len(dark)} of the first {len(problems.deep_images)} 16-bit images. If they are too dark,"
+        f" multiply the values by {65535 // max(value, 1)}.",
+    )
+
+
+def _about_turned(problems, split):
+    if not problems.turned:
+        return ()
+    first, more = problems.turned[0], f" and {len(problems.turned) - 1} more" if len(problems.turned) > 1 else ""
+    return (
+        f"{split}: {first}{more}: the stated size fits the pixels as stored, not the image turned as its EXIF orientation"
+        f" says: the boxes of {len(problems.turned)} were turned with the image. Where they were drawn on the upright image,"
+        " exchange the stated height and width.",
+    )
 
 
 def listed_once(items, split, problems):
@@ -84,6 +119,26 @@ def distinct_records(records, split, problems):
     return records
 
 
+def labels_as_stored(labels, path, *, stated, size, problems):
+    """Returns labels of the upright image where a stated size fits the pixels as they are stored, and those alone.
+
+    Args:
+        labels: RawLabels in px of the stored image.
+        path: the image file, which is noted in problems.
+        stated: (height, width) px that the labels say.
+        size: (height, width) px of the upright image, another one.
+        problems: Problems.
+
+    Returns:
+        list of RawLabel; None where the stated size fits neither.
+    """
+    header = read_image_header(path)
+    if stated != header.stored_size or header.stored_size == size:
+        return None
+    problems.turned.append(str(path))
+    return [label._replace(box=turned_box(label.box, size, header.orientation)) for label in labels]
+
+
 def make_record(image_id, path, size, labels, *, class_names, problems):
     """Checks the labels of one image and returns its ImageRecord.
 
@@ -94,7 +149,7 @@ def make_record(image_id, path, size, labels, *, class_names, problems):
     Args:
         image_id: unique in the data set.
         path: of the image file.
-        size: (height, width), px, as stored.
+        size: (height, width) px, upright.
         labels: RawLabels.
         class_names: in the order of the ids.
         problems: Problems; gains a line for each label left out.
@@ -120,6 +175,7 @@ def make_record(image_id, path, size, labels, *, class_names, problems):
         path=str(path),
         height=height,
         width=width,
+        orientation=problems.orientations.get(str(path)),
         boxes=np.array([box for _, box, _ in accepted], np.float32).reshape(-1, 4),
         class_ids=np.array([class_id for class_id, _, _ in accepted], np.int32),
         is_crowd=np.array([is_crowd for _, _, is_crowd in accepted], bool),
@@ -146,8 +202,8 @@ def _box_fault(box, height, width):
     inside = x1 >= -x_slack and y1 >= -y_slack and x2 <= width + x_slack and y2 <= height + y_slack
     if not inside or min(x2, width) - max(x1, 0) < MIN_SIDE or min(y2, height) - max(y1, 0) < MIN_SIDE:
         return (
-            f"box {_shown(box)} reaches outside the image. Expected 0..{width} across and 0..{height} down"
-            " in the stored pixels (EXIF rotation is not applied). Correct the label."
+            f"box {_shown(box)} reaches outside the image. Expected 0..{width} across and 0..{height} down,"
+            " the image turned as its EXIF orientation says. Correct the label."
         )
     return ""
 

@@ -48,7 +48,7 @@ def read(source, split, problems):
             labels = [RawLabel(where, class_id, tuple(box), bool(crowd)) for class_id, crowd, *box in row["labels"]]
             size = (row["height"], row["width"])
             record = make_record(row["id"], shards[row["shard"]], size, labels, class_names=names, problems=problems)
-            records.append(dataclasses.replace(record, byte_offset=row["offset"]))
+            records.append(dataclasses.replace(record, byte_offset=row["offset"], orientation=row.get("orientation")))
     return class_names, records
 
 
@@ -76,6 +76,7 @@ def write_index(directory, class_names, shards, images):
                 "offset": offset,
                 "height": record.height,
                 "width": record.width,
+                "orientation": record.orientation,
                 "labels": [
                     [int(class_id), int(crowd), *box]
                     for class_id, crowd, box in zip(record.class_ids, record.is_crowd, record.boxes.tolist(), strict=True)

@@ -34,12 +34,12 @@ def read(source, split, problems):
         InputError: no `names`, a missing path, an unusable image, no label file for any image, or a bad label
             when problems.strict.
     """
-    if not source.names:
+    if not source.names and problems.labels:
         raise InputError(f"{source.yaml_path}: no class names. Expected `names: [a, b, …]` in the order of the ids. Add them.")
     listed = (path for entry in source.splits[split] for path in _image_paths(source, split, entry, problems))
     paths = listed_once(listed, split, problems)
-    label_files = find_label_files(paths, split, problems)
-    if paths and not any(label_files):
+    label_files = find_label_files(paths, split, problems) if problems.labels else [None] * len(paths)
+    if problems.labels and paths and not any(label_files):
         _refuse_unlabelled(source, split, paths)
     kpt_shape, polygons, records = _keypoint_shape(source), Counter(), []
     for path, label_file, image_id in zip(paths, label_files, image_ids(paths, source.path), strict=True):

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)  # eq=False: arrays have no single truth value
 class ImageRecord:
-    """One labelled image on disk, in the pixels of the stored file."""
+    """One labelled image on disk, in the pixels of the upright image: turned as its file says (EXIF orientation)."""
 
     image_id: str  # unique within its dataset
     path: str
-    height: int  # px, as stored
-    width: int  # px, as stored
+    height: int  # px, upright
+    width: int  # px, upright
     boxes: np.ndarray  # float32 [N, 4] xyxy px; 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height
     class_ids: np.ndarray  # int32 [N], 0 .. num_classes - 1
     is_crowd: np.ndarray  # bool [N]; never a training target, ignored in AP (COCO iscrowd, VOC difficult)
+    orientation: int | None = None  # EXIF, 1..8: how stored pixels are turned; 1 = as stored, None = only the file's bytes tell
     byte_offset: int | None = None  # where the image's record begins in a TFRecord file at `path`; None = an image file
 
 
@@ -89,7 +90,7 @@ class Detections(NamedTuple):
 class ImageDetections:
     """What was found in one image, best first."""
 
-    boxes: np.ndarray  # float32 [n, 4] xyxy px, those of the Detections they are from; in an ImageResult of the image as stored
+    boxes: np.ndarray  # float32 [n, 4] xyxy px, those of the Detections they are from; in an ImageResult of the upright image
     scores: np.ndarray  # float32 [n], 0..1, not increasing
     class_ids: np.ndarray  # int32 [n], 0 .. C - 1
 

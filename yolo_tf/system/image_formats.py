@@ -14,6 +14,8 @@ IMAGE_WORDS = any_of(IMAGE_FORMATS)  # "JPEG, PNG, BMP, GIF or WebP", for messag
 # Pictures all the same, which nothing here decodes: never passed over without a word.
 UNREAD_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw")
 UNREAD_SUFFIXES += (".ppm", ".pgm", ".pnm", ".tga", ".psd", ".exr", ".dcm")
+# Of one image, as its header declares them, before anything of it is decoded: half a gigabyte of RGB. Pillow's own bound.
+MOST_PIXELS = 2 * (1024**3 // 4 // 3)
 HEAD_BYTES = 12
 
 

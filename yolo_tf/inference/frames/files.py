@@ -23,7 +23,7 @@ class InputImage(NamedTuple):
 
     pixels: np.ndarray  # uint8 [H, W, 3], RGB
     letterbox: Letterbox  # of numpy: scale [], offset [2], original_size [2]
-    stored: np.ndarray | None = None  # uint8 [h, w, 3] RGB, the image itself; None where many wait at a time
+    stored: np.ndarray | None = None  # uint8 [h, w, 3] RGB, the image itself, upright; None where many wait at a time
 
 
 def list_images(sources):

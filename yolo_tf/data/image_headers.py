@@ -1,4 +1,4 @@
-"""What an encoded image says about itself before it is decoded, read inside a served graph: format and number of pixels."""
+"""What an encoded image says about itself before it is decoded, read in TensorFlow's graph: format, number of pixels."""
 
 import tensorflow as tf
 
@@ -6,16 +6,28 @@ HEADER_BYTES = 32  # enough for the size in every format but JPEG and GIF
 GIF_EXTENSIONS = 100  # most blocks before the first frame that are skipped; files in use have fewer than ten
 
 
+def traced_once(signature):
+    """Decorates a function of tensors that few files need: it is no part of the graphs that call it until one does.
+
+    It is traced once for the process, not copied into every graph, and where no file takes its branch it costs nothing.
+    """
+    return tf.function(input_signature=signature, autograph=False, experimental_attributes={"_noinline": True})
+
+
 def known_format(contents):
     """Returns bool []: whether the first bytes are those of a JPEG, PNG, BMP, GIF or still WebP file (string [])."""
     header = _header(contents)
-    # An animated WebP must not reach the decoder, which can write past the end of its buffer (TensorFlow 2.21).
-    animated = _has(header, b"VP8X", 12) & (header[20] // 2 % 2 == 1)
-    webp = _has(header, b"RIFF") & _has(header, b"WEBP", 8) & ~animated
+    webp = _has(header, b"RIFF") & _has(header, b"WEBP", 8) & ~_is_animated_webp(header)
     magic = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
     return tf.reduce_any([webp, *(_has(header, text) for text in magic)])
 
 
+def is_animated_webp(contents):
+    """Returns bool []: whether a file (string []) is one of those WebP that must not reach the decoder, see `known_format`."""
+    return _is_animated_webp(_header(contents))
+
+
+@traced_once([tf.TensorSpec([], tf.string)])
 def first_image(contents):
     """Leaves out what decoding one image does not need, and counts its pixels.
 
@@ -23,17 +35,25 @@ def first_image(contents):
     others are cut off.
 
     Args:
-        contents: string [], a file of a known format.
+        contents: string [], a file.
 
     Returns:
         contents: string []; of a GIF up to its first frame, else as it was.
         pixels: int64 [], height * width as declared.
 
     Raises:
-        tf.errors.InvalidArgumentError: the headers of a JPEG or GIF are damaged; in other formats decoding tells.
+        tf.errors.InvalidArgumentError: no `known_format`, or the headers of a JPEG or GIF are damaged; in other formats
+            decoding tells.
     """
     header = _header(contents)
+    with tf.control_dependencies([tf.debugging.Assert(known_format(contents), ["no format that is decoded"])]):
+        contents = tf.identity(contents)
     return tf.cond(_has(header, b"GIF8"), lambda: _first_frame(contents), lambda: (contents, _declared_pixels(contents, header)))
+
+
+def _is_animated_webp(header):
+    # TensorFlow's decoder can write past the end of its buffer for one (TensorFlow 2.21).
+    return _has(header, b"RIFF") & _has(header, b"WEBPVP8X", 8) & (header[20] // 2 % 2 == 1)
 
 
 def _header(contents):
