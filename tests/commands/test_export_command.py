@@ -7,6 +7,7 @@ from PIL import Image
 
 from yolo_tf import export
 from yolo_tf.cli import main
+from yolo_tf.errors import InputError
 from yolo_tf.export.parity import ParityError
 from yolo_tf.files import read_spec
 from yolo_tf.inference.detector import open_detector
@@ -66,6 +67,32 @@ def test_int8_with_calibration_images(photos, capsys):
     assert (photos / "layers.csv").read_text().startswith("layer,operation,scale,rms_error,")
     assert main(["evaluate", str(out), "--data", str(photos / "data.yaml")]) == 0
     assert "20 images, 20 boxes" in capsys.readouterr().out
+
+
+def test_calibration_asks_for_no_labels(photos, capsys, monkeypatch):
+    """And holds one image at a time as large as it is: each is read where it is letterboxed."""
+    from yolo_tf.data import images
+    from yolo_tf.export import tflite
+
+    for path in (photos / "labels").iterdir():
+        path.unlink()
+    (photos / "data.yaml").write_text("train: images\nval: images\n")
+    seen, reads, read_record_image = [], [], images.read_record_image
+
+    def read(record):
+        reads.append(record.image_id)
+        return read_record_image(record)
+
+    def convert(converter, quantization):
+        seen.append(quantization.calibration)
+        raise InputError("enough seen")
+
+    monkeypatch.setattr(images, "read_record_image", read)
+    monkeypatch.setattr(tflite, "convert_int8", convert)
+    words = ["--format", "tflite", "--precision", "int8", "--calibration", photos / "data.yaml", "--image-size", 64]
+    assert run(detector_files.keras_file(), *words, "--calibration-images", 18, "--out", photos / "x.tflite") == 2
+    assert "enough seen" in capsys.readouterr().err
+    assert seen[0].shape == (18, 64, 64, 3) and seen[0].dtype.name == "uint8" and len(reads) == len(set(reads)) == 18
 
 
 def test_too_few_calibration_images_are_one_line(photos, capsys):

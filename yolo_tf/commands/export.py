@@ -80,11 +80,10 @@ def _read_comparison(sources, arguments):
     if sources:
         return read_given_images(sources), None, "given images"
 
-    from yolo_tf.data.images import read_record_image
+    from yolo_tf.data.images import RecordImages
 
     dataset = read_given_dataset(arguments)
-    images = [read_record_image(record) for record in spread(dataset.records)]
-    return images, dataset, f"{arguments.split} images of {arguments.data}"
+    return RecordImages(spread(dataset.records)), dataset, f"{arguments.split} images of {arguments.data}"
 
 
 def _read_quantization(arguments):
@@ -94,7 +93,7 @@ def _read_quantization(arguments):
         return None
     import numpy as np
 
-    from yolo_tf.data.images import read_record_image
+    from yolo_tf.data.images import RecordImages
     from yolo_tf.export.tflite import Quantization
     from yolo_tf.files import read_spec
     from yolo_tf.sources import read_dataset, read_source
@@ -102,12 +101,12 @@ def _read_quantization(arguments):
     images, origin = None, ""
     if arguments.calibration:
         source = read_source(arguments.calibration, path=arguments.calibration_path)
-        dataset = read_dataset(source, arguments.calibration_split, strict=False)  # the labels do not matter here
-        if set(dataset.class_names) != set(read_spec(arguments.model).class_names):
+        dataset = read_dataset(source, arguments.calibration_split, strict=False, labels=False)
+        if dataset.class_names and set(dataset.class_names) != set(read_spec(arguments.model).class_names):
             say(f"note: {arguments.calibration} has other classes than {arguments.model}: are its pictures of the same kind?")
         records = dataset.records
         chosen = np.random.default_rng(arguments.seed).permutation(len(records))[: max(0, arguments.calibration_images)]
-        images = [read_record_image(records[index]) for index in chosen]
+        images = RecordImages([records[index] for index in chosen])
         # without the directories of this machine, for the words travel with the file
         origin = f"{len(images)} {arguments.calibration_split} images of {arguments.calibration.name}, seed {arguments.seed}"
     return Quantization(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ EXPORTERS = {
 class Comparison:
     """On what an export is compared with its network."""
 
-    images: list | None = None  # uint8 [h, w, 3] each, RGB, at least one; None = those of the calibration, or generated ones
+    images: Sequence | None = None  # uint8 [h, w, 3] each, RGB, at least one; None = those of the calibration, or generated ones
     dataset: DetectionDataset | None = None  # to measure the AP of both on; None = not measured
     max_ap_drop: float | None = None  # most AP that the file may lose on `dataset`, 0..1; None = any
 
@@ -114,8 +114,8 @@ def export_detector(
     write, images, tolerance = exporter.write, comparison.images, EXACT
     if quantization is not None:
         if quantization.calibration is not None:
-            images = quantization.calibration[:MOST_CALIBRATION_COMPARED] if images is None else images
             letterboxed = _letterboxed(quantization.calibration, image_size)
+            images = letterboxed[:MOST_CALIBRATION_COMPARED] if images is None else images
             quantization = dataclasses.replace(quantization, calibration=letterboxed)
         write = functools.partial(write, quantization=quantization)
         tolerance = PRECISIONS[quantization.precision].tolerance
@@ -162,5 +162,5 @@ def _check_out(out, format):
 
 
 def _letterboxed(images, image_size):
-    """Brings images to the size of the network input: uint8 [n, H, W, 3]."""
-    return np.stack([letterbox_image(image, image_size)[0] for image in images]).astype(np.uint8)
+    """Brings images to the size of the network input, one after the other: uint8 [n, H, W, 3]."""
+    return np.stack([letterbox_image(image, image_size)[0].numpy().astype(np.uint8) for image in images])
