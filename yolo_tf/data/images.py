@@ -40,6 +40,10 @@ def decode_image(contents):
     return turn_upright(tf.ensure_shape(image, [None, None, 3]), contents)
 
 
+# Where one image is read outside of a graph: operation by operation it would take several times as long.
+_decode_now = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+
+
 def record_decoder(records):
     """Returns `decode_image` for the files of ImageRecords, without what their reader has found out from the headers.
 
@@ -104,15 +108,15 @@ def resize_image(image, size_hw):
 def read_image(path: Path | str) -> np.ndarray:
     """Returns the upright pixels of an image file, uint8 numpy [h, w, 3] RGB; raises InputError where it is missing or broken."""
     try:
-        return decode_image(tf.io.read_file(os.fsencode(path))).numpy()
+        return _decode_now(tf.io.read_file(os.fsencode(path))).numpy()
     except tf.errors.OpError:
-        raise InputError(_why_unreadable(str(path), str(path), lambda: tf.io.read_file(str(path)))) from None
+        raise InputError(_why_unreadable(str(path), str(path), lambda: tf.io.read_file(os.fsencode(path)))) from None
 
 
 def read_record_image(record):
     """Reads the image of an ImageRecord, from its file or its shard; otherwise as `read_image`."""
     try:
-        return decode_image(byte_reader([record])(0)).numpy()
+        return _decode_now(byte_reader([record])(0)).numpy()
     except tf.errors.OpError:
         raise InputError(_why_unreadable(record.path, describe_place(record), lambda: byte_reader([record])(0))) from None
 
