@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,7 @@ def test_what_was_found_may_be_labels(tmp_path):
         assert len(record.boxes) == len(seen) > 0
         np.testing.assert_allclose(record.boxes, [one["box"] for one in seen], atol=2e-3)
         assert record.class_ids.tolist() == [one["class_id"] for one in seen]
+    shutil.rmtree(tmp_path / "labels")  # labels are never written over
     assert main([*command, "--save-conf"]) == 0
     last = (tmp_path / "labels" / "0.txt").read_text().splitlines()[0].split()
     assert len(last) == 6 and float(last[5]) == pytest.approx(rows[0]["detections"][0]["score"], abs=1e-6)

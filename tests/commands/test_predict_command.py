@@ -87,7 +87,10 @@ def test_sources_are_never_overwritten(photos, capsys):
     Image.fromarray(detector_files.images()[0]).save(photos / "a.jpg")
     before = (photos / "a.jpg").read_bytes()
     assert main(["predict", str(detector_files.keras_file()), str(photos / "a.jpg"), "--out", str(photos)]) == 2
-    assert "a.jpg: would be written over its source. Expected another directory. Change --out." in capsys.readouterr().err
+    assert (
+        "a.jpg: would be written over an image, its labels or a file beside them. Expected another directory. Change --out."
+        in capsys.readouterr().err
+    )
     assert (photos / "a.jpg").read_bytes() == before
 
 

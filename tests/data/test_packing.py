@@ -74,6 +74,17 @@ def test_more_shards_than_images_are_refused(dataset_of, tmp_path, shards):
     assert not (tmp_path / "shards").exists()
 
 
+def test_only_what_was_packed_is_replaced(dataset_of, tmp_path):
+    dataset = dataset_of(SIZES)
+    packed(dataset, tmp_path, shards=3)
+    packed(dataset, tmp_path, shards=2)
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == ["00000.tfrecord", "00001.tfrecord", "index.json"]
+    (tmp_path / "shards/thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match=r"shards: is a directory with other things in it \(thesis\.txt\), which packing"):
+        pack_dataset(dataset, tmp_path / "shards")
+    assert (tmp_path / "shards/thesis.txt").read_text() == "years of work"
+
+
 def test_nothing_is_left_of_a_pack_that_fails(dataset_of, tmp_path):
     dataset = dataset_of(SIZES)
     gone = dataclasses.replace(dataset.records[3], path=str(tmp_path / "gone.png"))

@@ -32,8 +32,10 @@ def run(arguments):
     _check_class_names(datasets, arguments.out)
 
     load_tensorflow()
-    from yolo_tf.data.packing import pack_dataset
+    from yolo_tf.data.packing import check_replaceable, pack_dataset
 
+    for split in datasets:
+        check_replaceable(arguments.out / split)
     written = {}
     for split, dataset in datasets.items():
         print(*reading_lines(dataset, split), sep="\n")

@@ -1,14 +1,15 @@
 """DetectionDataset -> TFRecord shards with the encoded images and their labels."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
 from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
-from yolo_tf.errors import InputError
-from yolo_tf.sources.tfrecord import write_index
+from yolo_tf.errors import InputError, some_of
+from yolo_tf.sources.tfrecord import INDEX, write_index
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.system.atomic import atomic_path
 
@@ -33,7 +34,7 @@ def pack_dataset(
 ) -> PackReport:
     """Writes the images of a data set, encoded as they are, and their labels as TFRecord shards with an index.
 
-    The directory is whole or absent; one that exists is replaced.
+    The directory is whole or absent; one that was packed before is replaced.
 
     Args:
         dataset: DetectionDataset.
@@ -46,8 +47,9 @@ def pack_dataset(
         PackReport.
 
     Raises:
-        InputError: no such number of shards, or an image that cannot be read.
+        InputError: no such number of shards, an image that cannot be read, or a directory that holds anything else.
     """
+    check_replaceable(directory)
     records, read = dataset.records, byte_reader(dataset.records)
     contents = (_read(read, index, record) for index, record in enumerate(records))
     if shards is None:
@@ -73,6 +75,21 @@ def pack_dataset(
             files.append((name, offset))
         write_index(temporary, dataset.class_names, files, images)
     return PackReport(images=len(records), shards=shards, bytes=sum(size for _, size in files))
+
+
+def check_replaceable(directory):
+    """Raises InputError where a place holds anything but packed records, which packing it again would replace."""
+    directory = Path(directory)
+    others = sorted(set(os.listdir(directory)) - set(_packed_files(directory))) if directory.is_dir() else []
+    if others:
+        raise InputError(
+            f"{directory}: is a directory with other things in it ({some_of(others)}), which packing would remove. Expected a"
+            " new one, or one that was packed before. Choose another place."
+        )
+
+
+def _packed_files(directory):
+    return [path.name for path in (*directory.glob("[0-9]*.tfrecord"), directory / INDEX)]
 
 
 def _read(read, index, record):

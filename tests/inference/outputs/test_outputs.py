@@ -220,10 +220,24 @@ def test_names_of_images_are_unique():
 
 
 def test_an_image_is_not_written_over(tmp_path):
-    with pytest.raises(InputError, match="a.jpg: would be written over its source. Expected another directory. Change `out`."):
+    message = "would be written over an image, its labels or a file beside them. Expected another directory. Change `out`."
+    with pytest.raises(InputError, match=f"a.jpg: {message}"):
         start(tmp_path, formats=("pictures",), paths=[tmp_path / "a.jpg"])
-    assert start(tmp_path, formats=("pictures",), paths=[tmp_path / "a.png"]) == 0
-    assert start(tmp_path, formats=("txt",), paths=[tmp_path / "a.jpg"]) == 0
+    assert start(tmp_path, formats=("pictures",), paths=[tmp_path / "a.png"], resume=False) == 0
+    assert start(tmp_path, formats=("txt",), paths=[tmp_path / "a.jpg"], resume=False) == 0
+    (tmp_path / "a.jpg").write_text("another picture")
+    with pytest.raises(InputError, match=f"a.jpg: {message}"):
+        start(tmp_path, formats=("pictures",), paths=[tmp_path / "a.png"], resume=False)
+
+
+def test_labels_drawn_by_hand_are_not_written_over(tmp_path):
+    (tmp_path / "labels").mkdir()
+    paths = [tmp_path / "images/a.jpg", tmp_path / "images/b.jpg"]
+    assert start(tmp_path, formats=("txt",), paths=paths, resume=False) == 0
+    (tmp_path / "labels/b.txt").write_text("0 .5 .5 .5 .5")
+    with pytest.raises(InputError, match="labels/b.txt: would be written over an image, its labels"):
+        start(tmp_path, formats=("txt",), paths=paths, resume=False)
+    assert start(tmp_path / "found", formats=("txt",), paths=paths, resume=False) == 0
 
 
 def lines(out):

@@ -4,6 +4,7 @@ import json
 
 from yolo_tf.errors import InputError, shown
 from yolo_tf.inference.outputs import OUTPUTS, name_images
+from yolo_tf.sources.label_files import label_path
 from yolo_tf.system.atomic import remove_leftovers, write_json
 
 SETTINGS = "prediction_settings.json"  # in the directory: what every image was looked at with
@@ -29,7 +30,7 @@ def begin(out, names, paths, *, settings, resume):
     for name in names:
         if OUTPUTS[name].require:
             OUTPUTS[name].require()
-    _protect(paths, out, names)
+    _protect(paths, out, names, resume)
     names = sorted(name for name in names if OUTPUTS[name].cut)
     if not names:
         return 0
@@ -48,15 +49,22 @@ def begin(out, names, paths, *, settings, resume):
     return count
 
 
-def _protect(paths, out, names):
-    """Raises InputError where the file of an image would be written over one of `paths`."""
+def _protect(paths, out, names, resume):
+    """Raises InputError where the file of an image would be written over one of `paths`, its label file or a file beside it."""
     of_images = [OUTPUTS[name].file_name for name in names if OUTPUTS[name].write_image]
-    sources, names = ({path.resolve() for path in paths}, name_images(paths)) if of_images else ((), ())
+    if not of_images or not out.is_dir():
+        return
+    sources = {path.resolve() for path in paths}
+    folders = {place.parent for place in sources} | {label_path(place).parent for place in sources}
     for file_name in of_images:
-        for name in names:
+        for name in name_images(paths):
             target = out / file_name.format(name)
-            if target.resolve() in sources:
-                raise InputError(f"{target}: would be written over its source. Expected another directory. Change `out`.")
+            place = target.resolve()
+            if place in sources or (not resume and place.parent in folders and place.exists()):
+                raise InputError(
+                    f"{target}: would be written over an image, its labels or a file beside them. Expected another directory."
+                    " Change `out`."
+                )
 
 
 def _count_held(out, output, paths):
