@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from yolo_tf.system.atomic import atomic_path, json_text, naming, remove_leftovers, write_json, write_text
+from yolo_tf.system.atomic import atomic_path, digest_on_disk, json_text, naming, remove_leftovers, write_json, write_text
 
 
 def test_a_file_appears_whole_and_keeps_its_suffix(tmp_path):
@@ -106,3 +106,15 @@ def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
     assert (tmp_path / "file.json").is_symlink() and (tmp_path / "real" / "a.json").read_text() == "new"
     assert (tmp_path / "folder").is_symlink() and [path.name for path in (tmp_path / "real" / "d").iterdir()] == ["new"]
     assert sorted(path.name for path in (tmp_path / "real").iterdir()) == ["a.json", "d"]
+
+
+def test_a_digest_is_that_of_names_and_content(tmp_path):
+    digests = set()
+    for name, content in (("a", b"12"), ("a", b"21"), ("b", b"12")):
+        folder = tmp_path / f"{name}{content.decode()}"
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / name).write_bytes(content)
+        digests.add(digest_on_disk(folder))
+    (tmp_path / "x").write_bytes(b"12")
+    (tmp_path / "y").write_bytes(b"12")
+    assert len(digests) == 3 and digest_on_disk(tmp_path / "x") == digest_on_disk(tmp_path / "y") not in digests

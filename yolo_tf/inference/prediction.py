@@ -23,7 +23,7 @@ from yolo_tf.inference.outputs.resume import begin
 from yolo_tf.inference.outputs.spec import Run
 from yolo_tf.inference.suppression import suppress, suppress_and_count
 from yolo_tf.structures import ImageDetections, Letterbox
-from yolo_tf.system.atomic import size_on_disk
+from yolo_tf.system.atomic import digest_on_disk
 from yolo_tf.system.interruption import note_signals, stop_if_noted
 
 NAMED = 3  # files that a message names; the others are counted
@@ -171,7 +171,7 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
     once: batches begin at the same images whatever happened, so even the last digits are the same.
 
     Args:
-        detector: Detector; its file's path and size are part of what must stay the same.
+        detector: Detector; its file's path and content are part of what must stay the same.
         paths: list of Path, image files, each once; what is held of them beside a few batches is their names.
         out: directory.
         options: PredictOptions.
@@ -188,7 +188,7 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
     class_names = detector.spec.class_names
     settings = {
         "model": str(detector.path),
-        "model_bytes": size_on_disk(detector.path),
+        "model_digest": digest_on_disk(detector.path),
         "class_names": list(class_names),
         "image_size": list(choose_image_size(detector, options.image_size)),
         "detect": dataclasses.asdict(options.detect) | {"max_candidates": options.detect.candidate_limit},

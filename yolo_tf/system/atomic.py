@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -82,6 +83,18 @@ def json_text(value, *, encoding="utf-8"):
     except UnicodeEncodeError:  # a standard output of another time, or names of files that are not UTF-8
         return json.dumps(value, indent=2, allow_nan=False) + "\n"
     return text
+
+
+def digest_on_disk(path):
+    """Returns a digest of the content of a file, or of all files in a directory with their names: 32 hexadecimal digits."""
+    path, digest = Path(path), hashlib.blake2b(digest_size=16)
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    for file in files:
+        digest.update(os.fsencode(file.relative_to(path)) + b"\0")
+        with open(file, "rb") as content:
+            while block := content.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def size_on_disk(path):
