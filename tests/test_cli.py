@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -254,3 +256,17 @@ def test_an_error_of_the_system_says_what_it_is_about(error, line, monkeypatch, 
     monkeypatch.setattr("yolo_tf.commands.show.run", fail)
     assert cli.main(["show", "config"]) == 2
     assert capsys.readouterr().err.startswith(f"yolo-tf show: {line}")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
+def test_closed_streams_end_no_command(tmp_path, closed):
+    words = f'-m yolo_tf show config --json "{tmp_path}/a.json" {closed}'
+    assert subprocess.run(["sh", "-c", f'"{sys.executable}" {words}'], stdout=subprocess.DEVNULL).returncode == 0
+    assert json.loads((tmp_path / "a.json").read_text())["data"]["image_size"]
+
+
+def test_a_result_has_a_place_to_go():
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m yolo_tf show config --json - >&-'], stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 2 and "--json: standard output is closed. Expected one that takes the result" in done.stderr

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import os
 import re
 import sys
 
@@ -62,6 +63,8 @@ def build_parser(verb=None):
 def main(argv=None):
     """Runs one command and returns its exit code: 0 success, 2 bad input, 130 interrupted, 143 terminated."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    silent = sys.stdout is None
+    open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal's encoding may lack a letter, a file's name be no text at all
         sys.stdout.reconfigure(errors="backslashreplace")
     verb = next((word for word in argv if not word.startswith("-")), None)
@@ -78,6 +81,8 @@ def main(argv=None):
     if rest:  # argparse takes section.key=value in one place only; a person writes it anywhere
         arguments.overrides = [*arguments.overrides, *rest]
     try:
+        if silent and arguments.json == "-":
+            raise InputError("--json: standard output is closed. Expected one that takes the result. Name a file.")
         _check_targets(arguments, parser)
         _execute(arguments)
         return 0
@@ -99,6 +104,22 @@ def main(argv=None):
             raise
     print(f"yolo-tf {arguments.verb}: {line}", file=sys.stderr)
     return code
+
+
+def open_closed_streams():
+    """Gives standard streams that are closed, as some leave them who start programs, a place where nothing is kept.
+
+    Otherwise the next file that is opened would get the number of one, and with it all that libraries say.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 it stays open to the end
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                number = stream.fileno()  # someone has it already
+            if stream.fileno() != number:
+                os.dup2(stream.fileno(), number)
+            setattr(sys, name, stream)
 
 
 def join_sizes(argv):

@@ -21,6 +21,10 @@ def test_nothing_is_written_to_standard_error():
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_a_closed_standard_error_is_no_reason_to_fail():
+    assert subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{START}" 2>&-']).returncode == 0
+
+
 def test_a_failed_import_shows_what_was_said(tmp_path):
     (tmp_path / "tensorflow.py").write_text("import os\nos.write(2, b'the reason\\n')\nraise ImportError('broken')\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

@@ -41,8 +41,14 @@ def _import_quietly():
     # what really fails comes as an exception.
     for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", **_cuda_cache()}.items():
         os.environ.setdefault(name, value)
-    sys.stderr.flush()
-    standard_error = os.dup(2)
+    try:
+        standard_error = os.dup(2)
+    except OSError:  # it is closed
+        import tensorflow  # noqa: F401
+
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
