@@ -10,7 +10,8 @@ from turned_images import ORIENTATIONS, turned_file
 
 from yolo_tf.data.images import read_image
 from yolo_tf.errors import InputError
-from yolo_tf.sources.image_files import image_ids, read_image_header, read_image_size
+from yolo_tf.sources.image_files import image_ids, read_image_header, read_image_size, usable_image_size
+from yolo_tf.sources.label_check import Problems
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 170, 3), np.uint8)
@@ -110,3 +111,20 @@ def test_image_ids_are_unique():
         "b",
         "/else/a.jpg",
     ]
+
+
+def test_a_damaged_16_bit_image_is_named(tmp_path):
+    Image.fromarray(np.full((30, 48), 8192, np.uint16)).save(tmp_path / "a.png")
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[content.index(b"IDAT") + 6] ^= 255
+    (tmp_path / "a.png").write_bytes(content)
+    told = []
+    assert usable_image_size(tmp_path / "a.png", Problems(strict=True, on_bad_image=told.append)) is None
+    assert len(told) == 1 and "a.png: is damaged or cut short" in told[0]
+
+
+def test_what_is_said_of_an_animated_file_is_said_once(tmp_path):
+    (tmp_path / "a").write_bytes(other_files()["animated webp"])
+    with pytest.raises(InputError) as told:
+        read_image_size(tmp_path / "a")
+    assert str(told.value).count("animated WebP") == 1 and "damaged" not in str(told.value)

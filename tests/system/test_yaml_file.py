@@ -34,3 +34,24 @@ def test_another_encoding_is_named(tmp_path):
     (tmp_path / "a.yaml").write_bytes("a: café".encode("cp1252"))
     with pytest.raises(InputError, match=r"a\.yaml:1: byte 0xe9 is no text in UTF-8"):
         read_yaml(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("? [x, y]\n: 1", ":1: is not valid YAML \\(a key is no text or number"),
+        ("a: 1\nnames: {0: a, [1]: b}", ":2: is not valid YAML \\(a key is no text"),
+        ("v: !!int abc", ":1: is not valid YAML \\(a value cannot be read: invalid literal"),
+        ("v: !!timestamp abc", ":1: is not valid YAML \\(a value cannot be read"),
+        ("v: " + "1" * 5000, ":1: is not valid YAML \\(a value cannot be read: Exceeds the limit"),
+        ("v: " + "[" * 5000, ": is not valid YAML \\(.*Expected `key: value` lines"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_line(tmp_path, text, problem):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=rf"a\.yaml{problem}"):
+        read_yaml(tmp_path / "a.yaml")
+
+
+def test_a_date_is_text():
+    assert parse_yaml("v: 2024-13-45\nw: 2023-02-03") == {"v": "2024-13-45", "w": "2023-02-03"}

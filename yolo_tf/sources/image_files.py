@@ -1,5 +1,6 @@
 """Image files without decoding them: where they are, how large they are, whether they are whole."""
 
+import contextlib
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -66,19 +67,35 @@ def read_image_size(path):
 def read_image_header(path):
     """Returns the ImageHeader of a file; otherwise as `read_image_size`."""
     path = Path(path)
+    with _telling_damage(path), path.open("rb") as file, _open_image(file) as image:
+        width, height = image.size
+        _check_header(path, image)
+        orientation = orientation_in_exif(image.info.get("exif", b""))
+        is_deep = image.format == "PNG" and ";16" in str(image.tile)
+        marker = END_MARKERS.get(image.format)
+        position = file.tell()
+        file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+        whole = marker is not None and marker in file.read()
+        file.seek(position)
+        if not whole:
+            image.load()
+    return ImageHeader((height, width), orientation, is_deep)
+
+
+def largest_value(path):
+    """Returns the largest value of a 16-bit image, 0..65535; of one in colour to 255 exactly. Raises as `read_image_size`."""
+    with _telling_damage(path), open(path, "rb") as file, _open_image(file) as image:
+        largest = int(np.asarray(image).max())
+        return largest if image.mode.startswith("I") else largest * 256 + 255
+
+
+@contextlib.contextmanager
+def _telling_damage(path):
+    """Makes one line, an InputError, of what is raised where a file is missing or damaged."""
     try:
-        with path.open("rb") as file, _open_image(file) as image:
-            width, height = image.size
-            _check_header(path, image)
-            orientation = orientation_in_exif(image.info.get("exif", b""))
-            is_deep = image.format == "PNG" and ";16" in str(image.tile)
-            marker = END_MARKERS.get(image.format)
-            position = file.tell()
-            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
-            whole = marker is not None and marker in file.read()
-            file.seek(position)
-            if not whole:
-                image.load()
+        yield
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: does not exist. Expected an image. Restore it or remove it from the list.") from error
     except (PermissionError, IsADirectoryError) as error:
@@ -91,19 +108,11 @@ def read_image_header(path):
         if getattr(error, "errno", None):  # the disk's fault, not the file's
             raise
         raise InputError(f"{path}: is damaged or cut short ({error}). Expected a whole image. Restore or remove it.") from error
-    return ImageHeader((height, width), orientation, is_deep)
-
-
-def largest_value(path):
-    """Returns the largest value of a 16-bit image, 0..65535; of one in colour to 255 exactly."""
-    with Image.open(path, formats=PILLOW_FORMATS) as image:
-        extrema = np.asarray(image).max()
-        return int(extrema) if image.mode.startswith("I") else int(extrema) * 256 + 255
 
 
 def _open_image(file):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half of what is refused
+        warnings.simplefilter("ignore")  # of half the pixels that are refused, and of damaged EXIF blocks, which say nothing
         return Image.open(file, formats=PILLOW_FORMATS)
 
 

@@ -202,8 +202,8 @@ def _box_fault(box, height, width):
     inside = x1 >= -x_slack and y1 >= -y_slack and x2 <= width + x_slack and y2 <= height + y_slack
     if not inside or min(x2, width) - max(x1, 0) < MIN_SIDE or min(y2, height) - max(y1, 0) < MIN_SIDE:
         return (
-            f"box {_shown(box)} reaches outside the image. Expected 0..{width} across and 0..{height} down,"
-            " the image turned as its EXIF orientation says. Correct the label."
+            f"box {_shown(box)} reaches outside the image. Expected 0..{width} across and 0..{height} down, of the upright image."
+            " Correct the label."
         )
     return ""
 

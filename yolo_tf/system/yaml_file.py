@@ -9,15 +9,34 @@ from yolo_tf.system.text_file import read_text
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, but that 1e-3 is a number, as in YAML 1.2, and that a key which repeats is an error, not the last of both."""
+    """PyYAML's, but that 1e-3 is a number and a date is text, as in YAML 1.2, and that a key which repeats is an error."""
+
+    # Of a date that does not exist, the constructor would raise a ValueError.
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in rows if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node, deep=False):
         keys = set()
-        for key, _ in node.value:
-            if key.value in keys and isinstance(key, yaml.ScalarNode):
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no text or number", key.start_mark)
+            if key.value in keys:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} repeats", key.start_mark)
-            keys |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep)
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+        ) as error:  # the value is not what its form says
+            raise yaml.constructor.ConstructorError(None, None, f"a value cannot be read: {error}", node.start_mark) from error
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"), list("-+0123456789"))
@@ -59,6 +78,8 @@ def parse_yaml(text, *, texts=()):
         for place in texts:
             _keep_text(_find(root, place.split(".") if place else ()))
         return None if root is None else loader.construct_document(root)
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deep, or in itself") from error
     finally:
         loader.dispose()
 
