@@ -73,11 +73,11 @@ def test_options_that_name_a_file(runs):
 
 def test_without_a_run_it_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="last: no run below runs/ has best.keras. Expected one of `yolo-tf train`"):
+    with pytest.raises(InputError, match="last: there is no run below runs/ that has best.keras. Expected one of"):
         resolve_last("last", "best.keras")
     with pytest.raises(SystemExit) as stop:
         main(["predict", "last", "a.jpg"])
-    assert stop.value.code == 2 and "last: no run below runs/ has best.keras" in capsys.readouterr().err
+    assert stop.value.code == 2 and "last: there is no run below runs/ that has best.keras" in capsys.readouterr().err
     assert main(["train", "--resume", "--run", "last"]) == 2
 
 

@@ -78,6 +78,16 @@ def test_the_newest_two_are_kept_and_the_newest_is_loaded(make_trainer, tmp_path
     assert (loaded.epoch, loaded.step) == (10, 10)
 
 
+def test_copies_beside_the_checkpoints_are_none(make_trainer, tmp_path):
+    trainer = make_trainer()
+    save_checkpoint(tmp_path, trainer, RunState(epoch=9999, step=0, best=BEST, data=""))
+    for name in ("epoch_9999_old", "epoch_a", "epoch_9999 (copy)"):
+        shutil.copytree(tmp_path / "epoch_9999", tmp_path / name)
+    save_checkpoint(tmp_path, trainer, RunState(epoch=10000, step=0, best=BEST, data=""))
+    assert load_checkpoint(tmp_path, trainer, data="").epoch == 10000
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_a_run_without_a_checkpoint_is_at_its_beginning(tmp_path):
     state = load_checkpoint(tmp_path / "none", None, data="d")
     assert (state.epoch, state.step, state.seconds, state.data) == (0, 0, 0.0, "d")

@@ -21,7 +21,7 @@ def network_file(text):
     try:
         return resolve_last(text, "best.keras")
     except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from None
 
 
 def resolve_last(text, inside):
@@ -43,7 +43,8 @@ def resolve_last(text, inside):
     inside = Path(*parts[1:]) if parts[1:] else Path(inside)
     run = newest_run("runs", inside)
     if run is None:
-        raise InputError(f"{text}: no run below runs/ has {inside}. Expected one of `yolo-tf train`. Name a file by its path.")
+        what = "" if inside == Path(".") else f" that has {inside}"
+        raise InputError(f"{text}: there is no run below runs/{what}. Expected one of `yolo-tf train`. Name a file by its path.")
     say(f"{text}: {run / inside}")
     return run / inside
 

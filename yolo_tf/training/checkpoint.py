@@ -8,6 +8,7 @@ the epoch so far. The batches need no state: they are a pure function of seed, e
 import dataclasses
 import json
 import os
+import re
 import shutil
 import zipfile
 import zlib
@@ -125,13 +126,9 @@ def _name(state):
 
 
 def _places(folder):
-    """Returns the checkpoint directories, oldest first."""
-
-    def position(place):
-        _, epoch, *step = place.name.split("_")
-        return int(epoch), int(step[-1]) if step else 0
-
-    return sorted(folder.glob("epoch_*"), key=position)
+    """Returns the checkpoint directories, oldest first; copies under other names are none."""
+    found = {path: re.fullmatch(r"epoch_(\d+)(?:_step_(\d+))?", path.name) for path in folder.glob("epoch_*")}
+    return sorted(filter(found.get, found), key=lambda path: [int(number or 0) for number in found[path].groups()])
 
 
 def _write_durably(path, write):
