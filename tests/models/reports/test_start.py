@@ -37,6 +37,9 @@ def test_what_a_random_network_starts_with(network, report):
     told = "momentum 0.97 of backbone and neck does not settle in 40 steps; set model.batch_norm_momentum=0.87"
     assert any(told in warning for warning in start.warnings)
     assert not any("settle" in warning for warning in start_report(network, report, steps=200).warnings)
+    assert any("0.97 of backbone" in warning for warning in start_report(network, report, steps=4).warnings)
+    halved = build_network(dataclasses.replace(MODEL, batch_norm_momentum=0.5), num_classes=3, anchors=COCO_ANCHORS)
+    assert not any("settle" in warning for warning in start_report(halved, report, steps=4).warnings), "nothing less would help"
     text = format_start(start)
     assert "pixels: value * 0.003922 + 0" in text and "backbone: 31 BatchNormalization, momentum 0.97, epsilon 0.001" in text
 

@@ -148,11 +148,13 @@ def _warnings(report, normalization, steps):
         warnings.append("the backbone starts from random weights; model.backbone_weights or model.weights gives it better ones")
     parts = {}  # momentum -> the parts in whose layers it does not settle, as keys
     for part, rows in normalization.items():
-        for row in rows:
+        for row in rows if report.initial_weights[part] == "random" else ():  # the averages of others were settled before
             if steps and row.momentum and row.frozen < row.layers and steps * (1 - row.momentum) < SETTLED:
                 parts.setdefault(row.momentum, {})[part] = True
     for momentum, names in parts.items():
         settling = max(LEAST_MOMENTUM, math.floor(100 * (1 - SETTLED / steps)) / 100)
+        if settling >= momentum:  # nothing smaller would help
+            continue
         warnings.append(
             f"batch norm momentum {momentum:g} of {' and '.join(names)} does not settle in {steps} steps; set"
             f" model.batch_norm_momentum={settling:g}"
