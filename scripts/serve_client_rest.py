@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 BATCH = 8  # max_batch_size of the server
 STATUS = {0: "served", 1: "empty", 2: "no format that is served", 3: "too large", 4: "cannot be read"}
@@ -105,7 +105,7 @@ def report(found, arguments):
 def draw(path, detections, labels, out):
     """Saves the image with its boxes."""
     with Image.open(path) as file:
-        image = file.convert("RGB")
+        image = ImageOps.exif_transpose(file).convert("RGB")  # upright, as the server sees it
     pen = ImageDraw.Draw(image)
     for label, one in zip(labels, detections, strict=True):
         pen.rectangle(one["box"], outline="lime", width=2)
