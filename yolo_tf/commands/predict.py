@@ -1,6 +1,5 @@
 """`yolo-tf predict`: a network file and images -> pictures, JSON, txt; JSON lines and Parquet for any number of images."""
 
-import collections
 import contextlib
 import dataclasses
 from pathlib import Path
@@ -13,14 +12,11 @@ from yolo_tf.commands.arguments import (
     open_given_detector,
     say_undrawable,
 )
+from yolo_tf.commands.predict_lines import count_names, describe_cut, describe_nothing, describe_totals, raise_faults
 from yolo_tf.errors import InputError
-from yolo_tf.system.image_formats import IMAGE_WORDS
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
 from yolo_tf.terminal.progress import progress_bar
-
-NAMED = 3  # images that do not decode; the others are counted
-LITTLE_AP = 0.05  # below it hardly any object of the validation split is found
 
 
 def add_arguments(parser):
@@ -100,22 +96,18 @@ def run(arguments):
                 unreadable.append(result)
             else:
                 rows.append(result.to_json(class_names))
-                say(f"{result.path}: {_summary(rows[-1]['detections'])}  ({result.milliseconds:.1f} ms)")
+                say(f"{result.path}: {count_names(rows[-1]['detections'])}  ({result.milliseconds:.1f} ms)")
 
     detector = open_given_detector(arguments)
     with contextlib.nullcontext(arguments.out) if arguments.out else reserved_directory("runs", "predict") as out:
         totals = predict_to_files(detector, paths, out, options, watch=watch)
     if many or rows:
-        say(f"{_describe(totals, many)} -> {out}")
+        say(f"{describe_totals(totals, many)} -> {out}")
     if totals.num_images_cut:
-        needed = detect.candidate_limit + totals.most_cut
-        say(
-            f"{totals.num_images_cut} of {totals.num_images} images had more than the {detect.candidate_limit} candidates that"
-            f" enter suppression, up to {needed}: objects may be missing. Look at all of them with --max-candidates {needed}."
-        )
+        say(describe_cut(totals, detect.candidate_limit))
     if totals.num_images > totals.num_bad_images and not totals.num_detections:
-        say(*_nothing_found(best_score(detector, paths, options), arguments.model, detect.score_threshold))
-    _raise_faults(unreadable, totals, len(paths))
+        say(*describe_nothing(best_score(detector, paths, options), arguments.model, detect.score_threshold))
+    raise_faults(unreadable, totals, len(paths))
     return {"out": str(out), **({} if many else {"images": rows}), **dataclasses.asdict(totals)}
 
 
@@ -135,59 +127,3 @@ def _check_together(arguments, many, nothing):
         raise InputError("--resume: there is no --out. Expected the directory of the run to go on with. Add --out DIR.")
     if nothing:
         raise InputError("--no-pictures: nothing is left to write. Expected --save-jsonl, -parquet, -json or -txt. Add one.")
-
-
-def _raise_faults(unreadable, totals, num_images):
-    """Raises InputError where an image could not be read that has no row of its own, or a file could not be written."""
-    for line in totals.unwritten[1:]:
-        say(line)
-    lines = [str(unreadable[0].error)] if len(unreadable) == 1 else []
-    if len(unreadable) > 1:
-        others = f" and {len(unreadable) - NAMED} others" if len(unreadable) > NAMED else ""
-        lines.append(
-            f"{', '.join(str(result.path) for result in unreadable[:NAMED])}{others}: {len(unreadable)} of {num_images} images do"
-            f" not decode. Expected {IMAGE_WORDS}. Replace or remove them; the others were written."
-        )
-    if totals.unwritten:
-        lines.append(totals.unwritten[0])
-    if totals.num_unwritten > 1:
-        lines.append(f"{totals.num_unwritten} files like this could not be written; everything else was.")
-    if lines:
-        raise InputError(" ".join(lines))
-
-
-def _summary(detections):
-    """Returns "3 car, 1 bus", most frequent first."""
-    counts = collections.Counter(detection["class_name"] for detection in detections)
-    return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing found"
-
-
-def _nothing_found(best, model, threshold):
-    """Returns the lines that say how near the detector came (a BestScore or None), and what is known of its accuracy."""
-    from yolo_tf.files.run_directory import recorded_accuracy
-
-    lines = []
-    if best:
-        lines.append(
-            f"nothing reaches --score-threshold {threshold:g}: the best score in {best.num_images} images looked at again is"
-            f" {best.score:.3f} ({best.class_name} in {best.path})"
-        )
-    metrics, record = recorded_accuracy(model)
-    if metrics is None:
-        lines.append(f"no accuracy is recorded beside {model}: yolo-tf evaluate {model} --data DATASET.yaml measures it")
-    else:
-        numbers = [f"{name} {'none' if metrics.get(name) is None else format(metrics[name], '.3f')}" for name in ("AP", "AP50")]
-        lines.append(f"recorded accuracy of the best network of its run: {', '.join(numbers)} ({record})")
-        if metrics.get("AP") is not None and metrics["AP"] < LITTLE_AP:
-            lines[-1] += ". It has learned too little: train longer, on more pictures, or from a trained detector (model.weights)"
-    return lines
-
-
-def _describe(totals, many):
-    """Returns the closing line."""
-    before = f" after the {totals.num_images_before} there were" if totals.num_images_before else ""
-    bad = f", {totals.num_bad_images} of them unreadable" if totals.num_bad_images else ""
-    rows = " (rows with an error)" if bad and many else ""
-    median = "" if many or totals.median_milliseconds is None else f", {totals.median_milliseconds:.1f} ms an image (median)"
-    speed = f", {totals.images_per_second:.1f} images/s" if many else median
-    return f"{totals.num_images} images{before}{bad}{rows}, {totals.num_detections} detections{speed}"
