@@ -155,6 +155,10 @@ def test_one_name_needs_no_brackets():
     [
         ("transfer.freeze_epochs=3", "got 3, but transfer.freeze names no part. Set both or neither"),
         ("transfer.freeze_epochs=-1", "expected 0 or more, got -1"),
+        ("run.patience=-1", "config.run.patience: expected 0 or more, got -1"),
+        ("train.seed=-1", "config.train.seed: expected 0 or more, got -1"),
+        ("augment.close_mosaic=-1", "expected 0 or more, got -1"),
+        ("train.clip_norm=-0.5", "expected 0 or more, got -0.5"),
         ("transfer.layer_decay=1.5", "expected 0 < layer_decay <= 1, got 1.5"),
         ("transfer.backbone_learning_rate_multiplier=0.0", "expected a number above 0, got 0.0"),
     ],

@@ -69,7 +69,9 @@ class AugmentConfig:
     fliplr: float = option(0.5, "probability of a left-right flip", "0..1")
     mosaic: float = option(1.0, "probability of a 4-image mosaic", "0..1")
     mixup: float = option(0.0, "probability that a mosaic is blended with a second one, Beta(32, 32)", "0..1")
-    close_mosaic: int = option(10, "train the last so many epochs without mosaic and mixup (at most a fifth of the run)")
+    close_mosaic: int = option(
+        10, "train the last so many epochs without mosaic and mixup (at most a fifth of the run)", "0 or more"
+    )
     multi_scale: tuple[int, ...] = option(
         (), "sides, px: each training batch is resized to one of them; empty = always data.image_size"
     )

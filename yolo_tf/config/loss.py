@@ -25,7 +25,7 @@ class LossConfig:
     label_smoothing: float = option(0.0, "class targets become 1 - e/2 and e/2", "0 <= x < 1")
     objectness_positive_weight: float = option(1.0, "weight of positive cells in the objectness loss")
     class_positive_weight: float = option(1.0, "weight of positive classes in the class loss")
-    focal_gamma: float = option(0.0, "focal loss exponent for objectness and class; 0 = plain cross entropy")
+    focal_gamma: float = option(0.0, "focal loss exponent for objectness and class; 0 = plain cross entropy", "0 or more")
 
     def __post_init__(self):
         require_ranges(self, "config.loss")

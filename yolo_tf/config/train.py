@@ -24,19 +24,19 @@ class TrainConfig:
     )
     optimizer: Literal["sgd", "adamw"] = option("sgd", "sgd = Nesterov with coupled L2 as YOLOv5; adamw")
     learning_rate: float = option(0.01, "initial learning rate (lr0); adamw wants about 0.001", "above 0")
-    final_learning_rate_fraction: float = option(0.01, "final learning rate as a fraction of the initial (lrf)")
+    final_learning_rate_fraction: float = option(0.01, "final learning rate as a fraction of the initial (lrf)", "0 or more")
     schedule: Literal["linear", "cosine", "one_cycle"] = option(
         "linear", "linear and cosine fall once an epoch after warm-up; one_cycle rises and falls every step"
     )
     momentum: float = option(0.937, "SGD momentum, AdamW beta 1", "0 <= x < 1")
-    weight_decay: float = option(0.0005, "on kernels only; scaled by the real over the nominal batch")
-    warmup_epochs: float = option(3.0, "linear warm-up, at least 100 steps when not 0")
+    weight_decay: float = option(0.0005, "on kernels only; scaled by the real over the nominal batch", "0 or more")
+    warmup_epochs: float = option(3.0, "linear warm-up, at least 100 steps when not 0", "0 or more")
     warmup_momentum: float = option(0.8, "momentum at the start of warm-up", "0 <= x < 1")
-    warmup_bias_learning_rate: float = option(0.1, "learning rate of biases at the start of warm-up")
-    clip_norm: float = option(10.0, "largest global gradient norm; 0 = no clipping")
+    warmup_bias_learning_rate: float = option(0.1, "learning rate of biases at the start of warm-up", "0 or more")
+    clip_norm: float = option(10.0, "largest global gradient norm; 0 = no clipping", "0 or more")
     ema_decay: float = option(0.9999, "decay of the averaged weights that are evaluated and saved; 0 = off", "0 <= x < 1")
     ema_ramp: float = option(2000.0, "updates over which the decay ramps up: decay * (1 - exp(-k / ramp))", "above 0")
-    seed: int = option(0, "seed of initial weights, order and augmentation")
+    seed: int = option(0, "seed of initial weights, order and augmentation", "0 or more")
 
     def __post_init__(self):
         require_ranges(self, "config.train")
