@@ -118,6 +118,14 @@ def test_a_file_without_spec_is_named(tmp_path, content):
         read_spec(path)
 
 
+@pytest.mark.parametrize("text", ["[]", "null", "5"])
+def test_a_spec_that_is_no_mapping_is_named(tmp_path, text):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("detector.json", text)
+    with pytest.raises(InputError, match=r"a\.keras: carries no readable detector.json \(ValueError\)"):
+        read_spec(tmp_path / "a.keras")
+
+
 def test_the_sentence_and_the_exports():
     assert known_formats() == "a .keras, .tflite or .onnx file, or a SavedModel or OpenVINO directory"
     assert [name for name in FORMATS if name not in EXPORTERS] == ["keras"], "what is written besides has a row in EXPORTERS"

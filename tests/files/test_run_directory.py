@@ -63,3 +63,10 @@ def test_the_environment_names_what_figures_depend_on(tmp_path):
     write_environment(tmp_path / "e.json")
     written = json.loads((tmp_path / "e.json").read_text())
     assert written["packages"]["tensorflow"] == tf.__version__ and written["cores"] >= 1 and written["processor"]
+
+
+@pytest.mark.parametrize("text", ["epoch,loss\n1,x\n", "loss\n1\n", "epoch,loss\n1\n", "epoch\n1,2\n", "epoch\n\xff\n"])
+def test_a_damaged_history_is_named_with_the_way_on(tmp_path, text):
+    (tmp_path / "history.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"history\.csv: is no history of a run .* Restore it, or remove it to go on"):
+        read_history(tmp_path / "history.csv", before_epoch=9)

@@ -61,6 +61,7 @@ BAD = [
     (set_first(bbox=[1, 2, 3]), r"bbox \[1, 2, 3\] is not four numbers\. Expected \[x, y, width, height\]"),
     (set_first(bbox=[1, 2, "3", 4]), r"bbox \[1, 2, '3', 4\] is not four numbers"),
     (set_first(bbox=None), r"bbox None is not four numbers"),
+    (set_first(bbox=[10**400, 2, 3, 4]), r"bbox \[10+, 2, 3, 4\] is not four numbers"),
     (set_first(bbox=[1, 2, 0, 4]), r"box \(1, 2, 1, 6\) px has no area"),
     (set_first(bbox=[1, 2, float("nan"), 4]), r"not finite"),
     (set_first(bbox=[60, 2, 20, 4]), r"reaches outside the image"),

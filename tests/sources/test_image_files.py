@@ -1,5 +1,6 @@
 """Sizes from headers, and files that are no whole image."""
 
+import os
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -128,3 +129,9 @@ def test_what_is_said_of_an_animated_file_is_said_once(tmp_path):
     with pytest.raises(InputError) as told:
         read_image_size(tmp_path / "a")
     assert str(told.value).count("animated WebP") == 1 and "damaged" not in str(told.value)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match=r"a\.jpg: is a named pipe. Expected an image file"):
+        read_image_size(tmp_path / "a.jpg")

@@ -35,3 +35,12 @@ def test_a_folder_above_images_is_no_folder_of_images_without_labels(tmp_path, p
 def test_images_that_do_not_exist_have_no_label_file(tmp_path, problems):
     assert find_label_files([tmp_path / "gone/images/a.jpg"], "train", problems) == [None]
     assert problems.without_labels == [str(tmp_path / "gone/images/a.jpg")] and problems.notes == []
+
+
+def test_folders_and_links_to_nothing_that_are_called_as_labels_are_none(tmp_path, problems):
+    for name in ("images", "labels/folder.txt"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "labels/gone.txt").symlink_to("nowhere")
+    (tmp_path / "labels/self.txt").symlink_to("self.txt")
+    note_labels_without_image(tmp_path / "images", [tmp_path / "images/a.jpg"], "train", problems)
+    assert problems.notes == []

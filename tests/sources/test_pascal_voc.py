@@ -78,6 +78,7 @@ BROKEN = [
         "<?xml version='1.0' encoding='x'?><annotation>",
         r"alpha\.xml:1: is not well formed \(unknown encoding: x\)",
     ),
+    ("<annotation>", "<?xml version='1.0' encoding='gbk'?><annotation>", r"alpha\.xml:1: is not well formed \(multi-byte"),
     ("</annotation>", "", r"alpha\.xml:\d+: is not well formed \(no element found\)"),
     ("<annotation>", "<!DOCTYPE a [<!ENTITY b 'c'>]><annotation>", r"alpha\.xml:1: has a document type\. Expected a plain"),
     ("<height>40</height>", "<height>64</height>", r"height and width are 64 x 64, but .*alpha\.png is 40 x 64"),

@@ -111,12 +111,18 @@ def write_history(path, rows):
 
 
 def read_history(path, *, before_epoch):
-    """Reads the rows of epochs before `before_epoch` (counted from 1), numbers as floats."""
+    """Reads the rows of epochs before `before_epoch` (counted from 1), numbers as floats; raises InputError for other content."""
     if not Path(path).exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [{key: float(value) for key, value in row.items() if value != ""} for row in csv.DictReader(file)]
-    return [{**row, "epoch": int(row["epoch"])} for row in rows if row["epoch"] < before_epoch]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [{key: float(value) for key, value in row.items() if value != ""} for row in csv.DictReader(file)]
+        return [{**row, "epoch": int(row["epoch"])} for row in rows if row["epoch"] < before_epoch]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{path}: is no history of a run ({type(error).__name__}: {error}). Expected rows of numbers, one an epoch."
+            " Restore it, or remove it to go on without the figures so far."
+        ) from error
 
 
 def write_environment(path):

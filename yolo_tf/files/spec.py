@@ -73,6 +73,8 @@ def spec_from_json(text, *, where):
         KeyError, ValueError: it is no such text.
     """
     fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError(f"{MEMBER} is no mapping")
     version = fields.pop("format_version")
     if version == 1:  # there was one head
         fields |= {"head": "anchor", "geometry": {"anchors": fields["anchor_sizes"]}}

@@ -130,6 +130,11 @@ def _image_directory(source, split):
     return find_path(source, "images", images)
 
 
+def _is_number(value):
+    """Returns whether a value of JSON is a number that fits into 64 bits."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
+
+
 def _fault(annotation, labels, category_names, class_names):
     """Returns what is wrong with an annotation, or ""."""
     image_id, category_id, bbox = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
@@ -142,6 +147,6 @@ def _fault(annotation, labels, category_names, class_names):
             f"category '{category_names[category_id]}' is not among {list(class_names)[:10]}. Expected one of these."
             " Correct it or add the name to the data set YAML."
         )
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(type(value) in (int, float) for value in bbox):
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
         return f"bbox {bbox} is not four numbers. Expected [x, y, width, height] in pixels. Correct it."
     return ""

@@ -67,6 +67,8 @@ def read_image_size(path):
 def read_image_header(path):
     """Returns the ImageHeader of a file; otherwise as `read_image_size`."""
     path = Path(path)
+    if path.is_fifo():  # it would be waited for
+        raise InputError(f"{path}: is a named pipe. Expected an image file. Remove it.")
     with _telling_damage(path), path.open("rb") as file, _open_image(file) as image:
         width, height = image.size
         _check_header(path, image)

@@ -125,7 +125,9 @@ def _holds_label_file(folder):
 
 
 def _holds_labels(path):
-    """Returns whether a text file is empty or begins with a row of five numbers: lists and notes do not."""
+    """Returns whether a text file is empty or begins with a row of five numbers: lists, notes, folders and pipes do not."""
+    if not os.path.isfile(path):
+        return False
     with open(path, "rb") as file:
         columns = file.readline(1000).split()
     try:

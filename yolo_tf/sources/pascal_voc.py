@@ -147,7 +147,7 @@ def _parse_xml(xml_path):
         ) from error
     except OSError as error:
         raise InputError(f"{xml_path}: cannot be read ({error.strerror}). Expected an annotation. Check the path.") from error
-    except (expat.ExpatError, LookupError) as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # ValueError: an encoding that the parser does not know
         line = getattr(error, "lineno", 1)
         reason = expat.ErrorString(error.code) if hasattr(error, "code") else error
         raise InputError(

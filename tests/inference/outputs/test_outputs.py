@@ -366,3 +366,12 @@ def test_without_pyarrow(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"save_parquet: the package pyarrow is not installed. .* 'yolo_tf\[parquet\]'"):
         start(tmp_path / "out", formats=("parquet",))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"x"', "{"])
+def test_damaged_settings_are_named(tmp_path, text):
+    start(tmp_path)
+    write(tmp_path, RESULTS[:2])
+    (tmp_path / "prediction_settings.json").write_text(text)
+    with pytest.raises(InputError, match=r"prediction_settings\.json: |resume: "):
+        start(tmp_path)

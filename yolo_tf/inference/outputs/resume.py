@@ -84,8 +84,8 @@ def _check_settings(out, settings):
     """Raises InputError where the run that is to be resumed had other settings."""
     path = out / SETTINGS
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        before = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: cannot be read ({type(error).__name__}). Expected the settings of the run to resume. Change `out`."
         ) from error
