@@ -7,6 +7,9 @@ import yaml
 from yolo_tf.errors import InputError
 from yolo_tf.system.text_file import read_text
 
+# What PyYAML raises, beside its own errors, of a value that is not of the kind which its form or its tag says.
+NO_SUCH_VALUE = (ValueError, TypeError, LookupError, AttributeError)
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's, but that 1e-3 is a number and a date is text, as in YAML 1.2, and that a key which repeats is an error."""
@@ -30,12 +33,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node, deep=False):
         try:
             return super().construct_object(node, deep)
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-        ) as error:  # the value is not what its form says
+        except NO_SUCH_VALUE as error:
             raise yaml.constructor.ConstructorError(None, None, f"a value cannot be read: {error}", node.start_mark) from error
 
 
