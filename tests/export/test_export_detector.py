@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import detector_files
 import keras
@@ -87,8 +88,7 @@ def test_an_earlier_export_is_replaced(tmp_path, monkeypatch):
 
 def test_a_directory_of_one_format_gives_way_to_another(tmp_path):
     detector_files.need_openvino()
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "saved_model.pb").write_text("earlier")
+    shutil.copytree(detector_files.saved_model(), tmp_path / "out")
     export_detector(detector_files.keras_file(), "openvino", tmp_path / "out", detect=detector_files.DETECT)
     assert open_detector(tmp_path / "out").kind == "openvino" and not (tmp_path / "out" / "saved_model.pb").exists()
 
@@ -104,6 +104,7 @@ def test_a_directory_of_one_format_gives_way_to_another(tmp_path):
         ("openvino", "out.xml", "does not fit `format` openvino. Expected a directory"),
         ("openvino", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
         ("saved_model", "full", "full: is a directory with other things in it. Expected a new path or an earlier export"),
+        ("saved_model", "foreign", "foreign: is a directory with other things in it. Expected a new path or an earlier export"),
         ("tflite", "dir.tflite", "dir.tflite: is a directory. Expected a file to write. Change `out`"),
         ("saved_model", "file", "file: is a file. Expected a directory"),
     ],
@@ -111,6 +112,8 @@ def test_a_directory_of_one_format_gives_way_to_another(tmp_path):
 def test_bad_arguments(format, out, message, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "saved_model.pb").write_text("a model of another program")
     (tmp_path / "dir.tflite").mkdir()
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError) as raised:

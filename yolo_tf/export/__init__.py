@@ -18,7 +18,7 @@ from yolo_tf.export.openvino import write_openvino
 from yolo_tf.export.parity import EXACT, ParityError, ParityReport, check_parity
 from yolo_tf.export.saved_model import write_saved_model
 from yolo_tf.export.tflite import PRECISIONS, Quantization, write_tflite
-from yolo_tf.files import FORMATS, attach_spec, format_of
+from yolo_tf.files import FORMATS, attach_spec, carries_spec
 from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.inference.detector import choose_image_size, network_candidates, open_detector
 from yolo_tf.pictures.generated_images import generated_images
@@ -155,7 +155,7 @@ def _check_out(out, format):
         expected = f"a path ending in {suffix}" if suffix else "a directory"
         raise InputError(f"{out}: does not fit `format` {format}. Expected {expected}. Change `out`.")
     check_target(out, option="out", folder=not suffix)
-    if out.is_dir() and any(out.iterdir()) and format_of(out) is None:
+    if out.is_dir() and any(out.iterdir()) and not carries_spec(out):
         raise InputError(
             f"{out}: is a directory with other things in it. Expected a new path or an earlier export. Change `out`."
         )
