@@ -3,8 +3,8 @@
 import copy
 
 import flatbuffers
-from tensorflow.lite.python import schema_py_generated as schema
 
+from yolo_tf.export.tflite_graph import schema
 from yolo_tf.files.format import CANDIDATES
 
 BEFORE_SUPPRESSION = "candidates_"  # before the names of the outputs that become the signature `candidates` beside another
