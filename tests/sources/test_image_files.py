@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from image_corpus import huge_images, other_files
 from PIL import Image, ImageFile
-from turned_images import ORIENTATIONS, turned_file
+from turned_images import ORIENTATIONS, painted, turned_file
 
 from yolo_tf.data.images import read_image
 from yolo_tf.errors import InputError
@@ -134,4 +134,22 @@ def test_what_is_said_of_an_animated_file_is_said_once(tmp_path):
 def test_a_named_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(InputError, match=r"a\.jpg: is a named pipe. Expected an image file"):
+        read_image_size(tmp_path / "a.jpg")
+
+
+BETWEEN = {"comment": b"\xff\xfe\0\4no", "table": b"\xff\xdb\0\x43\0" + bytes(range(1, 65)), "fill": b"\xff"}
+
+
+@pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
+def test_both_readers_agree_or_the_file_is_refused(tmp_path, between):
+    """Pillow looks for the segment up to the pixels, the decoder in front of the tables only."""
+    content = turned_file(painted(64, 96, (10, 20, 30, 40)), 6, "JPEG")
+    start = content.index(b"\xff\xe1")
+    (tmp_path / "a.jpg").write_bytes(content[:start] + between + content[start:])
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.getexif()[0x0112] == 6
+    if between.startswith(b"\xff\xfe"):
+        assert read_image_size(tmp_path / "a.jpg") == read_image(tmp_path / "a.jpg").shape[:2] == (64, 96)
+        return
+    with pytest.raises(InputError, match=r"a\.jpg: its EXIF orientation stands behind tables or fill bytes"):
         read_image_size(tmp_path / "a.jpg")

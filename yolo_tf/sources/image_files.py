@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from yolo_tf.errors import InputError, shown
-from yolo_tf.sources.orientation import orientation_in_exif, turned_size
+from yolo_tf.sources.orientation import PREFIX, UPRIGHT, orientation_in_exif, turned_size
 from yolo_tf.system.file_lookup import is_text
 from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_WORDS, MOST_PIXELS
 
@@ -73,6 +73,11 @@ def read_image_header(path):
         width, height = image.size
         _check_header(path, image)
         orientation = orientation_in_exif(image.info.get("exif", b""))
+        if orientation != UPRIGHT and image.format in ("JPEG", "MPO") and not _has_exif_in_front(file):
+            raise InputError(
+                f"{path}: its EXIF orientation stands behind tables or fill bytes, where it is not looked for. Expected it in"
+                " front of them. Save the image again, upright."
+            )
         is_deep = image.format == "PNG" and ";16" in str(image.tile)
         marker = END_MARKERS.get(image.format)
         position = file.tell()
@@ -82,6 +87,20 @@ def read_image_header(path):
         if not whole:
             image.load()
     return ImageHeader((height, width), orientation, is_deep)
+
+
+def _has_exif_in_front(file):
+    """Returns whether the Exif segment of a JPEG stands among its first ones, where `data.orientation` reads it."""
+    position, place, found = file.tell(), 2, False
+    while not found:
+        file.seek(place)
+        head = file.read(4 + len(PREFIX))
+        if len(head) < 4 or head[0] != 0xFF or not (head[1] >> 4 == 0xE or head[1] == 0xFE):
+            break
+        found = head[1] == 0xE1 and head[4:] == PREFIX
+        place += 2 + int.from_bytes(head[2:4], "big")
+    file.seek(position)
+    return found
 
 
 def largest_value(path):
