@@ -162,6 +162,18 @@ def test_a_stated_size_says_which_pixels_the_labels_are_of(folder, write):
     assert "6.png and 1 more: the stated size fits the pixels as stored" in note and "the boxes of 2 were turned" in note
 
 
+def test_a_stated_size_that_fits_either_way_is_said(folder):
+    """Turned by 180 degrees, the stored pixels have the size of the upright ones: the labels are taken as upright."""
+    (folder / "stated.yaml").write_text(write_coco(folder, SIZE))
+    text = (folder / "labels.json").read_text().replace("6.png", "3.png")
+    (folder / "labels.json").write_text(text)
+    dataset = read_dataset(read_source(folder / "stated.yaml"), "train")
+    np.testing.assert_allclose(dataset.records[0].boxes, [BOX])
+    _, note = dataset.notes
+    assert "3.png: square, mirrored or turned by 180° as the EXIF orientation says" in note
+    assert "the boxes of 1 are taken to be of the upright image" in note
+
+
 def test_shards_packed_before_orientation_was_honoured_are_named(datasets, tmp_path):
     """Their index says the sizes of the stored pixels: of a turned image another one than comes out of the decoder."""
     pack_dataset(datasets[0], tmp_path / "shards")

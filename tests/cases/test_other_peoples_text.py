@@ -83,7 +83,7 @@ def test_sizes_that_are_not_known_or_written_otherwise(folder, side):
     write(folder / "ImageSets/Main/list.txt", "c\n")
     assert read(folder / "voc.yaml").num_boxes == 2
     document["images"][0].update(width="97")
-    with pytest.raises(InputError, match=r"image 1: height and width are \(96, 97\), but .*p\.jpg is \(96, 96\)"):
+    with pytest.raises(InputError, match=r"image 1: height and width are 96 x 97, but .*p\.jpg is 96 x 96"):
         read(write_coco(folder, "a", document))
 
 

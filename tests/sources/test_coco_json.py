@@ -95,7 +95,7 @@ BROKEN = [
     (lambda document: document["categories"][1].update(name="bird"), r"categories: names repeat"),
     (
         lambda document: document["images"][0].update(height=64, width=40),
-        r"height and width are \(64, 40\), but .*alpha\.png is \(40, 64\)",
+        r"height and width are 64 x 40, but .*alpha\.png is 40 x 64",
     ),
     (lambda document: document["images"][0].update(file_name="no.png"), r"no\.png: does not exist"),
 ]

@@ -10,10 +10,8 @@ Source: CIPA DC-008, Exif 2.32, sections 4.5.2 to 4.6.5; PNG (Third Edition), se
 import tensorflow as tf
 
 from yolo_tf.data.image_headers import traced_once
+from yolo_tf.sources.orientation import PREFIX, TAG, UPRIGHT
 
-UPRIGHT = 1
-TAG = 0x0112
-PREFIX = b"Exif\0\0"
 HEAD_BYTES = 10  # of a segment or chunk: enough for its kind and length in all three formats
 MOST_SEGMENTS = 1000  # looked through; files in use have fewer than twenty
 FIRST_SEGMENTS = 4  # of a JPEG, looked at without a loop

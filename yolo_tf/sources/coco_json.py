@@ -17,7 +17,7 @@ from pathlib import PurePath
 from yolo_tf.errors import InputError, did_you_mean, some_of
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
-from yolo_tf.sources.label_check import RawLabel, labels_as_stored, make_record, reject_label
+from yolo_tf.sources.label_check import RawLabel, make_record, reject_label, upright_labels
 from yolo_tf.sources.stated_size import stated_size
 from yolo_tf.system.class_names import clean_name
 from yolo_tf.system.file_lookup import written_name
@@ -65,15 +65,8 @@ def read(source, split, problems):
             continue
         found = []
         for image in entries:
-            of_entry, stated = labels[image["id"]], stated_size(image.get("height"), image.get("width"))
-            if stated not in (None, size):
-                of_entry = labels_as_stored(of_entry, path, stated=stated, size=size, problems=problems)
-            if of_entry is None:
-                raise InputError(
-                    f"{json_path}: image {image['id']}: height and width are {stated}, but {path} is {size}."
-                    " Expected the same. Correct the JSON or replace the image."
-                )
-            found += of_entry
+            stated, where = stated_size(image.get("height"), image.get("width")), f"{json_path}: image {image['id']}"
+            found += upright_labels(labels[image["id"]], path, stated=stated, size=size, where=where, problems=problems)
         image_id = name.with_suffix("").as_posix()
         records.append(make_record(image_id, path, size, found, class_names=class_names, problems=problems))
     return class_names, records

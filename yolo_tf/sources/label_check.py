@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolo_tf.errors import InputError
-from yolo_tf.sources.image_files import read_image_header
-from yolo_tf.sources.orientation import turned_box
+from yolo_tf.errors import InputError, some_of
+from yolo_tf.sources.orientation import UPRIGHT, turned_box, turned_size
 from yolo_tf.structures import ImageRecord
 
 DARK = 65536 // 8  # of a 16-bit image, the eighth of the range below which something was stored in fewer bits
@@ -33,6 +32,7 @@ class Problems:
     orientations: dict[str, int] = dataclasses.field(default_factory=dict)  # image file -> EXIF orientation, of those looked at
     deep_images: dict[str, int] = dataclasses.field(default_factory=dict)  # some images of 16 bits -> their largest values
     turned: list[str] = dataclasses.field(default_factory=list)  # images whose labels were of the stored pixels, and were turned
+    undecided: list[str] = dataclasses.field(default_factory=list)  # turned images whose stated size fits either way
 
 
 class RawLabel(NamedTuple):
@@ -53,7 +53,7 @@ def reject_label(problems, line):
 
 def notes_of(problems, split):
     """Returns the lines about a split that are no faults: labels of images stored turned, 16-bit images that are dark."""
-    return (*_about_turned(problems, split), *_about_dark(problems, split))
+    return (*_about_turned(problems, split), *_about_undecided(problems, split), *_about_dark(problems, split))
 
 
 def _about_dark(problems, split):
@@ -71,11 +71,20 @@ def _about_dark(problems, split):
 def _about_turned(problems, split):
     if not problems.turned:
         return ()
-    first, more = problems.turned[0], f" and {len(problems.turned) - 1} more" if len(problems.turned) > 1 else ""
     return (
-        f"{split}: {first}{more}: the stated size fits the pixels as stored, not the image turned as its EXIF orientation"
-        f" says: the boxes of {len(problems.turned)} were turned with the image. Where they were drawn on the upright image,"
-        " exchange the stated height and width.",
+        f"{split}: {some_of(problems.turned, most=1)}: the stated size fits the pixels as stored, not the image turned as its EXIF"
+        f" orientation says: the boxes of {len(problems.turned)} were turned with the image. Where they were drawn on the upright"
+        " image, exchange the stated height and width.",
+    )
+
+
+def _about_undecided(problems, split):
+    if not problems.undecided:
+        return ()
+    return (
+        f"{split}: {some_of(problems.undecided, most=1)}: square, mirrored or turned by 180° as the EXIF orientation says, so the"
+        f" stated size fits the stored pixels too: the boxes of {len(problems.undecided)} are taken to be of the upright image."
+        " Look at one, and store the images upright where they are not.",
     )
 
 
@@ -119,24 +128,33 @@ def distinct_records(records, split, problems):
     return records
 
 
-def labels_as_stored(labels, path, *, stated, size, problems):
-    """Returns labels of the upright image where a stated size fits the pixels as they are stored, and those alone.
+def upright_labels(labels, path, *, stated, size, where, problems):
+    """Returns labels in px of the upright image: turned with it where a stated size fits the pixels as stored, and those alone.
 
     Args:
-        labels: RawLabels in px of the stored image.
-        path: the image file, which is noted in problems.
-        stated: (height, width) px that the labels say.
-        size: (height, width) px of the upright image, another one.
+        labels: RawLabels.
+        path: the image file, whose orientation problems knows; noted there where labels are turned, or it cannot be told.
+        stated: (height, width) px that the labels say; None = they do not.
+        size: (height, width) px of the upright image.
+        where: what a message begins with.
         problems: Problems.
 
-    Returns:
-        list of RawLabel; None where the stated size fits neither.
+    Raises:
+        InputError: the stated size fits neither the upright image nor the stored pixels.
     """
-    header = read_image_header(path)
-    if stated != header.stored_size or header.stored_size == size:
-        return None
+    orientation = problems.orientations[str(path)]
+    stored = turned_size(size, orientation)
+    if stated in (None, size):
+        if stated == stored and orientation != UPRIGHT:
+            problems.undecided.append(str(path))
+        return labels
+    if stated != stored:
+        raise InputError(
+            f"{where}: height and width are {stated[0]} x {stated[1]}, but {path} is {size[0]} x {size[1]}."
+            " Expected the same. Correct them or replace the image."
+        )
     problems.turned.append(str(path))
-    return [label._replace(box=turned_box(label.box, size, header.orientation)) for label in labels]
+    return [label._replace(box=turned_box(label.box, size, orientation)) for label in labels]
 
 
 def make_record(image_id, path, size, labels, *, class_names, problems):

@@ -17,7 +17,7 @@ from xml.parsers import expat
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
-from yolo_tf.sources.label_check import RawLabel, labels_as_stored, listed_once, make_record, reject_label
+from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label, upright_labels
 from yolo_tf.sources.stated_size import stated_size
 from yolo_tf.system.class_names import clean_name
 from yolo_tf.system.file_lookup import suffix_finder
@@ -46,13 +46,7 @@ def read(source, split, problems):
         root = _parse_xml(xml_path)
         stated = stated_size(_text(root, "size/height"), _text(root, "size/width"))
         labels = _raw_labels(root, xml_path, class_names, problems)
-        if stated not in (None, size):
-            labels = labels_as_stored(labels, path, stated=stated, size=size, problems=problems)
-        if labels is None:
-            raise InputError(
-                f"{xml_path}: height and width are {stated[0]} x {stated[1]}, but {path} is {size[0]} x {size[1]}."
-                " Expected the same. Correct the XML or replace the image."
-            )
+        labels = upright_labels(labels, path, stated=stated, size=size, where=xml_path, problems=problems)
         records.append(make_record(name, path, size, labels, class_names=class_names, problems=problems))
     return class_names, records
 
