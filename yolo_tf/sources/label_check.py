@@ -73,8 +73,8 @@ def _about_turned(problems, split):
         return ()
     return (
         f"{split}: {some_of(problems.turned, most=1)}: the stated size fits the pixels as stored, not the image turned as its"
-        f" EXIF orientation says: the boxes of {len(problems.turned)} were turned with the image. Where they were drawn on the upright"
-        " image, exchange the stated height and width.",
+        f" EXIF orientation says: the boxes of {len(problems.turned)} were turned with the image. Where they were drawn on the"
+        " upright image, exchange the stated height and width.",
     )
 
 
