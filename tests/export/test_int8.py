@@ -11,7 +11,8 @@ import tensorflow as tf
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
 from yolo_tf.export import Comparison, export_detector, int8
-from yolo_tf.export.int8 import check_convolutions, names_behind_convolutions
+from yolo_tf.export.int8 import check_convolutions, names_at_the_ends, names_behind_convolutions
+from yolo_tf.export.int8_ranges import set_ranges
 from yolo_tf.export.parity import ParityError, Tolerance
 from yolo_tf.export.tflite import PRECISIONS, Quantization
 from yolo_tf.export.tflite_graph import Operation, Tensor, read_operations
@@ -60,6 +61,19 @@ def test_convolutions_are_in_int8_and_the_decode_in_float(exported):
     assert sorted(scales.values()) == [8, 8, 8, 8, 8, 8, 8, 12, 16, 20, 24]  # one for each output channel
 
 
+def test_boxes_have_steps_of_their_own(exported):
+    """Not those of the scores of the same level, though both go into one concatenation."""
+    content = exported[0].read_bytes()
+    details = tf.lite.Interpreter(model_content=content).get_tensor_details()
+    steps = {"box": [], "score": []}
+    for operation in read_operations(content):
+        part = next((part for part in steps if operation.name == "CONV_2D" and f"_{part}" in operation.inputs[1].name), None)
+        if part:
+            steps[part].append(details[operation.outputs[0].number[1]]["quantization"][0])
+    assert len(steps["box"]) == len(steps["score"]) == 3
+    assert all(box != pytest.approx(score, rel=0.01) for box, score in zip(steps["box"], steps["score"], strict=True))
+
+
 def test_float_images_are_rounded(exported):
     detector = open_detector(exported[0])
     images = detector_files.images()[:2]
@@ -91,8 +105,11 @@ def test_the_facts_ride_along(exported):
     }
 
 
-def test_a_decode_in_int8_does_not_pass(tmp_path, monkeypatch):
-    monkeypatch.setattr(int8, "names_behind_convolutions", lambda operations: [])
+def test_steps_too_coarse_do_not_pass(tmp_path, monkeypatch):
+    def set_wide_ranges(content, ranges, **names):
+        return set_ranges(content, ranges._replace(least=ranges.least * 30, largest=ranges.largest * 30), **names)
+
+    monkeypatch.setattr(int8, "set_ranges", set_wide_ranges)
     quantization = Quantization(precision="int8", calibration=CALIBRATION)
     with pytest.raises(ParityError, match="q.tflite: not written, for it differs .* candidates differ so; at most 15.0% may"):
         export_detector(
@@ -116,7 +133,11 @@ def test_what_stands_behind_the_last_convolutions():
         Operation("RESHAPE", (b,), (flat,)),
         Operation("ADD", (flat, gate), (total,)),
     ]
-    assert sorted(names_behind_convolutions(operations)) == ["f", "s"]
+    decode = names_behind_convolutions(operations)
+    assert sorted(decode) == ["f", "s"]
+    # the image, and all that the decode is made from
+    assert sorted(names_at_the_ends(operations, decode)) == ["b", "f", "g", "x"]
+    assert sorted(names_at_the_ends(operations[:3], [])) == ["x"], "where nothing stands behind it"
 
 
 def test_convolutions_in_float_are_refused():

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.lite.python.util import modify_model_io_type
 
 from yolo_tf.errors import InputError
+from yolo_tf.export.int8_ranges import measure_ranges, set_ranges
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.system.atomic import atomic_path
 
@@ -26,8 +27,9 @@ def convert_int8(converter, quantization):
 
     Args:
         converter: tf.lite.TFLiteConverter of one signature with the one input images float32 [1, H, W, 3], set to optimize.
-        quantization: Quantization. Its calibration images, uint8 [n, H, W, 3], are as the network will see them; their
-            ranges become the scales. With `io_type` "uint8" the file takes uint8 pixels; it gives float32 either way.
+        quantization: Quantization. Its calibration images, uint8 [n, H, W, 3], are as the network will see them; what
+            its tensors hold then becomes their scales, see int8_ranges.py. With `io_type` "uint8" the file takes uint8
+            pixels; it gives float32 either way.
 
     Raises:
         InputError: a convolution could not be brought to int8.
@@ -41,12 +43,16 @@ def convert_int8(converter, quantization):
     def samples():  # in float32 one at a time: all together take four times the memory
         return ([image[None].astype(np.float32)] for image in images)
 
-    converter.representative_dataset = samples
+    converter.representative_dataset = lambda: [next(samples())]  # marks what has a range; all images give the ranges below
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its interpreter announces its move to another package
         # Of the public ways to int8 the only one that can leave named operations in float.
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=samples)
-        decode = names_behind_convolutions(read_operations(debugger.calibrated_model))
+        operations = read_operations(debugger.calibrated_model)
+        decode = names_behind_convolutions(operations)
+        ranges = measure_ranges(debugger.calibrated_model, samples())
+        ends = names_at_the_ends(operations, decode)
+        debugger.calibrated_model = set_ranges(debugger.calibrated_model, ranges, whole=ends, unset=decode)
         debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decode, denylisted_ops=FLOAT_OPERATIONS)
     content = debugger.get_nondebug_quantized_model()
     check_convolutions(content)
@@ -64,6 +70,16 @@ def names_behind_convolutions(operations):
             needed.update(tensor.number for tensor in operation.inputs)
         else:
             names += [tensor.name for tensor in operation.outputs]
+    return names
+
+
+def names_at_the_ends(operations, decode):
+    """Returns the names of what Operations take in, and of what the tensors `decode` are made from."""
+    made = {tensor.number for operation in operations for tensor in operation.outputs}
+    names = set()
+    for operation in operations:
+        behind = operation.outputs[0].name in decode
+        names.update(tensor.name for tensor in operation.inputs if behind or tensor.number not in made)
     return names
 
 
