@@ -4,7 +4,7 @@
     path: ../../datasets/coco
     train: annotations/instances_train2017.json
     val: annotations/instances_val2017.json
-    images: {train: train2017, val: val2017}     # or one directory for all splits; default: path itself
+    images: {train: train2017, val: val2017}     # or one directory for all; default: path itself or beside the JSON
 
 Class ids count up in the order of the category ids, or follow `names` where the YAML has them. An
 annotation with iscrowd = 1 becomes a crowd box. An image without annotations is background.
@@ -18,9 +18,10 @@ from yolo_tf.errors import InputError, did_you_mean, some_of
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record, reject_label, upright_labels
+from yolo_tf.sources.stated_flag import stated_flag
 from yolo_tf.sources.stated_size import stated_size
 from yolo_tf.system.class_names import clean_name
-from yolo_tf.system.file_lookup import written_name
+from yolo_tf.system.file_lookup import real_file_finder, written_name
 from yolo_tf.system.text_file import read_text
 
 ID_KINDS = (int, float, str)  # of what JSON holds; ids are looked up
@@ -45,7 +46,7 @@ def read(source, split, problems):
     class_names = source.names or tuple(category_names.values())
     if len(set(class_names)) < len(class_names):
         raise InputError(f"{json_path}: categories: names repeat. Expected each name once. Rename one.")
-    directory = _image_directory(source, split)
+    directory = _image_directory(source, split, json_path, images)
     labels = {image["id"]: [] for image in images}
     for annotation in annotations:
         where = f"{json_path}: annotation {annotation.get('id')}"
@@ -55,7 +56,7 @@ def read(source, split, problems):
             continue
         class_id = class_names.index(category_names[annotation["category_id"]])
         x, y, width, height = annotation["bbox"]
-        label = RawLabel(where, class_id, (x, y, x + width, y + height), annotation.get("iscrowd", 0) in (1, "1"))
+        label = RawLabel(where, class_id, (x, y, x + width, y + height), stated_flag(annotation.get("iscrowd")))
         labels[annotation["image_id"]].append(label)
     records = []
     for name, entries in _by_file(images, directory, f"{split}: {json_path}", problems).items():
@@ -74,9 +75,11 @@ def read(source, split, problems):
 
 def _by_file(images, directory, where, problems):
     """Returns the path of each file from `directory` -> its entries: as many as there were tasks that had the picture."""
-    files = {}
+    real_file, files, names = real_file_finder(), {}, {}
     for image in images:
-        files.setdefault(PurePath(written_name(directory, str(image["file_name"]))), []).append(image)
+        name = PurePath(written_name(directory, image["file_name"]))
+        first = names.setdefault(real_file(directory / name), name)
+        files.setdefault(first, []).append(image)
     repeated = [name for name, entries in files.items() if len(entries) > 1]
     if repeated:
         problems.notes.append(
@@ -108,10 +111,16 @@ def _read_json(json_path):
             raise InputError(f"{json_path}: {key}: id {other!r} is no number. Expected each entry to have one. Number them.")
         if len(set(ids)) < len(ids):
             raise InputError(f"{json_path}: {key}: ids repeat. Expected each id once. Renumber them.")
+    for row in document["images"]:
+        name = row["file_name"]
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            raise InputError(
+                f"{json_path}: images: file_name {name!r} of image {row['id']} is no name of a file. Expected text. Correct it."
+            )
     return tuple(document[key] for key in needed)
 
 
-def _image_directory(source, split):
+def _image_directory(source, split, json_path, entries):
     images = source.options["images"]
     if isinstance(images, dict):
         if split not in images:
@@ -120,7 +129,16 @@ def _image_directory(source, split):
                 f" Expected {split}: DIRECTORY. Add it."
             )
         images = str(images[split])
-    return find_path(source, "images", images)
+    if images or not entries:
+        return find_path(source, "images", images)
+    names = [entry["file_name"] for entry in entries]
+    for directory in (find_path(source, "images", ""), json_path.parent):  # the latter as Roboflow has them
+        if any((directory / written_name(directory, name)).exists() for name in names):
+            return directory
+    raise InputError(
+        f"{source.yaml_path}: images: is not given, and none of {len(names)} images ({some_of(names, most=1)}) is in"
+        f" {source.path} or beside {json_path}. Expected the directory of the images. Add `images: DIRECTORY`."
+    )
 
 
 def _is_number(value):
@@ -142,4 +160,8 @@ def _fault(annotation, labels, category_names, class_names):
         )
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
         return f"bbox {bbox} is not four numbers. Expected [x, y, width, height] in pixels. Correct it."
+    try:
+        stated_flag(annotation.get("iscrowd"))
+    except ValueError as error:
+        return f"iscrowd {error} Correct it."
     return ""

@@ -66,8 +66,11 @@ def read_dataset_yaml(yaml_path, *, path, formats):
     )
 
 
-def find_path(source, key, entry):
-    """Returns the path that `entry` of the YAML key `key` means; raises InputError where it does not exist."""
+def find_path(source, key, entry, *, otherwise=""):
+    """Returns the path that `entry` of the YAML key `key` means; raises InputError where it does not exist.
+
+    The message says what else to do, `otherwise`, behind "Correct the line".
+    """
     # Some exporters write ../train/images although the folders lie beside the YAML.
     for text in (entry, re.sub(r"^(\.\.[/\\])+", "", entry)):
         found = written_path(source.path, text)
@@ -84,7 +87,7 @@ def find_path(source, key, entry):
     hint = f" Did you mean '{inner}'?" if inner else ""
     raise InputError(
         f"{source.yaml_path}: {key}: '{entry}' does not exist.{hint}"
-        f" Expected a file or directory in {source.path}. Correct the line or give data.path=DIR."
+        f" Expected a file or directory in {source.path}. Correct the line{otherwise} or give data.path=DIR."
     )
 
 

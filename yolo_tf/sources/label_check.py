@@ -14,6 +14,7 @@ import numpy as np
 from yolo_tf.errors import InputError, some_of
 from yolo_tf.sources.orientation import UPRIGHT, turned_box, turned_size
 from yolo_tf.structures import ImageRecord
+from yolo_tf.system.file_lookup import real_file_finder
 
 DARK = 65536 // 8  # of a 16-bit image, the eighth of the range below which something was stored in fewer bits
 MIN_SIDE = 0.01  # px; a thinner box is none, and float32 could make its two edges equal
@@ -88,30 +89,34 @@ def _about_undecided(problems, split):
     )
 
 
-def listed_once(items, split, problems):
+def listed_once(items, split, problems, key=None):
     """Returns `items` in order, each once; a repeated one is noted in problems, also when strict.
 
-    An image that is listed twice would count twice in every metric.
+    An image that is listed twice would count twice in every metric. Items are the same where `key`, a function of one, says so.
     """
     once = {}
     for item in items:
-        if item in once:
+        place = key(item) if key else item
+        if place in once:
             problems.lines.append(f"{item}: is listed twice in the {split} split. Expected each image once. Remove one.")
-        once[item] = None
-    return list(once)
+        once.setdefault(place, item)
+    return list(once.values())
 
 
 def distinct_records(records, split, problems):
     """Returns the records of one split with each image once and each id once; a repeated image is noted in problems.
 
+    Two paths to one file, through links too, are one image.
+
     An id that several images have gains the suffix of the file and, where that does not tell them apart, a number: of p0.jpg
     and p0.png, both of id p0, p0.jpg and p0.png.
     """
-    by_place = {}
+    real_file, by_place = real_file_finder(), {}
     for record in records:
-        by_place.setdefault((record.path, record.byte_offset), record)
-    if len(by_place) < len(records):
-        listed_once([f"{record.path} (image {record.image_id})" for record in records], split, problems)
+        place = real_file(record.path), record.byte_offset
+        if place in by_place:
+            listed_once([f"{record.path} (image {record.image_id})"] * 2, split, problems)
+        by_place.setdefault(place, record)
     records = list(by_place.values())
     counts, taken = Counter(record.image_id for record in records), set()
     for index, record in enumerate(records):

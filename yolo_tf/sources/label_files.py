@@ -1,28 +1,39 @@
-"""Where the YOLO label file of an image lies, and what lies elsewhere: files that are not looked for, labels of no image.
+"""Where the label file of an image lies, and what lies elsewhere: files that are not looked for, labels of no image.
 
-    images/train/0007.jpg -> labels/train/0007.txt, 0007.TXT or 0007.jpg.txt
+    images/train/0007.jpg -> labels/train/0007.txt, 0007.TXT or 0007.jpg.txt        (YOLO_LABELS)
+    JPEGImages/0007.jpg   -> Annotations/0007.xml                                   (VOC_LABELS)
 
 The last folder called `images`, in any case, becomes the one called `labels`. Where there is no such folder, or the path
 has none called `images`, the label files lie beside the images.
 """
 
+import dataclasses
 import os
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from yolo_tf.errors import some_of
-from yolo_tf.system.file_lookup import suffix_finder
+from yolo_tf.system.file_lookup import composed, suffix_finder
 from yolo_tf.system.image_walk import is_hidden
 
-SUFFIXES = (".txt",)
+
+@dataclasses.dataclass(frozen=True)
+class LabelPlaces:
+    """What the folders and files of a format are called."""
+
+    images: tuple[str, ...]  # folders of images, in lower case
+    labels: tuple[str, ...]  # the folders that stand for them, the usual spelling first
+    suffix: str  # of a label file, in lower case
+    holds_labels: Callable  # whether a line of bytes may be the first of a label file; lists and notes have others
 
 
-def label_path(image_path):
+def label_path(image_path, places):
     """Returns the label file of an image as it is spelled by rule: the last `images` folder becomes `labels`."""
-    return _label_folder(image_path.parent, "labels") / f"{image_path.stem}.txt"
+    return _label_folder(image_path.parent, places.labels[0], places) / f"{image_path.stem}{places.suffix}"
 
 
-def find_label_files(paths, split, problems):
+def find_label_files(paths, split, problems, places):
     """Finds the label files of images.
 
     Args:
@@ -30,22 +41,23 @@ def find_label_files(paths, split, problems):
         split: for messages.
         problems: Problems; gains the images without a label file, and notes of label files that are not read although
             they lie beside such an image, of folders without any, and of files that serve two images.
+        places: LabelPlaces.
 
     Returns:
         list of paths as text, as long as `paths`; None = the image has no label file.
     """
-    find, folders, found, missing = suffix_finder(), {}, [], []
+    find, suffixes, folders, found, missing = suffix_finder(), (places.suffix,), {}, [], []
     for path in map(str, paths):
         folder, name = os.path.split(path)
         if folder not in folders:
-            folders[folder] = str(_existing_label_folder(Path(folder)))
+            folders[folder] = str(_existing_label_folder(Path(folder), places))
         place = os.path.join(folders[folder], name)
-        label = find(os.path.splitext(place)[0], SUFFIXES) or find(place, SUFFIXES)
+        label = find(os.path.splitext(place)[0], suffixes) or find(place, suffixes)
         found.append(label)
         if label is None:
             missing.append((path, folder))
     problems.without_labels.extend(path for path, _ in missing)
-    beside = ((find(os.path.splitext(path)[0], SUFFIXES), folders[folder]) for path, folder in missing)
+    beside = ((find(os.path.splitext(path)[0], suffixes), folders[folder]) for path, folder in missing)
     beside = [f"{label} (looked for in {folder})" for label, folder in beside if label]
     if beside:
         problems.notes.append(
@@ -54,8 +66,8 @@ def find_label_files(paths, split, problems):
         )
     bare = set(folders) - {os.path.dirname(path) for path, label in zip(paths, found, strict=True) if label}
     if bare and len(bare) < len(folders):
-        places = [f"{folder} (looked for in {folders[folder]})" for folder in sorted(bare)]
-        problems.notes.append(f"{split}: {len(bare)} folders have images and no label file: {some_of(places)}.")
+        looked = [f"{folder} (looked for in {folders[folder]})" for folder in sorted(bare)]
+        problems.notes.append(f"{split}: {len(bare)} folders have images and no label file: {some_of(looked)}.")
     shared = [f"{label} ({count} images)" for label, count in Counter(filter(None, found)).items() if count > 1]
     if shared:
         problems.notes.append(
@@ -65,7 +77,7 @@ def find_label_files(paths, split, problems):
     return found
 
 
-def note_labels_without_image(directory, paths, split, problems):
+def note_labels_without_image(directory, paths, split, problems, places):
     """Notes in problems how many label files of a directory, and of the folders in it, have no image.
 
     Args:
@@ -73,19 +85,21 @@ def note_labels_without_image(directory, paths, split, problems):
         paths: of all pictures in it, those that are not read too.
         split: for messages.
         problems: Problems.
+        places: LabelPlaces.
     """
     names = defaultdict(set)  # folder of images -> what its label files may be called, without their suffix
     for path in map(str, paths):
         folder, name = os.path.split(path)
-        names[folder] |= {name, os.path.splitext(name)[0]}
+        names[folder] |= {composed(name), composed(os.path.splitext(name)[0])}
     known = defaultdict(set)
     for folder, stems in names.items():
-        known[str(_existing_label_folder(Path(folder)))] |= stems
+        known[str(_existing_label_folder(Path(folder), places))] |= stems
     orphans = []
-    for folder in sorted({*known, *_folders_below(_existing_label_folder(Path(directory)))}):
+    for folder in sorted({*known, *_folders_below(_existing_label_folder(Path(directory), places))}):
         for stem, suffix in map(os.path.splitext, sorted(os.listdir(folder)) if os.path.isdir(folder) else ()):
             path = os.path.join(folder, stem + suffix)
-            if suffix.lower() in SUFFIXES and stem not in known[folder] and not is_hidden(stem) and _holds_labels(path):
+            wanted = suffix.lower() == places.suffix and composed(stem) not in known[folder] and not is_hidden(stem)
+            if wanted and _holds_labels(path, places):
                 orphans.append(path)
     if orphans:
         problems.notes.append(
@@ -101,36 +115,45 @@ def _folders_below(root):
         yield folder
 
 
-def _label_folder(folder, name):
-    """Returns `folder` with its last part that is called images, in any case, replaced by `name`; without one, `folder`."""
+def _label_folder(folder, name, places):
+    """Returns `folder` with its last part that is called as one of images replaced by `name`; without one, `folder`."""
     parts = list(folder.parts)
-    last = max((index for index, part in enumerate(parts) if part.lower() == "images"), default=None)
+    last = max((index for index, part in enumerate(parts) if part.lower() in places.images), default=None)
     if last is None:
         return folder
     return Path(*parts[:last], name, *parts[last + 1 :])
 
 
-def _existing_label_folder(folder):
+def _existing_label_folder(folder, places):
     """Returns the folder where the label files of the images in `folder` are looked for."""
-    plain = _label_folder(folder, "labels")
-    spelled = (_label_folder(folder, name) for name in ("labels", "Labels", "LABELS"))
-    return next((path for path in spelled if path.is_dir()), plain if not _holds_label_file(folder) else folder)
+    spelled = [_label_folder(folder, name, places) for name in places.labels]
+    return next((path for path in spelled if path.is_dir()), folder if _holds_label_file(folder, places) else spelled[0])
 
 
-def _holds_label_file(folder):
+def _holds_label_file(folder, places):
     if not folder.is_dir():
         return False
     with os.scandir(folder) as entries:
-        return any(os.path.splitext(entry.name)[1].lower() in SUFFIXES and _holds_labels(entry.path) for entry in entries)
+        return any(entry.name.lower().endswith(places.suffix) and _holds_labels(entry.path, places) for entry in entries)
 
 
-def _holds_labels(path):
-    """Returns whether a text file is empty or begins with a row of five numbers: lists, notes, folders and pipes do not."""
+def _holds_labels(path, places):
+    """Returns whether a file is empty or begins as a label file: lists, notes, folders and pipes do not."""
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
-        columns = file.readline(1000).split()
+        line = file.readline(1000)
+    return not line.strip() or places.holds_labels(line)
+
+
+def _begins_with_numbers(line):
     try:
-        return len(list(map(float, columns))) >= 5 or not columns
+        return len(list(map(float, line.split()))) >= 5
     except ValueError:
         return False
+
+
+YOLO_LABELS = LabelPlaces(("images",), ("labels", "Labels", "LABELS"), ".txt", _begins_with_numbers)
+VOC_LABELS = LabelPlaces(
+    ("jpegimages", "images"), ("Annotations", "annotations", "ANNOTATIONS"), ".xml", lambda line: b"<" in line
+)

@@ -2,7 +2,9 @@
 
     Annotations/000005.xml   JPEGImages/000005.jpg   ImageSets/Main/train.txt (one image name per line)
 
-`train: train` in the data set YAML means ImageSets/Main/train.txt; several lists may be given. Boxes are
+`train: train` in the data set YAML means ImageSets/Main/train.txt; several lists may be given. Where there is no such list,
+it means the images in the folder `train`, each with its XML as `label_files` says: in Annotations beside JPEGImages or
+images, or beside the image, as labelling tools write them. There an image without an XML file is background. Boxes are
 VOC's: the indices of the first and last pixel inside, counted from 1. So xmin - 1, ymin - 1, xmax, ymax are
 the edges in pixels. Class ids follow `names`; without them, the names found in all splits, sorted. An object
 marked difficult becomes a crowd box: never a target, ignored in AP.
@@ -12,58 +14,103 @@ Source: M. Everingham, J. Winn, The PASCAL Visual Object Classes Challenge 2007 
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import NamedTuple
 from xml.parsers import expat
 
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
-from yolo_tf.sources.image_files import usable_image_size
-from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label, upright_labels
+from yolo_tf.sources.image_files import image_ids, usable_image_size
+from yolo_tf.sources.label_check import Problems, RawLabel, listed_once, make_record, reject_label, upright_labels
+from yolo_tf.sources.label_files import VOC_LABELS, find_label_files, label_path, note_labels_without_image
+from yolo_tf.sources.stated_flag import stated_flag
 from yolo_tf.sources.stated_size import stated_size
 from yolo_tf.system.class_names import clean_name
-from yolo_tf.system.file_lookup import suffix_finder
+from yolo_tf.system.file_lookup import suffix_finder, written_path
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from yolo_tf.system.image_walk import walk_images
 from yolo_tf.system.text_file import read_lines
 
 OPTIONS = {}
+OTHERWISE = ", or name a folder of images instead of a list (`.` for all of `path`),"
+
+
+class _Place(NamedTuple):
+    """One image of a split."""
+
+    image_id: str
+    image: Path
+    xml: Path | None  # None = the image has no label file
 
 
 def read(source, split, problems):
-    """Reads one split; see `yolo_tf.sources.READERS`. The image id is the name in the list.
+    """Reads one split; see `yolo_tf.sources.READERS`. The image id is the name in the list, or that of the file.
 
     Raises:
         InputError: a missing path, a broken XML file, an unusable image or one of another size than its XML
-            says, or a bad label when problems.strict.
+            says, a folder without any XML file, or a bad label when problems.strict.
     """
     find = suffix_finder()
+    places = _places(source, split, find, problems)
     class_names = source.names or _names_of_all_splits(source, find)
     records = []
-    for name in listed_once(_listed_names(source, split, find), split, problems):
-        path = _image_path(source, name, find)
+    for image_id, path, xml_path in places:
         size = usable_image_size(path, problems)
         if size is None:
             continue
-        xml_path = _xml_path(source, name, find)
-        root = _parse_xml(xml_path)
-        stated = stated_size(_text(root, "size/height"), _text(root, "size/width"))
-        labels = _raw_labels(root, xml_path, class_names, problems)
-        labels = upright_labels(labels, path, stated=stated, size=size, where=xml_path, problems=problems)
-        records.append(make_record(name, path, size, labels, class_names=class_names, problems=problems))
+        labels = ()
+        if xml_path and problems.labels:
+            root = _parse_xml(xml_path)
+            stated = stated_size(_text(root, "size/height"), _text(root, "size/width"))
+            labels = _raw_labels(root, xml_path, class_names, problems)
+            labels = upright_labels(labels, path, stated=stated, size=size, where=xml_path, problems=problems)
+        records.append(make_record(image_id, path, size, labels, class_names=class_names, problems=problems))
     return class_names, records
 
 
-def _listed_names(source, split, find):
+def _places(source, split, find, problems):
+    """Returns the _Places of a split."""
+    names, places = [], []
     for entry in source.splits[split]:
-        place = f"ImageSets/Main/{re.sub(r'[.]txt$', '', entry, flags=re.IGNORECASE)}"
-        list_path = find(f"{source.path}/{place}", (".txt",)) or find_path(source, split, f"{place}.txt")
-        for name in filter(None, map(str.strip, read_lines(list_path))):
-            # The lists of one class have a second column; a name may end like one.
-            whole = find(f"{source.path}/Annotations/{name}", (".xml",))
-            yield name if whole else re.sub(r"\s+[+-]?[01]$", "", name)
+        name = re.sub(r"[.]txt$", "", entry, flags=re.IGNORECASE)
+        list_path = find(f"{source.path}/ImageSets/Main/{name}", (".txt",))
+        folder = written_path(source.path, entry)
+        if list_path is None and folder.is_dir():
+            places += _places_in(folder, source, split, problems)
+        else:
+            list_path = list_path or find_path(source, split, f"ImageSets/Main/{name}.txt", otherwise=OTHERWISE)
+            names += _listed_names(list_path, source, find)
+    names = listed_once(names, split, problems)
+    return [_Place(name, _image_path(source, name, find), _xml_path(source, name, find)) for name in names] + places
+
+
+def _places_in(folder, source, split, problems):
+    """Returns the _Places of the images in a folder."""
+    walk = walk_images(folder)
+    problems.notes.extend(walk.notes(split))
+    if not problems.labels:
+        xml_paths = [None] * len(walk.images)
+    else:
+        note_labels_without_image(folder, (*walk.images, *walk.unread), split, problems, VOC_LABELS)
+        xml_paths = find_label_files(walk.images, split, problems, VOC_LABELS)
+        if walk.images and not any(xml_paths):
+            raise InputError(
+                f"{source.yaml_path}: {split}: not one of {len(walk.images)} images in {folder} has an XML file. Expected"
+                f" {label_path(walk.images[0], VOC_LABELS)} for {walk.images[0]}. Put the labels there."
+            )
+    ids = image_ids(walk.images, source.path)
+    return [_Place(name, path, xml and Path(xml)) for name, path, xml in zip(ids, walk.images, xml_paths, strict=True)]
+
+
+def _listed_names(list_path, source, find):
+    for name in filter(None, map(str.strip, read_lines(list_path))):
+        # The lists of one class have a second column; a name may end like one.
+        whole = find(f"{source.path}/Annotations/{name}", (".xml",))
+        yield name if whole else re.sub(r"\s+[+-]?[01]$", "", name)
 
 
 def _names_of_all_splits(source, find):
-    listed = (name for split in source.splits for name in _listed_names(source, split, find))
-    paths = (_xml_path(source, name, find) for name in listed)
+    noticed = Problems(strict=False)  # what is to be said of a split is said when it is read
+    paths = (place.xml for split in source.splits for place in _places(source, split, find, noticed) if place.xml)
     return tuple(sorted({_class_name(node, path) for path in paths for node in _parse_xml(path).findall("object")} - {""}))
 
 
@@ -88,6 +135,11 @@ def _raw_labels(root, xml_path, class_names, problems):
         except ValueError:
             reject_label(problems, f"{where}: bndbox {texts} is not four numbers. Expected pixels. Correct the object.")
             continue
+        try:
+            is_crowd = stated_flag(_text(node, "difficult"))
+        except ValueError as error:
+            reject_label(problems, f"{where}: difficult {error} Correct the object.")
+            continue
         if name not in class_names:
             reject_label(
                 problems,
@@ -98,7 +150,7 @@ def _raw_labels(root, xml_path, class_names, problems):
             fault = f"bndbox {texts} has no area. Expected xmin < xmax and ymin < ymax. Correct the object."
             reject_label(problems, f"{where}: {fault}")
         else:
-            yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), _text(node, "difficult") == "1")
+            yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), is_crowd)
 
 
 def _class_name(node, xml_path):
@@ -119,7 +171,7 @@ def _parse_xml(xml_path):
     without bound or name another file.
 
     Raises:
-        InputError: no such file, not well formed, or a document type.
+        InputError: no such file, not well formed, a document type, or no annotation.
     """
     builder = ElementTree.TreeBuilder()
     parser = expat.ParserCreate()
@@ -148,4 +200,9 @@ def _parse_xml(xml_path):
             f"{xml_path}:{line}: is not well formed ({reason}). Expected XML in UTF-8, or in the encoding that it names."
             " Correct that line."
         ) from error
-    return builder.close()
+    root = builder.close()
+    if root.tag != "annotation":
+        raise InputError(
+            f"{xml_path}: is an XML file of <{root.tag}>. Expected <annotation>, as Pascal VOC has it. Export it in that format."
+        )
+    return root

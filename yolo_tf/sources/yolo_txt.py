@@ -9,18 +9,17 @@ image whose label file is missing or empty is background. Each split is a direct
 below it), a .txt file with one image path per line, or a list of these.
 """
 
-import os
 from collections import Counter
-from pathlib import Path
 
 from yolo_tf.errors import InputError, some_of
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.image_files import image_ids, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
-from yolo_tf.sources.label_files import find_label_files, label_path, note_labels_without_image
+from yolo_tf.sources.label_files import YOLO_LABELS, find_label_files, label_path, note_labels_without_image
 from yolo_tf.sources.yolo_rows import parse_row
-from yolo_tf.system.file_lookup import written_path
+from yolo_tf.system.file_lookup import real_file_finder
 from yolo_tf.system.image_walk import walk_images
+from yolo_tf.system.path_list import read_path_list
 from yolo_tf.system.text_file import read_lines
 
 OPTIONS = {"kpt_shape": (list | str, "")}
@@ -37,8 +36,8 @@ def read(source, split, problems):
     if not source.names and problems.labels:
         raise InputError(f"{source.yaml_path}: no class names. Expected `names: [a, b, …]` in the order of the ids. Add them.")
     listed = (path for entry in source.splits[split] for path in _image_paths(source, split, entry, problems))
-    paths = listed_once(listed, split, problems)
-    label_files = find_label_files(paths, split, problems) if problems.labels else [None] * len(paths)
+    paths = listed_once(listed, split, problems, key=real_file_finder())
+    label_files = find_label_files(paths, split, problems, YOLO_LABELS) if problems.labels else [None] * len(paths)
     if problems.labels and paths and not any(label_files):
         _refuse_unlabelled(source, split, paths)
     kpt_shape, polygons, records = _keypoint_shape(source), Counter(), []
@@ -93,7 +92,8 @@ def _refuse_unlabelled(source, split, paths):
         )
     raise InputError(
         f"{source.yaml_path}: {split}: not one of {len(paths)} images has a label file."
-        f" Expected {label_path(paths[0])} for {paths[0]}. Put the labels there (empty files for images without objects)."
+        f" Expected {label_path(paths[0], YOLO_LABELS)} for {paths[0]}."
+        " Put the labels there (empty files for images without objects)."
     )
 
 
@@ -102,17 +102,15 @@ def _image_paths(source, split, entry, problems):
     if place.is_dir():
         walk = walk_images(place)
         problems.notes.extend(walk.notes(split))
-        note_labels_without_image(place, (*walk.images, *walk.unread), split, problems)
+        note_labels_without_image(place, (*walk.images, *walk.unread), split, problems, YOLO_LABELS)
         return walk.images
     if place.suffix.lower() != ".txt":
         raise InputError(
             f"{source.yaml_path}: {split}: '{entry}' is no directory and no .txt list. Expected one of them. Correct the line."
         )
-    # A relative path starts at the directory of the list or, where nothing lies there, at the root of the data.
-    names = [line.strip() for line in read_lines(place) if line.strip()]
-    beside = ((name, written_path(place.parent, name)) for name in names)
-    paths = (path if path.exists() else written_path(source.path, name) for name, path in beside)
-    return [Path(os.path.normpath(path)) if ".." in path.parts else path for path in paths]  # one name for each
+    paths, note = read_path_list(place, (place.parent, source.path))
+    problems.notes.extend([f"{split}: {note}"] if note else [])
+    return paths
 
 
 def _read_labels(path, size, kpt_shape, polygons, problems):

@@ -1,6 +1,7 @@
-"""Files as people name them: a suffix in any case, separators of another system, names that are no Unicode."""
+"""Files as people name them: a suffix in any case, separators of another system, accents apart, names that are no Unicode."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 
@@ -18,8 +19,25 @@ def suffix_finder():
         if folder not in folders:
             folders[folder] = _by_suffix(folder)
         names = folders[folder]
-        name = next((names[stem, suffix] for suffix in suffixes if (stem, suffix) in names), None)
+        name = next((names[key] for suffix in suffixes for key in _keys(stem, suffix) if key in names), None)
         return os.path.join(folder, name) if name else None
+
+    return find
+
+
+def real_file_finder():
+    """Makes a function path -> the path, as text, of the file that it leads to, through all links; it follows each folder once.
+
+    Two paths lead to one file where it gives the same. Files with several names on the disk itself (hard links) stay apart.
+    """
+    folders = {}
+
+    def find(path):
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        place = os.path.join(folders[folder], name)
+        return os.path.realpath(place) if os.path.islink(place) else place
 
     return find
 
@@ -30,8 +48,21 @@ def written_path(folder, text):
 
 
 def written_name(folder, text):
-    r"""Returns the path `text` from `folder` with the separators of this system: of a\b.jpg, unless it is there, a/b.jpg."""
-    return text.replace("\\", "/") if "\\" in text and not (Path(folder) / text).exists() else text
+    r"""Returns the path `text` from `folder` as it is called there.
+
+    Of a\b.jpg that is, unless it is there, a/b.jpg. Where accents were taken apart from their letters (Unicode NFD), as archives
+    of macOS have them, or put together (NFC), and the text has them the other way, it is the name that is there.
+    """
+    if text.isascii() and "\\" not in text:  # nearly all
+        return text
+    plain = text.replace("\\", "/")
+    spelled = (text, plain, composed(plain), unicodedata.normalize("NFD", plain))
+    return next((name for name in dict.fromkeys(spelled) if os.path.lexists(os.path.join(folder, name))), plain)
+
+
+def composed(text):
+    """Returns text with its accents and letters as one character each (Unicode NFC), so that both spellings are equal."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def is_text(name):
@@ -44,9 +75,16 @@ def is_text(name):
 
 
 def _by_suffix(folder):
-    """Returns (name without suffix, suffix in lower case) -> name of each file in a folder."""
+    """Returns (name without suffix, suffix in lower case) -> name of each file in a folder; see `_keys`."""
     try:
         names = sorted(os.listdir(folder or os.curdir))  # capitals come first, so that the plain spelling wins
     except OSError:  # no such folder: nothing is there
         return {}
-    return {(stem, suffix.lower()): stem + suffix for stem, suffix in map(os.path.splitext, names)}
+    split = [(stem, suffix.lower(), stem + suffix) for stem, suffix in map(os.path.splitext, names)]
+    by_either = {key: name for stem, suffix, name in split for key in _keys(stem, suffix)[1:]}
+    return by_either | {(stem, suffix): name for stem, suffix, name in split}
+
+
+def _keys(stem, suffix):
+    """Returns what a file is looked up by: its name as it is and, where it is not ASCII, composed."""
+    return [(stem, suffix)] if stem.isascii() else [(stem, suffix), (composed(stem), suffix)]

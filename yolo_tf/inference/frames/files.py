@@ -11,10 +11,9 @@ from yolo_tf.data.images import decode_image, read_image
 from yolo_tf.data.letterbox import letterbox_image, smallest_canvas
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox
-from yolo_tf.system.file_lookup import written_path
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES
 from yolo_tf.system.image_walk import match_images, walk_images
-from yolo_tf.system.text_file import read_lines
+from yolo_tf.system.path_list import read_path_list
 from yolo_tf.terminal import say
 
 
@@ -47,10 +46,13 @@ def list_images(sources):
     for source in sources:
         notes = ()
         if Path(source).is_file():
-            found = _listed_paths(Path(source)) if Path(source).suffix.lower() == ".txt" else [str(source)]
+            found = [str(source)]
+            if Path(source).suffix.lower() == ".txt":  # whether the lines are images shows when they are read
+                found, note = read_path_list(source, (Path(source).parent, ""))
+                notes = [note] if note else []
         else:
             walk = walk_images(source, below=False) if Path(source).is_dir() else match_images(source)
-            found, notes = [str(path) for path in walk.images], walk.notes(source)
+            found, notes = walk.images, walk.notes(source)
         if not found:
             raise InputError(
                 f"{source}: stands for no image. Expected an image file, a directory or a glob of"
@@ -58,14 +60,7 @@ def list_images(sources):
             )
         say(*notes)
         paths += found
-    return [Path(path) for path in dict.fromkeys(paths)]
-
-
-def _listed_paths(listing):
-    """Returns the paths that the lines of a .txt file name, as text; whether they are images shows when they are read."""
-    lines = [line.strip() for line in read_lines(listing) if line.strip()]
-    beside = ((line, written_path(listing.parent, line)) for line in lines)
-    return [str(path if path.exists() else written_path("", line)) for line, path in beside]
+    return list(dict.fromkeys(map(Path, paths)))
 
 
 def read_input(path, *, image_size, rect=False):

@@ -4,7 +4,7 @@ import json
 
 from yolo_tf.errors import InputError, shown
 from yolo_tf.inference.outputs import OUTPUTS, name_images
-from yolo_tf.sources.label_files import label_path
+from yolo_tf.sources.label_files import YOLO_LABELS, label_path
 from yolo_tf.system.atomic import remove_leftovers, write_json
 
 SETTINGS = "prediction_settings.json"  # in the directory: what every image was looked at with
@@ -55,7 +55,7 @@ def _protect(paths, out, names, resume):
     if not of_images or not out.is_dir():
         return
     sources = {path.resolve() for path in paths}
-    folders = {place.parent for place in sources} | {label_path(place).parent for place in sources}
+    folders = {place.parent for place in sources} | {label_path(place, YOLO_LABELS).parent for place in sources}
     for file_name in of_images:
         for name in name_images(paths):
             target = out / file_name.format(name)
