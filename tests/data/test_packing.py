@@ -102,7 +102,7 @@ def test_damage_inside_a_shard_is_found_and_named(dataset_of, tmp_path):
     shard.write_bytes(content)
     broken = broken_images(again)
     assert list(broken) == [2]
-    assert "00000.tfrecord (image 002): the image does not decode" in broken[2]
-    with pytest.raises(InputError, match=r"\(image 002\): the image does not decode.*Replace or remove it"):
+    assert "00000.tfrecord (image 002): is damaged at byte " in broken[2] and "its check sum does not fit" in broken[2]
+    with pytest.raises(InputError, match=r"\(image 002\): is damaged at byte .*Copy it or pack it again"):
         read_record_image(again.records[2])
     assert read_record_image(again.records[3]).shape == (60, 200, 3)

@@ -126,7 +126,7 @@ def evaluate_with_progress(candidates, dataset, **options):
 
     try:
         return evaluate(counted, dataset, **options)
-    except tf.errors.InvalidArgumentError:
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError):
         check_images(dataset)
         raise
 

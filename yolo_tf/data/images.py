@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -192,6 +193,11 @@ def _why_unreadable(path, place, read):
         elif known_format(contents) and (pixels := int(first_image(contents)[1])) > MOST_PIXELS:
             why, fix = f"is too large ({pixels / 1e6:.0f} million pixels)", "Cut it into tiles."
             return f"{place}: {why}. Expected under {MOST_PIXELS / 1e6:.0f} million pixels. {fix}"
+    except tf.errors.DataLossError as error:  # of a shard: TFRecord has check sums
+        where = re.search(r"corrupted record at (\d+)", str(error))
+        at = f" at byte {where[1]}" if where else ""
+        why = f"is damaged{at}: its check sum does not fit"
+        return f"{place}: {why}. Expected the shard as it was packed. Copy it or pack it again."
     except tf.errors.OpError:
         pass  # so damaged that there is nothing more to say
     return f"{place}: {why}. Expected {IMAGE_WORDS}. {fix}"
