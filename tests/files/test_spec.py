@@ -54,3 +54,26 @@ def test_an_unknown_head_is_named(tmp_path):
         archive.writestr("detector.json", text)
     with pytest.raises(InputError, match="a.keras: detector.json names the head 'point'. Expected anchor. Use the yolo_tf that"):
         read_spec(tmp_path / "a.keras")
+
+
+WRONG = [
+    ("class_names", "abc", r"class_names: abc is no list of names"),
+    ("class_names", [], r"class_names: \[\] is no list of names"),
+    ("strides", [8, "16"], r"strides: \[8, '16'\] are no whole numbers that rise"),
+    ("strides", [16, 8], r"strides: .* are no whole numbers that rise"),
+    ("strides", [], r"strides: .* are no whole numbers that rise"),
+    ("image_size", [96], r"image_size: \[96\] is no height and width, multiples of the stride 32"),
+    ("image_size", [96, 100], r"image_size: \[96, 100\] is no height and width, multiples of the stride 32"),
+    ("image_size", 96, r"image_size: 96 is no height and width"),
+    ("geometry", [1], r"geometry: got \[1\]"),
+    ("name", None, r"name: got None"),
+    ("head", ["anchor"], r"names the head \['anchor'\]\. Expected anchor"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG)
+def test_values_of_the_wrong_kind_are_one_line(tmp_path, key, value, message):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("detector.json", json.dumps(json.loads(spec_to_json(SPEC)) | {key: value}))
+    with pytest.raises(InputError, match=r"a\.keras: detector\.json:? " + message):
+        read_spec(tmp_path / "a.keras")

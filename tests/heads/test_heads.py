@@ -217,7 +217,7 @@ def test_a_teacher_of_another_head_is_refused(monkeypatch, tmp_path):
 def test_reading_a_detector_json_needs_no_tensorflow():
     code = """import sys
 from yolo_tf.files.spec import spec_from_json
-text = '{"format_version": 2, "class_names": [], "image_size": [64, 96], "strides": [8], "name": "x"'
+text = '{"format_version": 2, "class_names": ["a"], "image_size": [64, 96], "strides": [8], "name": "x"'
 text += ', "head": "anchor", "geometry": {}}'
 assert spec_from_json(text, where="here").strides == (8,)
 assert 'tensorflow' not in sys.modules"""

@@ -36,8 +36,9 @@ class FileFormat:
     """A format of network files, read and written: a file of its suffix, or a directory that holds its graph."""
 
     # (path, threads of the CPU) -> dict of the parts of a Detector that the file decides: "candidates", or the "network" that
-    # gives them; "image_size", whose sides are no numbers where any will do; "serve", to the fields of Detections. Where
-    # TensorFlow does not run it, images and answers are NumPy arrays. A damaged file may raise anything.
+    # gives them; "image_size", whose sides are no numbers where any will do; beside "candidates" "scores", their shape [B, D, C]
+    # with None for what is not known; "serve", to the fields of Detections. Where TensorFlow does not run it, images and
+    # answers are NumPy arrays. A damaged file may raise anything.
     open: Callable
     suffix: str = ""  # "" = a directory
     graph: str = ""  # of a directory: the file that tells it from others

@@ -24,9 +24,11 @@ def open_onnx(path, threads):
     options.log_severity_level = 3  # errors; its warnings are about its own optimisations
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
+    (scores,) = (output.shape for output in session.get_outputs() if output.name == CANDIDATES[1])
     return {
         "candidates": lambda images: session.run(CANDIDATES, {"images": images.astype("float32")}),
         "image_size": session.get_inputs()[0].shape[1:3],
+        "scores": tuple(side if isinstance(side, int) else None for side in scores),
     }
 
 

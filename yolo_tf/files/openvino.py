@@ -19,8 +19,9 @@ def open_openvino(path, threads):
         found = compiled({"images": images.astype("float32")})
         return [found[name] for name in CANDIDATES]
 
-    image_size = [side.get_length() if side.is_static else None for side in list(compiled.input("images").partial_shape)[1:3]]
-    return {"candidates": candidates, "image_size": image_size}
+    shapes = [compiled.input("images").partial_shape, compiled.output(CANDIDATES[1]).partial_shape]
+    images, scores = ([side.get_length() if side.is_static else None for side in shape] for shape in shapes)
+    return {"candidates": candidates, "image_size": images[1:3], "scores": tuple(scores)}
 
 
 FORMAT = FileFormat(title="OpenVINO", graph=GRAPH, open=open_openvino, one_at_a_time=True)

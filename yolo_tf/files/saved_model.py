@@ -23,6 +23,7 @@ def open_saved_model(path, threads):
     return {
         "candidates": functools.partial(call, "candidates", CANDIDATES),
         "image_size": loaded.signatures["candidates"].structured_input_signature[1]["images"].shape[1:3],
+        "scores": tuple(loaded.signatures["candidates"].structured_outputs["scores"].shape),
         "serve": functools.partial(call, "serving_default", DETECTIONS),
     }
 

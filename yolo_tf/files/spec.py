@@ -80,12 +80,32 @@ def spec_from_json(text, *, where):
         fields |= {"head": "anchor", "geometry": {"anchors": fields["anchor_sizes"]}}
     elif version != 2:
         raise InputError(f"{where}: {MEMBER} has format version {version!r}. Expected 1 or 2. Use the yolo_tf that wrote it.")
-    if fields["head"] not in HEADS:
+    if not isinstance(fields["head"], str) or fields["head"] not in HEADS:
         known = ", ".join(HEADS)
         raise InputError(f"{where}: {MEMBER} names the head {fields['head']!r}. Expected {known}. Use the yolo_tf that wrote it.")
     fields.setdefault("run", "")  # earlier versions wrote none
+    fault = _fault(fields)
+    if fault:
+        raise InputError(f"{where}: {MEMBER}: {fault}. Expected what `yolo-tf train` or `yolo-tf export` wrote. Write it again.")
     fields["class_names"] = clean_names(fields["class_names"], where)
     return DetectorSpec(**{field.name: _as_tuples(fields[field.name]) for field in dataclasses.fields(DetectorSpec)})
+
+
+def _fault(fields):
+    """Returns what is of the wrong kind or out of range in the fields of a spec, as JSON has them, or ""."""
+    names, strides, size = (fields[name] for name in ("class_names", "strides", "image_size"))
+    if not isinstance(names, list) or not names:
+        return f"class_names: {str(names)[:60]} is no list of names"
+    if not _are_sides(strides) or strides != sorted(set(strides)):
+        return f"strides: {str(strides)[:60]} are no whole numbers that rise"
+    if not _are_sides(size) or len(size) != 2 or any(side % strides[-1] for side in size):
+        return f"image_size: {str(size)[:60]} is no height and width, multiples of the stride {strides[-1]}"
+    kinds = (("geometry", dict), ("name", str), ("run", str))
+    return next((f"{name}: got {str(fields[name])[:60]}" for name, kind in kinds if not isinstance(fields[name], kind)), "")
+
+
+def _are_sides(value):
+    return isinstance(value, list) and bool(value) and all(type(side) is int and side > 0 for side in value)
 
 
 def _as_tuples(value):

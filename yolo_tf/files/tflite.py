@@ -23,7 +23,12 @@ def open_tflite(path, threads):
         return [np.concatenate([answer[name] for answer in found]) for name in names]
 
     serve = functools.partial(call, "detections", DETECTIONS) if "detections" in runners else None
-    return {"candidates": functools.partial(call, "candidates", CANDIDATES), "image_size": image_size, "serve": serve}
+    return {
+        "candidates": functools.partial(call, "candidates", CANDIDATES),
+        "image_size": image_size,
+        "scores": tuple(map(int, runners["candidates"].get_output_details()["scores"]["shape"])),
+        "serve": serve,
+    }
 
 
 def tflite_interpreter(**options):

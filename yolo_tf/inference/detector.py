@@ -18,6 +18,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, format_of, read_spec
 from yolo_tf.files.format import wrong_size
 from yolo_tf.files.spec import DetectorSpec
+from yolo_tf.inference.spec_match import check_layout, check_network, check_scores
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.structures import Detections
 from yolo_tf.system.targets import out_of_room
@@ -51,9 +52,10 @@ def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
 
     Raises:
         InputError: nothing is there, it is of none of these formats, the file is damaged, it carries no
-            detector.json, or a package that runs it is not installed.
+            detector.json or that of another network, or a package that runs it is not installed.
     """
     path, spec, kind = Path(path), read_spec(path), format_of(path)
+    check_layout(path, spec)
     try:
         opened = FORMATS[kind].open(path, threads or os.cpu_count())
     except InputError:
@@ -68,6 +70,10 @@ def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
         ) from error
     network, serve, sides = opened.get("network"), opened.get("serve"), tuple(opened["image_size"])
     fixed_image_size = sides if all(isinstance(side, int) for side in sides) else None
+    if network is not None:
+        check_network(path, spec, network)
+    else:
+        check_scores(path, spec, opened["scores"], fixed_image_size)
     turn = threading.Lock() if FORMATS[kind].one_at_a_time else contextlib.nullcontext()
 
     def checked(function):
@@ -80,11 +86,23 @@ def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
 
         return call
 
+    sizes_seen = set()
+
+    def matched(function):
+        def call(images):
+            boxes, scores = function(images)
+            if tf.executing_eagerly() and (size := tuple(images.shape[1:3])) not in sizes_seen:
+                check_scores(path, spec, scores.shape, size)
+                sizes_seen.add(size)
+            return boxes, scores
+
+        return call
+
     return Detector(
         path=path,
         kind=kind,
         spec=spec,
-        candidates=checked(opened["candidates"] if network is None else network_candidates(network, spec)),
+        candidates=checked(matched(opened["candidates"] if network is None else network_candidates(network, spec))),
         fixed_image_size=fixed_image_size,
         network=network,
         serve=serve and (lambda images: Detections(*checked(serve)(images))),
