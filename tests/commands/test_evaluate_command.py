@@ -95,7 +95,7 @@ def test_options_of_suppression_arrive(data_yaml, seen):
         (detector_files.keras_file, ["--rect"], "--image-size: 96 x 160 px (height x width) is no square. Expected one for rect"),
         (detector_files.tflite_file, ["--rect"], "--rect: {model} takes images of 96 x 160 px (height x width) only. Expected a"),
         (detector_files.tflite_file, ["--augment"], "--augment: {model} takes images of 96 x 160 px (height x width) only."),
-        (detector_files.keras_file, ["--max-detections", "0"], "--max-detections: expected a whole number above 0, got 0"),
+        (detector_files.keras_file, ["--max-detections", "0"], "--max-detections: expected 1..100000, got 0"),
     ],
 )
 def test_bad_options_are_one_line(model, words, message, data_yaml, capsys):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from yolo_tf.config import LossConfig, TrainConfig
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
+from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.heads.anchor.distillation import distillation_loss
 from yolo_tf.heads.anchor.loss import count_matches, detection_loss
@@ -49,6 +50,12 @@ def trained(tiny_network, tiny_anchors, random_targets):
     options = dict(epochs=2, steps_per_epoch=20, shuffle=False, verbose=0)
     history = trainer.fit(make_batches(random_targets, 40), **options).history
     return Trained(network, before, history)
+
+
+@pytest.mark.parametrize("weights", [(), (4.0, 1.0), (4.0, 1.0, 0.4, 0.1)])
+def test_weights_of_another_number_of_levels_are_one_line(tiny_network, tiny_anchors, weights):
+    with pytest.raises(InputError, match=rf"config\.loss\.level_balance: got {len(weights)} weights, .* Expected 3, one for"):
+        DetectorTrainer(tiny_network(), tiny_anchors, loss=LossConfig(level_balance=weights))
 
 
 def test_fit_lowers_the_loss_and_shows_its_parts(trained):
@@ -289,7 +296,7 @@ def test_xla_gives_the_same_loss_for_two_small_levels(random_targets, taught):
     for jit_compile in (False, True):
         network.set_weights(start)
         anchors = anchor_set((8, 16), [[(10, 14), (20, 12)], [(30, 20), (16, 30)]])
-        trainer = DetectorTrainer(network, anchors, fused_batch_norm=not jit_compile)
+        trainer = DetectorTrainer(network, anchors, loss=LossConfig(level_balance=(4.0, 1.0)), fused_batch_norm=not jit_compile)
         if taught:
             trainer.distill_from(teacher, weight=2.0)
         trainer.compile(keras.optimizers.SGD(0.01), jit_compile=jit_compile)

@@ -70,3 +70,11 @@ def test_what_is_counted_is_what_a_batch_would_hold(shelf):
 def test_places_that_are_enough_in_fact_need_no_word(shelf, tiny_network, capsys):
     choose_max_boxes(config_of(64, level="none"), shelf, tiny_network())
     assert not capsys.readouterr().out
+
+
+def test_many_more_places_than_boxes_tell_what_they_cost(shelf, tiny_network, capsys):
+    config = config_of(90_000)
+    assert choose_max_boxes(config, shelf, tiny_network()) is config
+    line = capsys.readouterr().out
+    assert line.startswith("warning: no training image has more than 256 boxes after mosaic, so most of data.max_boxes=90000 stay")
+    assert "Set data.max_boxes=300 or auto (about " in line and line.count("\n") == 1

@@ -7,11 +7,13 @@ where YOLOv5 has one that says what it is; `config.hyp` translates the rest.
 from __future__ import annotations
 
 import dataclasses
+import typing
 
 from yolo_tf.config.data import AugmentConfig, DataConfig
 from yolo_tf.config.detect import EVALUATION_DETECT, DetectConfig
 from yolo_tf.config.fields import require
 from yolo_tf.config.hardware import HardwareConfig, RunConfig
+from yolo_tf.config.kinds import converted
 from yolo_tf.config.loss import LossConfig
 from yolo_tf.config.model import ModelConfig
 from yolo_tf.config.train import CompressConfig, TrainConfig, TransferConfig
@@ -36,6 +38,8 @@ class Config:
     detect: DetectConfig = DetectConfig()
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            converted(getattr(self, field.name), SECTIONS[field.name], f"config.{field.name}")
         precision = self.hardware.precision
         require(
             not self.compress.quantize_aware or precision == "float32",
@@ -51,4 +55,4 @@ MOVED = {
     for field in dataclasses.fields(getattr(Config, section))
 }
 # name of a section -> its dataclass
-SECTIONS = {field.name: type(getattr(Config(), field.name)) for field in dataclasses.fields(Config)}
+SECTIONS = {name: kind for name, kind in typing.get_type_hints(Config).items()}

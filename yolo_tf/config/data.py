@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require, require_ranges, require_sides
+from yolo_tf.config.fields import check_options, option, require, require_sides
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class DataConfig:
     max_boxes: int | Literal["auto"] = option(
         "auto",
         "most boxes of a training image after mosaic, more are dropped, smallest first; auto = enough for all",
-        "above 0",
+        "1..100000",
     )
     classes: tuple[str, ...] = option((), "keep only these classes, renumbered in this order; empty = all")
     single_class: bool = option(False, "treat every object as one class named 'object'")
@@ -37,11 +37,11 @@ class DataConfig:
     on_bad_image: Literal["stop", "skip"] = option(
         "stop", "an image that cannot be decoded: stop before the first epoch, or leave it out"
     )
-    workers: int = option(0, "threads that decode training images; 0 = as many as tf.data finds useful", "0 or more")
+    workers: int = option(0, "threads that decode training images; 0 = as many as tf.data finds useful", "0..1024")
     service: str = option("", "address of a tf.data service that prepares the training batches, such as grpc://host:5050")
 
     def __post_init__(self):
-        require_ranges(self, "config.data")
+        check_options(self, "config.data")
         require_sides(self.image_size, "config.data.image_size")
         require(self.fraction > 0, "config.data.fraction: got 0, which leaves no images. Expected above 0 and at most 1.")
         require(
@@ -81,7 +81,7 @@ class AugmentConfig:
     photometric: dict[str, float] = option({}, "keras-cv layers that move no pixels, by name, with their probability")
 
     def __post_init__(self):
-        require_ranges(self, "config.augment")
+        check_options(self, "config.augment")
         require_sides(self.multi_scale, "config.augment.multi_scale")
         for name, value in self.photometric.items():
             require(0 <= value <= 1, f"config.augment.photometric.{name}: expected 0..1, got {value}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from yolo_tf.config.fields import option, require, require_ranges
+from yolo_tf.config.fields import check_options, option, require
 
 LEAST_CANDIDATES = 1000
 CANDIDATES_PER_DETECTION = 10 / 3  # what 300 detections have had: LEAST_CANDIDATES
@@ -17,9 +17,9 @@ class DetectConfig:
 
     score_threshold: float = option(0.25, "least score of a detection, 0..1", "0..1")
     iou_threshold: float = option(0.45, "detections of one class that overlap more are suppressed, 0..1", "0..1")
-    max_detections: int = option(300, "most detections of one image", "above 0")
+    max_detections: int = option(300, "most detections of one image", "1..100000")
     max_candidates: int = option(
-        0, "most candidates that enter suppression, best first; 0 = 1000, or 10 for every 3 of max_detections", "0 or more"
+        0, "most candidates that enter suppression, best first; 0 = 1000, or 10 for every 3 of max_detections", "0..10000000"
     )
     multi_label: bool = option(False, "one candidate may become a detection of several classes")
     class_agnostic: bool = option(False, "suppress across classes")
@@ -31,7 +31,7 @@ class DetectConfig:
         return self.max_candidates or max(LEAST_CANDIDATES, math.ceil(self.max_detections * CANDIDATES_PER_DETECTION))
 
     def __post_init__(self):
-        require_ranges(self, "config.detect")
+        check_options(self, "config.detect")
         numbers = list(self.class_ids)
         require(min(numbers, default=0) >= 0, f"config.detect.class_ids: expected numbers from 0, got {numbers}.")
         require(len(set(numbers)) == len(numbers), f"config.detect.class_ids: expected each number once, got {numbers}.")

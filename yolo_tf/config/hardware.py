@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require_ranges
+from yolo_tf.config.fields import check_options, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class HardwareConfig:
     worker_timeout: float = option(300.0, "seconds to wait for the other workers of TF_CONFIG", "above 0")
 
     def __post_init__(self):
-        require_ranges(self, "config.hardware")
+        check_options(self, "config.hardware")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,4 +36,4 @@ class RunConfig:
     tensorboard: bool = option(True, "write TensorBoard event files into the run directory")
 
     def __post_init__(self):
-        require_ranges(self, "config.run")
+        check_options(self, "config.run")

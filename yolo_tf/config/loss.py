@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require_ranges
+from yolo_tf.config.fields import check_options, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,4 +28,4 @@ class LossConfig:
     focal_gamma: float = option(0.0, "focal loss exponent for objectness and class; 0 = plain cross entropy", "0 or more")
 
     def __post_init__(self):
-        require_ranges(self, "config.loss")
+        check_options(self, "config.loss")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require, require_ranges
+from yolo_tf.config.fields import check_options, option, require
 
 BESIDE_NETWORK = {"name", "network", "autoanchor", "batch_norm_momentum"}  # options that go with a network from a file
 
@@ -56,7 +56,7 @@ class ModelConfig:
     )
 
     def __post_init__(self):
-        require_ranges(self, "config.model")
+        check_options(self, "config.model")
         if self.network:
             stated = [
                 field.name

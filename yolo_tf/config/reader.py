@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import types
 import typing
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +10,7 @@ import yaml
 
 from yolo_tf.config import SECTIONS, Config
 from yolo_tf.config.hyp import hyp_preset
+from yolo_tf.config.kinds import converted
 from yolo_tf.config.migrate import refuse_moved
 from yolo_tf.config.plain import plain
 from yolo_tf.config.presets import filled, named_presets
@@ -124,60 +123,4 @@ def _checked(dotted, value):
         raise InputError(
             f"config.{section}: unknown key '{key}'.{did_you_mean(key, kinds)} Known keys: {', '.join(sorted(kinds))}."
         )
-    return _convert(value, kinds[key], f"config.{dotted}")
-
-
-def _convert(value, kind, where):
-    """Returns `value` as the annotated `kind`, or raises with the dotted key."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Literal:
-        text = str(value).lower() if isinstance(value, bool) else value
-        if text not in arguments:
-            raise InputError(f"{where}: got {value!r}.{did_you_mean(value, arguments)} Expected one of: {', '.join(arguments)}.")
-        return text
-    if origin in (typing.Union, types.UnionType):  # a kind, or words instead of it
-        words = typing.get_args(arguments[1])
-        return value if value in words else _convert(value, arguments[0], where)
-    if origin is tuple:
-        if where.endswith("image_size") and isinstance(value, int):
-            value = [value, value]
-        if isinstance(value, str) and arguments == (str, Ellipsis):
-            value = [] if value in ("", "none") else [value]  # one name needs no brackets
-        if not isinstance(value, (list, tuple)):
-            raise _wrong_type(where, "list", value)
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        if len(kinds) != len(value):
-            raise InputError(f"{where}: expected {len(kinds)} values, got {value!r}.")
-        return tuple(_convert(item, item_kind, where) for item, item_kind in zip(value, kinds, strict=True))
-    if kind is tuple:
-        return _nested_tuple(value, where)
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise _wrong_type(where, "mapping", value)
-        return {str(key): _convert(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is str and value is None:
-        return ""
-    if type(value) is not kind:
-        raise _wrong_type(where, kind.__name__, value)
-    return value
-
-
-def _nested_tuple(value, where):
-    if isinstance(value, (list, tuple)):
-        return tuple(_nested_tuple(item, where) for item in value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise _wrong_type(where, "nested list of numbers", value)
-
-
-def _wrong_type(where, expected, value):
-    hint = ""
-    if expected in ("int", "float") and isinstance(value, str):
-        plain_text = value.strip().replace(",", ".") if value.count(",") == 1 and "." not in value else value.strip()
-        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", plain_text, re.IGNORECASE):
-            hint = f" Write {plain_text}{'' if plain_text != value else ' without quotes'}."
-    elif expected == "int" and isinstance(value, float) and value.is_integer():
-        hint = f" Write {int(value)}."
-    return InputError(f"{where}: expected {expected}, got {value!r} ({type(value).__name__}).{hint}")
+    return converted(value, kinds[key], f"config.{dotted}")

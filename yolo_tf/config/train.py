@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from yolo_tf.config.fields import option, require, require_ranges
+from yolo_tf.config.fields import check_options, option, require
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,9 @@ class TrainConfig:
 
     epochs: int = option(100, "passes over the training split", "above 0")
     batch_size: int | Literal["auto"] = option(
-        16, "images in one step, over all devices; auto = the largest power of two that fits, up to nominal_batch_size", "above 0"
+        16,
+        "images in one step, over all devices; auto = the largest power of two that fits, up to nominal_batch_size",
+        "1..100000",
     )
     nominal_batch_size: int = option(
         64, "gradients of smaller batches are summed up to this many images before an update", "above 0"
@@ -39,7 +41,7 @@ class TrainConfig:
     seed: int = option(0, "seed of initial weights, order and augmentation", "0 or more")
 
     def __post_init__(self):
-        require_ranges(self, "config.train")
+        check_options(self, "config.train")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class TransferConfig:
     )
 
     def __post_init__(self):
-        require_ranges(self, "config.transfer")
+        check_options(self, "config.transfer")
         require(
             self.freeze or not self.freeze_epochs,
             f"config.transfer.freeze_epochs: got {self.freeze_epochs}, but transfer.freeze names no part. Set both or neither.",
@@ -79,7 +81,7 @@ class CompressConfig:
     )
 
     def __post_init__(self):
-        require_ranges(self, "config.compress")
+        check_options(self, "config.compress")
         require(
             self.teacher or self.distillation == 1.0,
             f"config.compress.distillation: got {self.distillation}, but compress.teacher names no file. Set both or neither.",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from yolo_tf.config.kinds import converted
 from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
 from yolo_tf.errors import InputError, some_of
 from yolo_tf.sources.tfrecord import INDEX, write_index
@@ -56,7 +57,7 @@ def pack_dataset(
         # The first images tell how large the others are, near enough.
         sample = [len(_read(read, index, records[index])) for index in range(0, len(records), -(-len(records) // 100))]
         shards = max(1, min(round(sum(sample) / len(sample) * len(records) / SHARD_BYTES), len(records)))
-    if not 0 < shards <= len(records):
+    if not 0 < converted(shards, int, "shards") <= len(records):
         raise InputError(f"shards: got {shards} for {len(records)} images. Expected 1..{len(records)}. Leave it out.")
     with atomic_path(directory) as temporary:
         temporary.mkdir()

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
+from yolo_tf.config.kinds import converted
 from yolo_tf.data.augment import draw_parameters
 from yolo_tf.data.augment.photometric import build_photometric
 from yolo_tf.data.augment.raw_batch import RawBatch, batch_augmenter
@@ -149,10 +150,13 @@ def make_eval_dataset(
         dataset.records). With `rect` H and W change from batch to batch.
 
     Raises:
-        InputError: `rect` and an input that is no square.
+        InputError: `rect` and an input that is no square, or a size that is none.
         tf.errors.InvalidArgumentError: while it runs, at an image that does not decode or has another size than its record;
             `data.images.check_images` names it.
     """
+    image_size, batch_size = converted(image_size, tuple[int, int], "image_size"), converted(batch_size, int, "batch_size")
+    if min(*image_size, batch_size) < 1:
+        raise InputError(f"image_size, batch_size: got {image_size} and {batch_size}. Expected numbers above 0. Change them.")
     records = dataset.records
     read, decode = byte_reader(records), record_decoder(records)
     sizes_hw = np.array([(record.height, record.width) for record in records], np.int32).reshape(-1, 2)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
+from yolo_tf.errors import InputError
 from yolo_tf.heads import load_head
 from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
 from yolo_tf.terminal import say
@@ -26,9 +27,17 @@ class DetectorTrainer(keras.Model):
         fused_batch_norm: train through fused kernels (faster without XLA, same variables).
         sync_batch_norm: batch norm over the batches of all replicas instead; not under XLA.
         augment: what a batch x goes through first, on the device: x -> (images, Targets); None = nothing.
+
+    Raises:
+        InputError: the loss has weights for another number of levels.
     """
 
     def __init__(self, network, anchors, *, loss=LossConfig(), fused_batch_norm=True, sync_batch_norm=False, augment=None):
+        if len(loss.level_balance) != len(anchors.strides):
+            raise InputError(
+                f"config.loss.level_balance: got {len(loss.level_balance)} weights, {list(loss.level_balance)}. Expected"
+                f" {len(anchors.strides)}, one for each level (strides {list(anchors.strides)}). Write as many."
+            )
         # The network's policy, for Keras scales the loss of a float16 model; no autocasting, for pixels stay float32.
         super().__init__(name=f"{network.name}_trainer", dtype=network.dtype_policy, autocast=False)
         self.layout, self.head = anchors, load_head(anchors.head)

@@ -61,6 +61,8 @@ def evaluate(
     Raises:
         InputError: the detector has other classes than the data set, or another number of them, or `rect` and no square.
     """
+    if not callable(candidates):
+        raise InputError(f"candidates: got {type(candidates).__name__}. Expected a function, such as `detector.candidates`.")
     if class_names is not None:
         dataset = match_classes(dataset, class_names, of="the detector")
     return measure(dataset, *_find_all(candidates, dataset, image_size, batch_size, detect, rect))

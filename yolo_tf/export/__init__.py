@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yolo_tf.config import DetectConfig
+from yolo_tf.config.kinds import converted
 from yolo_tf.data.letterbox import letterbox_image
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.evaluation.classes import match_classes
@@ -64,7 +65,7 @@ class Comparison:
             return
         if self.dataset is None:
             raise InputError("max_ap_drop: there is no data set. Expected one to measure the AP on. Add `data`.")
-        if not 0 <= self.max_ap_drop <= 1:
+        if not 0 <= converted(self.max_ap_drop, float, "max_ap_drop") <= 1:
             raise InputError(f"max_ap_drop: got {self.max_ap_drop}. Expected 0..1, as 0.02 for two points of AP. Change it.")
 
 

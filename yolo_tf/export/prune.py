@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo_tf.config.kinds import converted
 from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.keras import check_out, save_network
@@ -63,6 +64,7 @@ def prune_detector(path: Path | str, out: Path | str, method: str, amount: float
             that cannot be pruned. Nothing is written then.
     """
     prune = look_up(METHODS, method, kind="pruning method", where="method")
+    amount = converted(amount, float, "amount")
     if not 0 < amount < 1:
         raise InputError(f"amount: got {amount}. Expected 0 < amount < 1, as 0.3 to remove three tenths. Change it.")
     path, out = Path(path), Path(out)

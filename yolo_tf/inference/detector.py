@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.config import DetectConfig
+from yolo_tf.config.kinds import converted
 from yolo_tf.errors import InputError
 from yolo_tf.files import FORMATS, format_of, read_spec
 from yolo_tf.files.format import wrong_size
@@ -54,6 +55,8 @@ def open_detector(path: Path | str, *, threads: int | None = None) -> Detector:
         InputError: nothing is there, it is of none of these formats, the file is damaged, it carries no
             detector.json or that of another network, or a package that runs it is not installed.
     """
+    if threads is not None and converted(threads, int, "threads") < 1:
+        raise InputError(f"threads: got {threads}. Expected 1 or more. Leave it out for all cores.")
     path, spec, kind = Path(path), read_spec(path), format_of(path)
     check_layout(path, spec)
     try:
@@ -179,7 +182,7 @@ def choose_image_size(detector: Detector, image_size: tuple[int, int] | int | No
     """
     if image_size is None:
         return detector.fixed_image_size or detector.spec.image_size
-    image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    image_size = converted(image_size, tuple[int, int], "image_size")
     stride = max(detector.spec.strides)
     for side in image_size:
         if side <= 0 or side % stride:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.config import DetectConfig
+from yolo_tf.config.kinds import converted
 from yolo_tf.data.images import read_image
 from yolo_tf.data.letterbox import to_original
 from yolo_tf.errors import InputError, look_up
@@ -53,8 +54,9 @@ class PredictOptions:
                 "outputs: one that holds all images in memory (json, coco) does not go with one for any number (jsonl,"
                 " parquet), with which a stopped run goes on. Expected one kind. Leave json and coco out."
             )
+        converted(self.detect, DetectConfig, "detect")
         for option in ("batch_size", "part_images"):
-            if getattr(self, option) < 1:
+            if converted(getattr(self, option), int, option) < 1:
                 raise InputError(f"{option}: got {getattr(self, option)}. Expected a whole number above 0. Change it.")
         if self.rect and self.batch_size > 1:
             raise InputError(

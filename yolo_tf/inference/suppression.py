@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from yolo_tf.config import DetectConfig
+from yolo_tf.config.kinds import converted
 from yolo_tf.errors import InputError
 from yolo_tf.structures import Detections
 
@@ -37,6 +38,7 @@ def suppress(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> Detec
 
 def suppress_and_count(boxes: tf.Tensor, scores: tf.Tensor, detect: DetectConfig) -> tuple[Detections, tf.Tensor]:
     """Does what `suppress` does, and counts the candidates above the threshold that it had no place for: int32 [B]."""
+    converted(detect, DetectConfig, "detect")
     if detect.class_ids:
         scores = scores_of_kept_classes(scores, detect)
     best_scores = tf.reduce_max(scores, -1)

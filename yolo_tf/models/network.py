@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.config.kinds import converted
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.heads import load_head
 from yolo_tf.layers.blocks import batch_norm, pointwise_conv, scaled_channels
@@ -36,6 +37,8 @@ def build_network(model: ModelConfig, *, num_classes: int, anchors: Any, backbon
     Raises:
         InputError: unknown backbone, neck or head, another layout or other strides, or unusable backbone weights.
     """
+    if converted(num_classes, int, "num_classes") < 1:
+        raise InputError(f"num_classes: got {num_classes}. Expected 1 or more.")
     neck, head = look_up(NECKS, model.neck, kind="neck", where="config.model.neck"), load_head(model.head)
     if anchors.head != model.head:
         raise InputError(

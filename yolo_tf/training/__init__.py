@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from yolo_tf.config import Config
+from yolo_tf.config.kinds import converted
 from yolo_tf.config.reader import write_config
 from yolo_tf.engine.devices import chief_only, choose_strategy, distribute_batches, worker_of
 from yolo_tf.files.run_directory import RunDirectory, new_run_directory
@@ -49,6 +50,7 @@ def train(
             that is no number, too little memory or a full disk.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last step is written.
     """
+    converted(config, Config, "config")
     strategy = choose_strategy(config.hardware.devices, worker_timeout=config.hardware.worker_timeout)
     with chief_only(root, strategy) as own_root:
         run = RunDirectory(own_root.resolve()) if resume else new_run_directory(own_root)

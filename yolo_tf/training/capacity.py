@@ -30,6 +30,12 @@ def choose_max_boxes(config, train_set, network):
                 f"warning: data.max_boxes={given} leaves out {lost:.1%} of the boxes of {num_images} images after mosaic"
                 f" (they are learned as background). Set data.max_boxes={places} or auto ({cost})"
             )
+    elif given > places:
+        given_cost = boxes_megabytes(network, given, _batch_size(config.train, train_set))
+        say(
+            f"warning: no training image has more than {most} boxes after mosaic, so most of data.max_boxes={given} stay empty"
+            f" ({given_cost:.0f} MB of a step). Set data.max_boxes={places} or auto ({cost})"
+        )
     return config
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.config import Config
+from yolo_tf.config.kinds import converted
 from yolo_tf.errors import InputError
 from yolo_tf.files.run_directory import write_history
 from yolo_tf.pictures.plots import plot_learning_rates
@@ -65,7 +66,8 @@ def find_learning_rate(config: Config, out: Path | str, *, steps: int = 100) -> 
     Source: Smith, arXiv:1506.01186, section 3.3 (the range test; here exponential, as is usual since).
     """
     out = Path(out)
-    if steps < LEAST_UPDATES:
+    converted(config, Config, "config")
+    if converted(steps, int, "steps") < LEAST_UPDATES:
         raise InputError(f"steps: got {steps}. Expected {LEAST_UPDATES} or more updates. 100 is usual.")
     options = dataclasses.replace(config.train, warmup_epochs=0.0, ema_decay=0.0)
     setup = prepare(dataclasses.replace(config, train=options), tf.distribute.get_strategy())
