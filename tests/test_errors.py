@@ -27,4 +27,11 @@ def test_some_of_many_things_are_named_and_the_rest_counted():
     assert some_of(["a", 2, "c"]) == "a, 2, c" and some_of("abcde") == "a, b, c and 2 more"
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     assert some_of([name]) == shown(name) == "caf\\xe9.jpg" and shown("café.jpg") == "café.jpg"
-    assert shown("a\nb\0") == "a\nb\\0"
+    assert shown("a\nb\0") == "a\\nb\\0"
+
+
+def test_a_message_is_one_line_whatever_is_in_it():
+    text = "a\r\nb\u2028\x1b[1m\t.jpg: d\u00e9j\u00e0 \u5199\u771f \U0001f468\u200d\U0001f469"
+    line = str(InputError(text))
+    assert line == "a\\r\\nb\\u2028\\x1b[1m\\t.jpg: d\u00e9j\u00e0 \u5199\u771f \U0001f468\u200d\U0001f469"
+    assert str(InputError("plain")) == "plain"

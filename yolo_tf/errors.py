@@ -1,6 +1,9 @@
 """What is said of input that cannot be used: one exception, and the only step from a name to an object, which raises it."""
 
 import difflib
+import unicodedata
+
+BREAKING = {"Cc", "Zl", "Zp"}  # Unicode categories of control characters, line and paragraph separators
 
 
 class InputError(ValueError):
@@ -8,8 +11,20 @@ class InputError(ValueError):
 
     The message is one line: `<where>: <what is wrong, with the value>. Expected <what would be right>.
     <how to fix it>`. The command line prints it and exits with code 2; every other exception is a
-    defect of this program and keeps its traceback.
+    defect of this program and keeps its traceback. It stays one line whatever the names in it hold.
     """
+
+    def __init__(self, message):
+        super().__init__(one_line(message))
+
+
+def one_line(text):
+    r"""Returns text with line breaks and other control characters as they are escaped in Python: \n, \x1b."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in BREAKING else letter for letter in text
+    )
 
 
 def did_you_mean(name, known):
@@ -25,9 +40,9 @@ def any_of(words):
 
 
 def shown(name):
-    r"""Returns a name or path as text that can be written: bytes that are no UTF-8 as caf\xe9, and U+0000 as \0."""
+    r"""Returns a name or path as text of one line: bytes that are no UTF-8 as caf\xe9, U+0000 as \0, a line break as \n."""
     text = str(name).encode("utf-8", "backslashreplace").decode()
-    return text.replace(r"\udc", r"\x").replace("\0", r"\0")  # a byte that is no text is U+DC80 to U+DCFF
+    return one_line(text.replace(r"\udc", r"\x").replace("\0", r"\0"))  # a byte that is no text is U+DC80 to U+DCFF
 
 
 def some_of(things, most=3):

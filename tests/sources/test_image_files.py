@@ -133,7 +133,7 @@ def test_what_is_said_of_an_animated_file_is_said_once(tmp_path):
 
 def test_a_named_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match=r"a\.jpg: is a named pipe. Expected an image file"):
+    with pytest.raises(InputError, match=r"a\.jpg: is a device or a named pipe. Expected an image file"):
         read_image_size(tmp_path / "a.jpg")
 
 

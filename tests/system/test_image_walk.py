@@ -38,6 +38,10 @@ def test_what_counts_and_what_does_not(folder):
     }
     flat = walk_images(folder, below=False)
     assert flat.images == (folder / "b.jpg",) and flat.hidden == (folder / ".hidden.jpg",)
+    assert flat.unentered == (folder / "a", folder / "a.jpg") and walk.unentered == ()
+    assert flat.notes("photos")[-1] == (
+        f"photos: 2 folders in it are not looked into: {folder}/a, {folder}/a.jpg. Give 'photos/**' for their images too."
+    )
 
 
 def test_a_link_to_nothing_is_an_image_that_is_missing(folder):
@@ -74,3 +78,24 @@ def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match=r": cannot be read \(Permission denied\)\. Expected a directory"):
         walk_images(folder)
+
+
+def test_a_picture_linked_to_itself_is_one_that_cannot_be_read(folder):
+    os.symlink("self.jpg", folder / "self.jpg")
+    assert folder / "self.jpg" in walk_images(folder).images
+
+
+def test_a_glob_ends_where_links_lead_in_a_circle(folder, monkeypatch):
+    """Each folder once, however many links lead there; with two of them a plain walk doubles at every level."""
+    for name in ("a/up", "a/again"):
+        os.symlink("..", folder / name)
+    (folder / "a/deep").mkdir()
+    (folder / "a/deep/y.jpg").touch()
+    names = [path.name for path in match_images(f"{folder}/**").images]
+    assert names == ["e.bmp", "y.jpg", "z.PNG", "b.jpg"]
+    assert [path.name for path in match_images(f"{folder}/**/*.jpg").images] == ["y.jpg", "b.jpg"]
+    assert [path.name for path in match_images(f"{folder}/a*/**/*.[jP]*").images] == ["b.jpg", "y.jpg", "z.PNG"]  # through again
+    assert match_images(f"{folder}/**/deep/**/*.jpg").images == (folder / "a/deep/y.jpg",)
+    assert match_images(f"{folder}/b**.jpg").images == (folder / "b.jpg",)
+    monkeypatch.chdir(folder)
+    assert [str(path) for path in match_images("**/*.jpg").images] == ["a/deep/y.jpg", "b.jpg"]

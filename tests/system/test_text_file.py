@@ -1,5 +1,7 @@
 """Text in UTF-8, and one line for all else."""
 
+import os
+
 import pytest
 
 from yolo_tf.errors import InputError
@@ -30,3 +32,16 @@ def test_another_encoding_is_refused_in_one_line(tmp_path, encoding):
     ) as caught:
         read_text(tmp_path / "a.txt")
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_of_the_shell_is_read_and_no_other(tmp_path):
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"a\nb")
+    os.close(write_end)
+    assert read_lines(f"/dev/fd/{read_end}") == ["a", "b"]
+    os.close(read_end)
+    assert read_text(os.devnull) == ""
+    os.mkfifo(tmp_path / "a.txt")
+    for path in (tmp_path / "a.txt", "/dev/zero"):
+        with pytest.raises(InputError, match=r"is a device or a named pipe\. Expected a text file\. Remove it"):
+            read_text(path)

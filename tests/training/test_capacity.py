@@ -76,5 +76,5 @@ def test_many_more_places_than_boxes_tell_what_they_cost(shelf, tiny_network, ca
     config = config_of(90_000)
     assert choose_max_boxes(config, shelf, tiny_network()) is config
     line = capsys.readouterr().out
-    assert line.startswith("warning: no training image has more than 256 boxes after mosaic, so most of data.max_boxes=90000 stay")
+    assert line.startswith("warning: no training image has more than 256 boxes after mosaic, so most of data.max_boxes=90000")
     assert "Set data.max_boxes=300 or auto (about " in line and line.count("\n") == 1

@@ -13,7 +13,7 @@ from yolo_tf.commands.arguments import (
     say_undrawable,
 )
 from yolo_tf.commands.predict_lines import count_names, describe_cut, describe_nothing, describe_totals, raise_faults
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, shown
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
 from yolo_tf.terminal.progress import progress_bar
@@ -96,7 +96,7 @@ def run(arguments):
                 unreadable.append(result)
             else:
                 rows.append(result.to_json(class_names))
-                say(f"{result.path}: {count_names(rows[-1]['detections'])}  ({result.milliseconds:.1f} ms)")
+                say(f"{shown(result.path)}: {count_names(rows[-1]['detections'])}  ({result.milliseconds:.1f} ms)")
 
     detector = open_given_detector(arguments)
     with contextlib.nullcontext(arguments.out) if arguments.out else reserved_directory("runs", "predict") as out:

@@ -2,7 +2,7 @@
 
 import collections
 
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, shown
 from yolo_tf.system.image_formats import IMAGE_WORDS
 from yolo_tf.terminal import say
 
@@ -43,7 +43,7 @@ def describe_nothing(best, model, threshold):
     if best:
         lines.append(
             f"nothing reaches --score-threshold {threshold:g}: the best score in {best.num_images} images looked at again is"
-            f" {best.score:.3f} ({best.class_name} in {best.path})"
+            f" {best.score:.3f} ({best.class_name} in {shown(best.path)})"
         )
     metrics, record = recorded_accuracy(model)
     if metrics is None:

@@ -108,6 +108,8 @@ def resize_image(image, size_hw):
 
 def read_image(path: Path | str) -> np.ndarray:
     """Returns the upright pixels of an image file, uint8 numpy [h, w, 3] RGB; raises InputError where it is missing or broken."""
+    if not os.path.isfile(path):  # of a pipe, TensorFlow would wait for the end
+        raise InputError(_why_unreadable(str(path), str(path), None))
     try:
         return _decode_now(tf.io.read_file(os.fsencode(path))).numpy()
     except tf.errors.OpError:

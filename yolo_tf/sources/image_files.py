@@ -1,6 +1,7 @@
 """Image files without decoding them: where they are, how large they are, whether they are whole."""
 
 import contextlib
+import errno
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,10 @@ PILLOW_FORMATS = tuple(name.upper() for name in IMAGE_FORMATS)
 END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64  # some writers pad the end of the file
 MOST_DEEP_IMAGES = 8  # of 16 bits, whose values are looked at; as a rule all of a data set come from one camera
+
+
+# A disk that fails, or a process that has too many files open, is no fault of one image.
+FAULTS_OF_THE_PATH = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENXIO)
 
 
 class ImageHeader(NamedTuple):
@@ -67,8 +72,8 @@ def read_image_size(path):
 def read_image_header(path):
     """Returns the ImageHeader of a file; otherwise as `read_image_size`."""
     path = Path(path)
-    if path.is_fifo():  # it would be waited for
-        raise InputError(f"{path}: is a named pipe. Expected an image file. Remove it.")
+    if path.is_fifo() or path.is_char_device():  # they would be waited for, or never end
+        raise InputError(f"{path}: is a device or a named pipe. Expected an image file. Remove it.")
     with _telling_damage(path), path.open("rb") as file, _open_image(file) as image:
         width, height = image.size
         _check_header(path, image)
@@ -119,14 +124,15 @@ def _telling_damage(path):
         raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: does not exist. Expected an image. Restore it or remove it from the list.") from error
-    except (PermissionError, IsADirectoryError) as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected an image. Check the path.") from error
     except Image.UnidentifiedImageError as error:
         raise InputError(f"{path}: is no image that can be read. Expected {IMAGE_WORDS}. Convert or remove it.") from error
     except Image.DecompressionBombError as error:
         raise _too_large(path, str(error)) from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
-        if getattr(error, "errno", None):  # the disk's fault, not the file's
+        number = getattr(error, "errno", None)
+        if number in FAULTS_OF_THE_PATH:
+            raise InputError(f"{path}: cannot be read ({error.strerror}). Expected an image. Check the path.") from error
+        if number:
             raise
         raise InputError(f"{path}: is damaged or cut short ({error}). Expected a whole image. Restore or remove it.") from error
 

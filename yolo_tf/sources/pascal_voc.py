@@ -11,6 +11,7 @@ marked difficult becomes a crowd box: never a target, ignored in AP.
 Source: M. Everingham, J. Winn, The PASCAL Visual Object Classes Challenge 2007 Development Kit.
 """
 
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -28,7 +29,7 @@ from yolo_tf.system.class_names import clean_name
 from yolo_tf.system.file_lookup import suffix_finder, written_path
 from yolo_tf.system.image_formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo_tf.system.image_walk import walk_images
-from yolo_tf.system.text_file import read_lines
+from yolo_tf.system.text_file import read_bytes, read_lines
 
 OPTIONS = {}
 OTHERWISE = ", or name a folder of images instead of a list (`.` for all of `path`),"
@@ -185,14 +186,15 @@ def _parse_xml(xml_path):
         )
 
     parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(xml_path.read_bytes(), True)
-    except FileNotFoundError as error:
+    if not os.path.lexists(xml_path):
         raise InputError(
             f"{xml_path}: does not exist. Expected the annotation of a listed image. Restore it or shorten the list."
-        ) from error
-    except OSError as error:
-        raise InputError(f"{xml_path}: cannot be read ({error.strerror}). Expected an annotation. Check the path.") from error
+        )
+    content = read_bytes(xml_path, expected="an annotation")
+    try:
+        parser.Parse(content, True)
+    except InputError:
+        raise
     except (expat.ExpatError, LookupError, ValueError) as error:  # ValueError: an encoding that the parser does not know
         line = getattr(error, "lineno", 1)
         reason = expat.ErrorString(error.code) if hasattr(error, "code") else error

@@ -19,10 +19,12 @@ class ImageWalk:
     images: tuple[Path, ...]
     unread: tuple[Path, ...] = ()  # of a format that is not read
     hidden: tuple[Path, ...] = ()  # hidden images, and those in hidden folders and TOOL_FOLDERS
+    unentered: tuple[Path, ...] = ()  # folders, where only one folder was asked for
     repeated: tuple[Path, ...] = ()  # linked folders that are not entered: what they lead to counts where it lies
 
     def notes(self, place):
         """Returns a line for each kind of picture that was passed over in `place`, with their number and the first ones."""
+        inside = os.path.join(str(place), "**")
         suffixes = some_of(sorted({path.suffix.lower() for path in self.unread}), most=9)
         lines = (
             (
@@ -34,6 +36,11 @@ class ImageWalk:
                 self.hidden,
                 f"{place}: {len(self.hidden)} images that are hidden or in folders of tools are left out: {some_of(self.hidden)}."
                 " Rename or move those that belong to the data.",
+            ),
+            (
+                self.unentered,
+                f"{place}: {len(self.unentered)} folders in it are not looked into: {some_of(self.unentered)}."
+                f" Give '{inside}' for their images too.",
             ),
             (
                 self.repeated,
@@ -71,7 +78,7 @@ def walk_images(directory, *, below=True):
     Raises:
         InputError: a folder that cannot be read.
     """
-    found = {"image": [], "unread": [], "hidden": [], "repeated": []}
+    found = {"image": [], "unread": [], "hidden": [], "unentered": [], "repeated": []}
     above = {*Path(directory).resolve().parents, *Path(os.path.abspath(directory)).parents}
     entered = {_identity(folder) for folder in above}
     folders, links = [(str(directory), False, None)], []
@@ -84,30 +91,59 @@ def walk_images(directory, *, below=True):
             entered.add(_identity(folder))
         for entry in _entries(folder):
             hides = hidden or is_hidden(entry.name)
-            if not entry.is_dir():
+            is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # a link may lead to itself
+            if not is_folder:
                 kind = picture_kind(entry.path)
                 if kind:
                     found["hidden" if hides else kind].append(Path(entry.path))
             elif not below:
-                continue
+                found["unentered"] += [] if hides else [Path(entry.path)]
             elif entry.is_symlink() or link:
                 links += [] if hides else [(entry.path, hides, entry.path)]
             else:
                 folders.append((entry.path, hides, None))
     images, *others = (tuple(sorted(paths)) for paths in found.values())
-    return ImageWalk(images=images, **dict(zip(("unread", "hidden", "repeated"), others, strict=True)))
+    return ImageWalk(images=images, **dict(zip(("unread", "hidden", "unentered", "repeated"), others, strict=True)))
 
 
 def match_images(pattern):
-    """Finds the images that a glob stands for, `**` included, as an ImageWalk; hidden files are none unless it says so."""
+    """Finds the images that a glob stands for, `**` included, as an ImageWalk; hidden files are none unless it says so.
+
+    As in `walk_images`, each folder that `**` leads to is entered once, so a link in a circle ends.
+    """
     found = {"image": [], "unread": [], "hidden": []}
-    for name in glob.glob(str(pattern), recursive=True):
+    for name in dict.fromkeys(_matches(str(pattern))):
         kind = "" if os.path.isdir(name) else picture_kind(name)
         hides = any(part.lower() in TOOL_FOLDERS and part not in str(pattern) for part in Path(name).parts)
         if kind:
             found["hidden" if hides else kind].append(Path(name))
     images, unread, hidden = (tuple(sorted(paths, key=str)) for paths in found.values())
     return ImageWalk(images=images, unread=unread, hidden=hidden)
+
+
+def _matches(pattern):
+    """Yields the names that a glob stands for; `**` is any number of folders, as with glob.glob(…, recursive=True)."""
+    before, stars, rest = pattern.partition("**")
+    if not stars or before[-1:] not in ("", os.sep) or rest[:1] not in ("", os.sep):
+        yield from glob.glob(pattern)
+        return
+    for top in glob.glob(before) if before else [""]:
+        for folder in _folders(top):
+            yield from _matches(os.path.join(glob.escape(folder), rest.lstrip(os.sep) or "*"))
+
+
+def _folders(top):
+    """Yields a folder and the folders below it that are not hidden, each once, real ones before links."""
+    folders, links, entered = [top], [], set()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        if _identity(folder or os.curdir) in entered:
+            continue
+        entered.add(_identity(folder or os.curdir))
+        yield folder
+        for entry in _entries(folder or os.curdir):
+            if not entry.name.startswith(".") and os.path.isdir(entry.path):
+                (links if entry.is_symlink() else folders).append(os.path.join(folder, entry.name))
 
 
 def _entries(folder):

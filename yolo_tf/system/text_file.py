@@ -1,7 +1,10 @@
 """Text files of users: UTF-8 with or without a mark in front; another encoding is refused in one line that says so."""
 
 import codecs
+import os
 import re
+import stat
+from pathlib import Path
 
 from yolo_tf.errors import InputError
 
@@ -15,11 +18,23 @@ def read_text(path, *, expected="a text file"):
     """Returns the text of a file in UTF-8, without the mark that Windows editors put in front.
 
     Raises:
-        InputError: no such file, one that cannot be read, where a message says what was `expected`, or another encoding.
+        InputError: no such file, one that cannot be read, where a message says what was `expected`, a device or a pipe, or
+            another encoding.
+    """
+    return decode_text(read_bytes(path, expected=expected), path)
+
+
+def read_bytes(path, *, expected="a text file"):
+    """Returns the content of a file; raises as `read_text` where it cannot be read, or is a device or a pipe in a folder.
+
+    Such a file would be waited for, or never end. A pipe of the shell is taken, as <(command) gives one.
     """
     try:
-        with open(path, "rb") as file:
-            return decode_text(file.read(), path)
+        kind = os.stat(path).st_mode
+        of_shell = stat.S_ISFIFO(kind) and str(path).startswith(("/dev/", "/proc/"))
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or of_shell or str(path) == os.devnull):
+            raise InputError(f"{path}: is a device or a named pipe. Expected {expected}. Remove it, or check the path.")
+        return Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Expected {expected}. Check the path.") from error
 

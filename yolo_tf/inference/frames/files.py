@@ -111,7 +111,8 @@ def read_inputs(paths, *, image_size, rect, ahead):
     position = 0
     if ahead:
         readable = (
-            tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
+            # what is no file is not opened: a pipe would be waited for
+            tf.data.Dataset.from_tensor_slices([os.fsencode(path) if os.path.isfile(path) else b"" for path in paths])
             .enumerate()
             .map(read, num_parallel_calls=os.cpu_count(), deterministic=True)
             .ignore_errors()  # by its missing number such an image is found again
