@@ -270,3 +270,26 @@ def test_a_result_has_a_place_to_go():
         ["sh", "-c", f'"{sys.executable}" -m yolo_tf show config --json - >&-'], stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == 2 and "--json: standard output is closed. Expected one that takes the result" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", ["show config", "show config --json -"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_standard_output_that_is_full_is_named(words, unbuffered):
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m yolo_tf {words} > /dev/full'],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+    said = "yolo-tf show: standard output: No space left on device. Expected a place that takes all of it. Send it elsewhere."
+    assert done.returncode == 2 and done.stderr.splitlines()[-1] == said
+
+
+@pytest.mark.parametrize("words", [("show", "config", "--json", ""), ("show", "config", "--json="), ("train", "--run", "")])
+def test_an_empty_place_is_refused_before_the_work(words, capsys, monkeypatch):
+    for command in ("show", "train"):
+        monkeypatch.setattr(f"yolo_tf.commands.{command}.run", lambda arguments: pytest.fail("it began"))
+    code, _, err = run(capsys, *words)
+    name = "--run" if "--run" in words else "--json"
+    assert code == 2 and err == f"yolo-tf {words[0]}: {name}: is empty. Expected a place to write. Name one, or leave it out.\n"

@@ -9,6 +9,7 @@ import re
 import sys
 
 from yolo_tf.errors import InputError, did_you_mean
+from yolo_tf.system.atomic import naming
 from yolo_tf.system.interruption import Interrupted
 from yolo_tf.system.targets import check_target, describe_room, out_of_room
 from yolo_tf.system.version import VERSION
@@ -33,6 +34,7 @@ COMMANDS = {
     "show": ("show", "tables: backbones, one network's cost, the resolved config"),
 }
 
+STANDARD_OUTPUT = "standard output"  # as the errors of it name it
 JSON_HELP = "write the result there too; - is standard output, where nothing else goes then"
 TARGETS = ("out", "run", "plots", "per_layer", "json")  # arguments that name where results go
 SCHEMA_VERSION = 1  # of the documents that --json writes; raised when a key changes its meaning
@@ -43,6 +45,24 @@ class _Parser(argparse.ArgumentParser):
         """One line instead of the usage text: bad arguments are bad input like any other."""
         print(f"{self.prog}: {message}. See `{self.prog} --help`.", file=sys.stderr)
         raise SystemExit(2)
+
+
+class _StandardOutput:
+    """Standard output, whose errors say that they are its own."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text):
+        with naming(STANDARD_OUTPUT):
+            return self._stream.write(text)
+
+    def flush(self):
+        with naming(STANDARD_OUTPUT):
+            self._stream.flush()
 
 
 def build_parser(verb=None):
@@ -83,19 +103,24 @@ def main(argv=None):
     try:
         if silent and arguments.json == "-":
             raise InputError("--json: standard output is closed. Expected one that takes the result. Name a file.")
-        _check_targets(arguments, parser)
-        _execute(arguments)
+        _check_targets(arguments, parser, argv)
+        with contextlib.redirect_stdout(_StandardOutput(sys.stdout)):
+            _execute(arguments)
+            sys.stdout.flush()
         return 0
     except InputError as error:
         code, line = 2, in_flags(str(error), parser, argv)
     except BrokenPipeError:
-        code, line = 2, "standard output: whoever reads it has ended. Expected a reader to the end. Send it to a file."
+        code, line = 2, f"{STANDARD_OUTPUT}: whoever reads it has ended. Expected a reader to the end. Send it to a file."
     except Interrupted as stop:
         code, line = stop.exit_code, f"{stop}."
     except KeyboardInterrupt:
         code, line = 130, "interrupted."
     except Exception as error:
-        if out_of_room(error):  # TensorFlow and HDF5 have errors of their own for it
+        if getattr(error, "filename", None) == STANDARD_OUTPUT:
+            code, line = 2, f"{STANDARD_OUTPUT}: {error.strerror}. Expected a place that takes all of it. Send it elsewhere."
+            _give_up_output()
+        elif out_of_room(error):  # TensorFlow and HDF5 have errors of their own for it
             code, line = 2, describe_room(error, getattr(arguments, "out", None))
         elif isinstance(error, OSError):  # an unwritable directory, a file that vanished
             what = f"{error.filename or 'a file'}: {error.strerror or error}"
@@ -104,6 +129,12 @@ def main(argv=None):
             raise
     print(f"yolo-tf {arguments.verb}: {line}", file=sys.stderr)
     return code
+
+
+def _give_up_output():
+    """Sends what is left of standard output nowhere: at the end the interpreter would try again, and say so."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def open_closed_streams():
@@ -133,9 +164,16 @@ def join_sizes(argv):
     return joined
 
 
-def _check_targets(arguments, parser):
+def _check_targets(arguments, parser, argv):
     """Raises InputError where a result cannot be written, before the work. What the help calls DIR is a folder."""
     for action in _actions(parser):
+        empty = action.dest in TARGETS and any(
+            word == f"{option}=" or argv[number : number + 2] == [option, ""]
+            for number, word in enumerate(argv)
+            for option in action.option_strings
+        )
+        if empty:  # a Path of it would be the working directory
+            raise InputError(f"{action.dest}: is empty. Expected a place to write. Name one, or leave it out.")
         place = getattr(arguments, action.dest, None)
         if action.dest in TARGETS and place and str(place) != "-":
             check_target(place, option=action.dest, folder=None if action.metavar == "PATH" else action.metavar == "DIR")
