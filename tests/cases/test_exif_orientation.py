@@ -10,7 +10,7 @@ import tensorflow as tf
 from turned_images import ORIENTATIONS, painted, red_box, turned_file
 
 from yolo_tf.config import AugmentConfig, DataConfig, DetectConfig, TrainConfig
-from yolo_tf.data.images import broken_images, read_record_image
+from yolo_tf.data.images import read_record_image, scan_images
 from yolo_tf.data.packing import pack_dataset
 from yolo_tf.data.pipeline import first_batches, make_eval_dataset, make_train_dataset
 from yolo_tf.evaluation.evaluate import evaluate
@@ -59,7 +59,7 @@ def test_records_are_upright_in_every_way_to_read_them(datasets, tmp_path):
     (tmp_path / "data.yaml").write_text("format: tfrecord\ntrain: shards\n")
     packed = read_dataset(read_source(tmp_path / "data.yaml"), "train")
     for dataset in (turned, packed):
-        assert broken_images(dataset) == {} and len(dataset.notes) == 1  # the numbers
+        assert scan_images(dataset).broken == {} and len(dataset.notes) == 1  # the numbers
         for record, other in zip(dataset.records, twin.records, strict=True):
             assert (record.height, record.width) == SIZE
             np.testing.assert_allclose(record.boxes, [BOX], atol=1e-4)
@@ -182,6 +182,6 @@ def test_shards_packed_before_orientation_was_honoured_are_named(datasets, tmp_p
     (tmp_path / "shards/index.json").write_text(json.dumps(index))
     (tmp_path / "data.yaml").write_text("format: tfrecord\ntrain: shards\n")
     packed = read_dataset(read_source(tmp_path / "data.yaml"), "train")
-    assert "(image 6): the image is 64 x 96 px. Expected 96 x 64 px" in broken_images(packed)[5]
+    assert "(image 6): the image is 64 x 96 px. Expected 96 x 64 px" in scan_images(packed).broken[5]
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(make_eval_dataset(packed, image_size=(128, 128), batch_size=8))

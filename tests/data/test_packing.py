@@ -1,11 +1,13 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from yolo_tf.data.image_bytes import byte_reader
-from yolo_tf.data.images import broken_images, read_record_image
+from yolo_tf.data.images import read_record_image, scan_images
 from yolo_tf.data.packing import pack_dataset
 from yolo_tf.errors import InputError
 from yolo_tf.sources import read_dataset, read_source
@@ -100,9 +102,25 @@ def test_damage_inside_a_shard_is_found_and_named(dataset_of, tmp_path):
     content = bytearray(shard.read_bytes())
     content[again.records[2].byte_offset + 100] ^= 255
     shard.write_bytes(content)
-    broken = broken_images(again)
+    broken = scan_images(again).broken
     assert list(broken) == [2]
     assert "00000.tfrecord (image 002): is damaged at byte " in broken[2] and "its check sum does not fit" in broken[2]
     with pytest.raises(InputError, match=r"\(image 002\): is damaged at byte .*Copy it or pack it again"):
         read_record_image(again.records[2])
     assert read_record_image(again.records[3]).shape == (60, 200, 3)
+
+
+def test_a_png_whose_parts_do_not_fit_their_check_sums_is_not_packed(dataset_of, tmp_path):
+    dataset = dataset_of(SIZES)
+    path = Path(dataset.records[1].path)
+    Image.new("RGB", (dataset.records[1].width, dataset.records[1].height), (9, 99, 200)).save(path, "PNG")
+    pack_dataset(dataset, tmp_path / "whole", shards=1)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 8] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r": is damaged: the check sum of a part does not fit\. Expected a whole PNG\."):
+        pack_dataset(dataset, tmp_path / "shards", shards=1)
+    assert not (tmp_path / "shards").exists()
+    path.write_bytes(content[:-12] + b"\xff\xff\xff\xff" + content[-8:])  # a length beyond the end
+    with pytest.raises(InputError, match=r": is damaged: the check sum"):
+        pack_dataset(dataset, tmp_path / "shards", shards=1)

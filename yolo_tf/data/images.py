@@ -13,8 +13,10 @@ import tensorflow as tf
 from yolo_tf.data.image_bytes import byte_reader, describe_place
 from yolo_tf.data.image_headers import first_image, is_animated_webp, known_format, traced_once
 from yolo_tf.data.orientation import UPRIGHT, turn_upright
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, some_of
 from yolo_tf.system.image_formats import IMAGE_WORDS, MOST_PIXELS
+
+FILLED_IN = 128  # of each channel
 
 
 def decode_image(contents):
@@ -137,15 +139,34 @@ class RecordImages(Sequence):
         return RecordImages(self.records[index]) if isinstance(index, slice) else read_record_image(self.records[index])
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageScan:
+    """What decoding every image once has shown."""
+
+    broken: dict  # index in the records -> the line that says what is wrong with the image, in record order
+    grey_edged: tuple[str, ...]  # JPEGs that have an edge of even grey, as the decoder fills in what is missing
+
+    def notes(self, split):
+        """Returns the line about images of a split that may be cut short."""
+        if not self.grey_edged:
+            return ()
+        return (
+            f"{split}: {len(self.grey_edged)} JPEGs have an edge of even grey (128, 128, 128), as files have that were cut short"
+            f" and closed again: {some_of(self.grey_edged)}. Look at them, and restore those that are.",
+        )
+
+
 def check_images(dataset, progress=None):
-    """Raises InputError if there are `broken_images`; the message names the first and counts the others."""
-    broken = broken_images(dataset, progress)
+    """Returns the ImageScan of a data set; raises InputError for broken images, naming the first and counting the others."""
+    scan = scan_images(dataset, progress)
+    broken = scan.broken
     if broken:
         others = f" {len(broken) - 1} more of {len(dataset.records)} images cannot be used." if len(broken) > 1 else ""
         raise InputError(next(iter(broken.values())) + others)
+    return scan
 
 
-def broken_images(dataset, progress=None):
+def scan_images(dataset, progress=None):
     """Finds files that are missing, corrupt or truncated, or have another size than their record says: decodes each once.
 
     Run it before the first epoch: inside a `tf.data` pipeline a bad file stops the training with an
@@ -156,17 +177,20 @@ def broken_images(dataset, progress=None):
         progress: called as progress(images done, images in all) after each one; None = silent.
 
     Returns:
-        {index in dataset.records: the line that says what is wrong with the image}, in record order.
+        ImageScan.
     """
     records, read, decode = dataset.records, byte_reader(dataset.records), record_decoder(dataset.records)
-    sizes = (
-        tf.data.Dataset.range(len(records))
-        .map(lambda index: (index, tf.shape(decode(read(index)))[:2]), num_parallel_calls=tf.data.AUTOTUNE)
-        .ignore_errors()
-    )
-    found = {}
-    for index, size in sizes.as_numpy_iterator():
+
+    def look(index):
+        contents = read(index)
+        image = decode(contents)
+        return index, tf.shape(image)[:2], tf.io.is_jpeg(contents) & _has_grey_edge(image)
+
+    looked = tf.data.Dataset.range(len(records)).map(look, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    found, grey_edged = {}, []
+    for index, size, is_grey_edged in looked.as_numpy_iterator():
         found[int(index)] = tuple(size.tolist())
+        grey_edged += [describe_place(records[index])] if is_grey_edged else []
         if progress:
             progress(len(found), len(records))
 
@@ -180,7 +204,13 @@ def broken_images(dataset, progress=None):
                 f"{describe_place(record)}: the image is {width} x {height} px. Expected {record.width} x {record.height} px,"
                 " as its labels say. Correct the labels or replace the image."
             )
-    return broken
+    return ImageScan(broken=broken, grey_edged=tuple(grey_edged))
+
+
+def _has_grey_edge(image):
+    """Returns whether a row or column at the edge of uint8 [h, w, 3] is grey: libjpeg gives that where the data end."""
+    edges = (image[0], image[-1], image[:, 0], image[:, -1])  # the last stored row may be any, as the image was turned
+    return tf.reduce_any([tf.reduce_all(edge == FILLED_IN) for edge in edges])
 
 
 def _why_unreadable(path, place, read):

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 
-from yolo_tf.data.images import broken_images, check_images
+from yolo_tf.data.images import check_images, scan_images
 from yolo_tf.data.selection import select_records
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation.classes import renumbered
@@ -36,7 +36,7 @@ def read_splits(data, *, seed=0):
         if leave_out:
             dataset = _without_broken_images(dataset, split)
         else:
-            check_images(dataset)
+            say(*check_images(dataset).notes(split))
         sets.append(dataset)
     names = [dataset.class_names for dataset in sets]
     if names[0] != names[1]:
@@ -73,7 +73,9 @@ def fingerprint(dataset):
 
 def _without_broken_images(dataset, split):
     """Returns the DetectionDataset without its images that do not decode; names each of them."""
-    broken = broken_images(dataset)
+    scan = scan_images(dataset)
+    say(*scan.notes(split))
+    broken = scan.broken
     for line in broken.values():
         _tell_left_out(split, line)
     if len(broken) == len(dataset.records) > 0:
