@@ -1,6 +1,7 @@
 """`yolo-tf evaluate` on a small YOLO data set: every option reaches what it is about."""
 
 import json
+import re
 
 import detector_files
 import pytest
@@ -38,7 +39,7 @@ def seen(monkeypatch):
     from yolo_tf.evaluation import evaluate as evaluation
     from yolo_tf.inference import detector as runtime
 
-    opened, suppressed = runtime.open_detector, evaluation.suppress
+    opened, suppressed = runtime.open_detector, evaluation.suppress_and_count
     shapes, detects = [], []
 
     def open_spy(path):
@@ -55,7 +56,7 @@ def seen(monkeypatch):
         return suppressed(boxes, scores, detect)
 
     monkeypatch.setattr(runtime, "open_detector", open_spy)
-    monkeypatch.setattr(evaluation, "suppress", suppress_spy)
+    monkeypatch.setattr(evaluation, "suppress_and_count", suppress_spy)
     return shapes, detects
 
 
@@ -103,3 +104,13 @@ def test_bad_options_are_one_line(model, words, message, data_yaml, capsys):
     captured = capsys.readouterr()
     assert message.format(model=model()) in captured.err.splitlines()[-1]
     assert "/3 images" not in captured.out
+
+
+def test_a_cap_that_cuts_candidates_is_told(data_yaml, capsys):
+    """The small detector has 630 candidates of a picture; the line says how many would be all above the threshold."""
+    assert evaluate(data_yaml, detector_files.keras_file(), "--max-candidates", 5)[0] == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    found = re.fullmatch(r"3 of 3 images had more than the 5 candidates that enter suppression, up to (\d+): .*", said)
+    assert said.endswith(f"Look at all of them with --max-candidates {found[1]}.")
+    assert evaluate(data_yaml, detector_files.keras_file(), "--max-candidates", found[1])[0] == 0
+    assert "enter suppression" not in capsys.readouterr().out

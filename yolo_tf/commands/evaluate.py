@@ -12,6 +12,7 @@ from yolo_tf.commands.arguments import (
     read_given_dataset,
     say_undrawable,
 )
+from yolo_tf.commands.predict_lines import describe_cut
 from yolo_tf.errors import InputError
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
@@ -59,6 +60,8 @@ def run(arguments):
         rect=arguments.rect,
     )
     say(format_table(result))
+    if result.num_images_cut:
+        say(describe_cut(result, len(dataset.records), detect.candidate_limit))
     if arguments.plots:
         say_undrawable(dataset.class_names)
         plot_evaluation(result.curves, result.confusion, dataset.class_names, arguments.plots)

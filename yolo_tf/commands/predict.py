@@ -54,6 +54,8 @@ def run(arguments):
     from yolo_tf.files import read_spec
     from yolo_tf.files.run_directory import reserved_directory
     from yolo_tf.inference.outputs import OUTPUTS
+    from yolo_tf.sources.image_files import deep_images
+    from yolo_tf.sources.label_check import describe_dark
 
     if arguments.save_txt_scores and not arguments.save_txt:
         raise InputError("--save-conf: there is no --save-txt, whose lines it is for. Expected both. Add it, or leave this out.")
@@ -83,6 +85,8 @@ def run(arguments):
         **{name: number for name, number in given.items() if number is not None},
     )
     paths = list_images(arguments.sources)
+    if dark := describe_dark(deep_images(paths)):
+        say(dark)
     if "pictures" in outputs:
         say_undrawable(class_names)
     rows, unreadable, show = [], [], progress_bar(len(paths))
@@ -104,7 +108,7 @@ def run(arguments):
     if many or rows:
         say(f"{describe_totals(totals, many)} -> {out}")
     if totals.num_images_cut:
-        say(describe_cut(totals, detect.candidate_limit))
+        say(describe_cut(totals, totals.num_images, detect.candidate_limit))
     if totals.num_images > totals.num_bad_images and not totals.num_detections:
         say(*describe_nothing(best_score(detector, paths, options), arguments.model, detect.score_threshold))
     raise_faults(unreadable, totals, len(paths))

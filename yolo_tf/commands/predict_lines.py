@@ -66,10 +66,10 @@ def describe_totals(totals, many):
     return f"{totals.num_images} images{before}{bad}{rows}, {totals.num_detections} detections{speed}"
 
 
-def describe_cut(totals, limit):
-    """Returns the line that says how many images had more candidates than entered suppression."""
-    needed = limit + totals.most_cut
+def describe_cut(found, num_images, limit):
+    """Returns the line that says how many images had more candidates than entered suppression, of totals or of an evaluation."""
+    needed = limit + found.most_cut
     return (
-        f"{totals.num_images_cut} of {totals.num_images} images had more than the {limit} candidates that"
+        f"{found.num_images_cut} of {num_images} images had more than the {limit} candidates that"
         f" enter suppression, up to {needed}: objects may be missing. Look at all of them with --max-candidates {needed}."
     )

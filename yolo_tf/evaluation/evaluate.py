@@ -15,7 +15,7 @@ from yolo_tf.evaluation.classes import match_classes
 from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
 from yolo_tf.evaluation.curves import Curves, best_numbers, detection_curves
 from yolo_tf.evaluation.matching import confusion_matrix
-from yolo_tf.inference.suppression import suppress
+from yolo_tf.inference.suppression import suppress_and_count
 from yolo_tf.structures import DetectionDataset, ImageDetections
 
 
@@ -27,6 +27,8 @@ class EvaluationResult:
     curves: Curves  # precision, recall and F1 over the score threshold
     confusion: np.ndarray  # int64 [C + 1, C + 1]: [true class, detected class], C = background
     detections: list  # ImageDetections of each record
+    num_images_cut: int = 0  # images that had more candidates above the score threshold than entered suppression
+    most_cut: int = 0  # candidates of one image that did not
 
 
 def evaluate(
@@ -65,7 +67,9 @@ def evaluate(
         raise InputError(f"candidates: got {type(candidates).__name__}. Expected a function, such as `detector.candidates`.")
     if class_names is not None:
         dataset = match_classes(dataset, class_names, of="the detector")
-    return measure(dataset, *_find_all(candidates, dataset, image_size, batch_size, detect, rect))
+    detections, speed, cuts = _find_all(candidates, dataset, image_size, batch_size, detect, rect)
+    result = measure(dataset, detections, speed)
+    return dataclasses.replace(result, num_images_cut=int(np.count_nonzero(cuts)), most_cut=max(cuts, default=0))
 
 
 def evaluate_shared(candidates, dataset, *, image_size, batch_size, worker, strategy):
@@ -84,7 +88,7 @@ def evaluate_shared(candidates, dataset, *, image_size, batch_size, worker, stra
         return evaluate(candidates, dataset, image_size=image_size, batch_size=batch_size)
     own = range(index, len(dataset.records), workers)
     share = dataclasses.replace(dataset, records=tuple(dataset.records[number] for number in own))
-    found, speed = _find_all(candidates, share, image_size, batch_size, EVALUATION_DETECT, False)
+    found, speed, _ = _find_all(candidates, share, image_size, batch_size, EVALUATION_DETECT, False)
     columns = [
         np.column_stack([np.full(len(one), number), one.boxes, one.scores, one.class_ids])
         for number, one in zip(own, found, strict=True)
@@ -111,11 +115,11 @@ def _gather(strategy, rows):
 
 
 def _find_all(candidates, dataset, image_size, batch_size, detect, rect):
-    """Returns (detections per record, images per second; 0 without records), see `evaluate`."""
+    """Returns (detections per record, images per second; 0 without records, candidates cut of each image), see `evaluate`."""
     detections = [None] * len(dataset.records)
     if not detections:
-        return detections, 0.0
-    seconds, sizes = [], []
+        return detections, 0.0, []
+    seconds, sizes, cuts = [], [], []
     for images, letterbox, indices in make_eval_dataset(dataset, image_size=image_size, batch_size=batch_size, rect=rect):
         start = time.perf_counter()
         boxes, scores = candidates(images)
@@ -125,15 +129,16 @@ def _find_all(candidates, dataset, image_size, batch_size, detect, rect):
                 f" {list(dataset.class_names)}. Expected the same classes in the same order. Use the data set it was trained on,"
                 " or train on this one."
             )
-        found = suppress(boxes, scores, detect)
+        found, num_cut = suppress_and_count(boxes, scores, detect)
         found.num_valid.numpy()  # waits for the device
         seconds.append(time.perf_counter() - start)
         sizes.append(len(indices))
+        cuts += num_cut.numpy().tolist()
         found = found._replace(boxes=to_original(found.boxes, letterbox))
         for index, one in zip(indices.numpy(), found.per_image(), strict=True):
             detections[index] = one
     first = min(1, len(sizes) - 1)
-    return detections, sum(sizes[first:]) / sum(seconds[first:])
+    return detections, sum(sizes[first:]) / sum(seconds[first:]), cuts
 
 
 def measure(dataset, detections, images_per_second):

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 
 from yolo_tf.errors import InputError, shown
 from yolo_tf.sources.orientation import PREFIX, UPRIGHT, orientation_in_exif, turned_size
-from yolo_tf.system.file_lookup import is_text
+from yolo_tf.system.file_lookup import is_device, is_text
 from yolo_tf.system.image_formats import IMAGE_FORMATS, IMAGE_WORDS, MOST_PIXELS
 
 PILLOW_FORMATS = tuple(name.upper() for name in IMAGE_FORMATS)
@@ -21,6 +22,7 @@ END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64  # some writers pad the end of the file
 MOST_DEEP_IMAGES = 8  # of 16 bits, whose values are looked at; as a rule all of a data set come from one camera
 
+MOST_LOOKED_AT = 1000  # images, whose first bytes tell
 
 # A disk that fails, or a process that has too many files open, is no fault of one image.
 FAULTS_OF_THE_PATH = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENXIO)
@@ -72,7 +74,7 @@ def read_image_size(path):
 def read_image_header(path):
     """Returns the ImageHeader of a file; otherwise as `read_image_size`."""
     path = Path(path)
-    if path.is_fifo() or path.is_char_device():  # they would be waited for, or never end
+    if is_device(path):
         raise InputError(f"{path}: is a device or a named pipe. Expected an image file. Remove it.")
     with _telling_damage(path), path.open("rb") as file, _open_image(file) as image:
         width, height = image.size
@@ -113,6 +115,24 @@ def largest_value(path):
     with _telling_damage(path), open(path, "rb") as file, _open_image(file) as image:
         largest = int(np.asarray(image).max())
         return largest if image.mode.startswith("I") else largest * 256 + 255
+
+
+def deep_images(paths):
+    """Finds 16-bit images, MOST_DEEP_IMAGES at most, among the first MOST_LOOKED_AT of `paths`; returns {path: largest value}."""
+    found = {}
+    for path in paths[:MOST_LOOKED_AT]:
+        with contextlib.suppress(OSError, InputError):  # what cannot be read is told by whoever decodes it
+            if os.path.isfile(path) and _is_deep_png(path):
+                found[str(path)] = largest_value(path)
+        if len(found) == MOST_DEEP_IMAGES:
+            break
+    return found
+
+
+def _is_deep_png(path):
+    with open(path, "rb") as file:
+        head = file.read(25)
+    return head.startswith(b"\x89PNG\r\n\x1a\n") and head[24:] == b"\x10"
 
 
 @contextlib.contextmanager

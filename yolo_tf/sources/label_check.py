@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolo_tf.errors import InputError, some_of
+from yolo_tf.errors import InputError, shown, some_of
 from yolo_tf.sources.orientation import UPRIGHT, turned_box, turned_size
 from yolo_tf.structures import ImageRecord
 from yolo_tf.system.file_lookup import real_file_finder
@@ -58,14 +58,20 @@ def notes_of(problems, split):
 
 
 def _about_dark(problems, split):
-    dark = {path: value for path, value in problems.deep_images.items() if value < DARK}
+    line = describe_dark(problems.deep_images)
+    return (f"{split}: {line}",) if line else ()
+
+
+def describe_dark(largest_values):
+    """Returns what to say of 16-bit images, {path: largest value}, where some use less than an eighth of the range; else ""."""
+    dark = {path: value for path, value in largest_values.items() if value < DARK}
     if not dark:
-        return ()
+        return ""
     path, value = max(dark.items(), key=lambda item: item[1])
     return (
-        f"{split}: {path}: the largest value is {value} of 65535, which the network sees as {value // 256} of 255; so it is below"
-        f" an eighth of the range in {len(dark)} of the first {len(problems.deep_images)} 16-bit images. If they are too dark,"
-        f" multiply the values by {65535 // max(value, 1)}.",
+        f"{shown(path)}: the largest value is {value} of 65535, which the network sees as {value // 256} of 255; so it is below"
+        f" an eighth of the range in {len(dark)} of the first {len(largest_values)} 16-bit images. If they are too dark,"
+        f" multiply the values by {65535 // max(value, 1)}."
     )
 
 

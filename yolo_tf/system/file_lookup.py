@@ -1,6 +1,7 @@
 """Files as people name them: a suffix in any case, separators of another system, accents apart, names that are no Unicode."""
 
 import os
+import stat
 import unicodedata
 from pathlib import Path
 
@@ -33,13 +34,22 @@ def real_file_finder():
     folders = {}
 
     def find(path):
-        folder, name = os.path.split(path)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        place = os.path.join(folders[folder], name)
+        head, separator, name = os.fspath(path).rpartition(os.sep)
+        if head not in folders:
+            folders[head] = os.path.join(os.path.realpath(head + separator), "")
+        place = folders[head] + name
         return os.path.realpath(place) if os.path.islink(place) else place
 
     return find
+
+
+def is_device(path):
+    """Returns whether a path leads to a device, a named pipe or a socket: one that is waited for, or never ends."""
+    try:
+        kind = os.stat(path).st_mode
+    except (OSError, ValueError):  # nothing is there, or no such name can be
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 def written_path(folder, text):

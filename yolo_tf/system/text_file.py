@@ -3,14 +3,15 @@
 import codecs
 import os
 import re
-import stat
 from pathlib import Path
 
 from yolo_tf.errors import InputError
+from yolo_tf.system.file_lookup import is_device
 
 # What the first bytes of other encodings are; the mark of UTF-32 begins with that of UTF-16.
 MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32"}
 MARKS |= {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+OF_SHELL = ("/dev/", "/proc/")  # where pipes are that <(command) gives
 LINE_ENDS = re.compile("\r\n|\n|\r")  # no others: a path may hold U+2028 or a form feed
 
 
@@ -30,11 +31,10 @@ def read_bytes(path, *, expected="a text file"):
     Such a file would be waited for, or never end. A pipe of the shell is taken, as <(command) gives one.
     """
     try:
-        kind = os.stat(path).st_mode
-        of_shell = stat.S_ISFIFO(kind) and str(path).startswith(("/dev/", "/proc/"))
-        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or of_shell or str(path) == os.devnull):
+        if is_device(path) and not (str(path) == os.devnull or str(path).startswith(OF_SHELL) and Path(path).is_fifo()):
             raise InputError(f"{path}: is a device or a named pipe. Expected {expected}. Remove it, or check the path.")
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Expected {expected}. Check the path.") from error
 
