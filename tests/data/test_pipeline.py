@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_cv_here import runs_keras_cv
 
 from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
 from yolo_tf.config.reader import read_config
@@ -130,6 +131,7 @@ def test_a_data_set_without_any_box_still_trains(dataset_of):
         assert np.all(targets.class_ids == -1) and not np.any(targets.boxes)
 
 
+@runs_keras_cv
 def test_photometric_layers_run_in_the_stream(dataset_of):
     dataset = dataset_of(SIZES)
     augment = dataclasses.replace(NOTHING, photometric={"Grayscale": 1.0})

@@ -1,6 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_cv_here import runs_keras_cv
 
 from yolo_tf.data.augment.photometric import GEOMETRIC_LAYERS, PHOTOMETRIC_LAYERS, build_photometric
 from yolo_tf.errors import InputError
@@ -13,6 +16,7 @@ def image():
     return smooth.astype(np.uint8)
 
 
+@runs_keras_cv
 @pytest.mark.parametrize("name", PHOTOMETRIC_LAYERS)
 def test_every_layer_changes_colours_and_moves_nothing(image, name):
     apply = build_photometric({name: 1.0}, seed=3)
@@ -28,12 +32,14 @@ def test_every_layer_changes_colours_and_moves_nothing(image, name):
         assert columns == 14
 
 
+@runs_keras_cv
 def test_probability_zero_leaves_the_pixels_alone(image):
     apply = build_photometric({"Grayscale": 0.0, "RandomHue": 0.0}, seed=3)
     np.testing.assert_array_equal(apply(tf.constant(image), tf.constant([1, 2])), image)
     np.testing.assert_array_equal(build_photometric({}, seed=3)(image, None), image)
 
 
+@runs_keras_cv
 def test_the_probability_is_met(image):
     apply = build_photometric({"Grayscale": 0.25}, seed=3)
     changed = tf.data.Dataset.range(400).map(lambda number: tf.reduce_any(apply(image, [7, number]) != image))
@@ -51,8 +57,15 @@ def test_unknown_layers_are_refused_with_the_nearest_name():
         build_photometric({"GaussianBlur": 0.5}, seed=0)
 
 
+@runs_keras_cv
 def test_both_lists_name_layers_of_keras_cv():
     import keras_cv
 
     assert not set(PHOTOMETRIC_LAYERS) & set(GEOMETRIC_LAYERS)
     assert all(hasattr(keras_cv.layers, name) for name in (*PHOTOMETRIC_LAYERS, *GEOMETRIC_LAYERS))
+
+
+def test_a_keras_that_is_too_new_for_keras_cv_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_cv", None)
+    with pytest.raises(InputError, match=r"photometric: keras-cv cannot be imported with Keras 3.* Expected Keras before 3\.16"):
+        build_photometric({"Grayscale": 0.5}, seed=0)

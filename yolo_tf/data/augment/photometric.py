@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import keras
 import tensorflow as tf
 
 from yolo_tf.errors import InputError, look_up
@@ -52,7 +53,7 @@ def build_photometric(photometric, seed):
         Function (image uint8 [h, w, 3], draw int [2]) -> uint8 [h, w, 3]; `draw` seeds the choice of layers.
 
     Raises:
-        InputError: a name is unknown, or the layer would move or hide pixels without their boxes.
+        InputError: a name is unknown, the layer would move or hide pixels without their boxes, or keras-cv does not run here.
     """
     for name in photometric:
         if name in GEOMETRIC_LAYERS:
@@ -65,11 +66,10 @@ def build_photometric(photometric, seed):
     if not photometric:
         return lambda image, draw: image
 
-    import keras_cv  # slow to import, and needed by nobody else
-
+    keras_cv_layers = _load_keras_cv().layers
     layers = [
         # float32: under a global mixed_float16 policy the layer would return rounded float16 pixels
-        (getattr(keras_cv.layers, name)(**PHOTOMETRIC_LAYERS[name], seed=seed + place, dtype="float32"), probability)
+        (getattr(keras_cv_layers, name)(**PHOTOMETRIC_LAYERS[name], seed=seed + place, dtype="float32"), probability)
         for place, (name, probability) in enumerate(photometric.items())
     ]
 
@@ -82,3 +82,14 @@ def build_photometric(photometric, seed):
         return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
 
     return apply
+
+
+def _load_keras_cv():
+    try:
+        import keras_cv  # slow to import, and needed by nobody else
+    except ImportError as error:  # it takes names out of Keras that are not public, and 3.16 has others
+        raise InputError(
+            f"config.augment.photometric: keras-cv cannot be imported with Keras {keras.version()}: {error}. Expected Keras"
+            " before 3.16. Install 'keras<3.16', or leave photometric empty."
+        ) from error
+    return keras_cv
