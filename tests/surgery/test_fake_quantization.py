@@ -20,9 +20,11 @@ def test_an_activation_has_256_steps_over_its_range():
 
 
 def test_the_range_of_an_activation_holds_zero():
-    """Values 2..4 alone: 256 steps from 0, so of width 4 / 255, and a tensor of zeros stays one."""
-    steps = np.unique(fake_quantize(tf.constant(np.linspace(2, 4, 3001), tf.float32)).numpy())
-    np.testing.assert_allclose(np.diff(steps), 4 / 255, rtol=1e-4)
+    """Values 2..4 or -4..-2 alone: 256 steps from 0, so of width 4 / 255, and a tensor of zeros stays one."""
+    for values in (np.linspace(2, 4, 3001), np.linspace(-4, -2, 3001)):
+        rounded = fake_quantize(tf.constant(values, tf.float32)).numpy()
+        np.testing.assert_allclose(np.diff(np.unique(rounded)), 4 / 255, rtol=1e-4)
+        np.testing.assert_allclose(rounded, values, atol=0.51 * 4 / 255)
     np.testing.assert_array_equal(fake_quantize(tf.zeros([3, 5])), np.zeros([3, 5]))
 
 

@@ -75,7 +75,7 @@ def _with_rounded_layers(network, in_float):
 def fake_quantize(x):
     """Rounds a tensor to 256 steps over its own range, which always holds 0; the gradient passes through."""
     low = tf.minimum(tf.stop_gradient(tf.reduce_min(x)), 0.0)
-    high = tf.maximum(tf.stop_gradient(tf.reduce_max(x)), low + 1e-6)
+    high = tf.maximum(tf.stop_gradient(tf.reduce_max(x)), tf.maximum(low + 1e-6, 0.0))
     return tf.quantization.fake_quant_with_min_max_vars(x, low, high)
 
 
