@@ -5,6 +5,7 @@ from yolo_tf.config import AugmentConfig as AugmentConfig
 from yolo_tf.config import CompressConfig as CompressConfig
 from yolo_tf.config import Config as Config
 from yolo_tf.config import DataConfig as DataConfig
+from yolo_tf.config import DecoupledLossConfig as DecoupledLossConfig
 from yolo_tf.config import DetectConfig as DetectConfig
 from yolo_tf.config import HardwareConfig as HardwareConfig
 from yolo_tf.config import LossConfig as LossConfig

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import DetectConfig, LossConfig, ModelConfig
+from yolo_tf.config import Config, DetectConfig, ModelConfig
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import read_detector_network, save_network
 from yolo_tf.files.spec import detector_spec, spec_from_json, spec_to_json
-from yolo_tf.heads import HEADS, load_head
+from yolo_tf.heads import HEADS, load_head, loss_options
 from yolo_tf.inference.suppression import suppress
 from yolo_tf.inference.three_views import augment_candidates
 from yolo_tf.models.network import build_network, network_layout
@@ -30,6 +30,11 @@ BOXES = [[8.0, 9.0, 40.0, 33.0], [90.0, 20.0, 130.0, 70.0], [60.0, 70.0, 78.0, 9
 TARGETS = Targets(
     tf.constant([[*BOXES, [0.0] * 4], [[30.0, 40.0, 71.0, 66.0], *[[0.0] * 4] * 3]]),
     tf.constant([[2, 0, 3, -1], [1, -1, -1, -1]]),
+)
+# One box as large as a cell of each level: where the overlap decides who answers, each level has something to answer for.
+OF_EVERY_LEVEL = Targets(
+    tf.constant([[[11.5, 11.5, 20.5, 20.5], [103.0, 55.0, 121.0, 73.0], [47.0, 15.0, 81.0, 49.0], [0.0] * 4]] * 2),
+    tf.constant([[2, 0, 3, -1], [1, 2, 0, -1]]),
 )
 
 
@@ -48,6 +53,11 @@ def head(name):
 @pytest.fixture
 def layout(name):
     return network_layout(ModelConfig(head=name))
+
+
+def options_of(head):
+    """The options of its loss."""
+    return loss_options(head, Config())
 
 
 def draw(head, layout, *, batch=2, seed=0):
@@ -74,7 +84,7 @@ def small_network(head, layout):
 def test_the_row_is_consistent(name, head, layout):
     assert layout.head == name and layout.strides == (8, 16, 32)
     assert set(head.loss_parts) <= set(LOSS_PARTS), "the parts that the history is drawn with"
-    assert set(head.loss(TARGETS, draw(head, layout), layout, loss=LossConfig())) == set(head.loss_parts)
+    assert set(head.loss(TARGETS, draw(head, layout), layout, loss=options_of(head))) == set(head.loss_parts)
 
 
 def test_a_network_has_the_shapes_that_the_row_says_and_every_variable_learns(name, head, layout):
@@ -84,29 +94,34 @@ def test_a_network_has_the_shapes_that_the_row_says_and_every_variable_learns(na
     variables = [variable for layer in network.layers if layer.name.startswith("head_") for variable in layer.trainable_variables]
     with tf.GradientTape() as tape:
         predictions = network(tf.random.stateless_uniform([2, *SIZE, 3], (1, 2), 0, 255), training=True)
-        loss = tf.add_n(list(head.loss(TARGETS, predictions, layout, loss=LossConfig()).values()))
+        loss = tf.add_n(list(head.loss(OF_EVERY_LEVEL, predictions, layout, loss=options_of(head)).values()))
     assert len(variables) >= 6
     for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
         assert gradient is not None and np.abs(gradient).max() > 0, variable.path
 
 
 def test_every_raw_prediction_gets_a_gradient(head, layout):
-    predictions = draw(head, layout)
-    with tf.GradientTape() as tape:
-        loss = tf.add_n(list(head.loss(TARGETS, predictions, layout, loss=LossConfig()).values()))
-    for gradient in tape.gradient(loss, predictions):
-        assert gradient is not None and np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+    """In one of six batches at least: which level answers for a box may depend on what is predicted there."""
+    largest = []
+    for seed in range(6):
+        predictions = draw(head, layout, seed=seed)
+        with tf.GradientTape() as tape:
+            loss = tf.add_n(list(head.loss(OF_EVERY_LEVEL, predictions, layout, loss=options_of(head)).values()))
+        gradients = tape.gradient(loss, predictions)
+        assert all(gradient is not None and np.isfinite(gradient).all() for gradient in gradients)
+        largest.append([np.abs(gradient).max() for gradient in gradients])
+    assert (np.max(largest, 0) > 0).all()
 
 
 def test_what_the_loss_likes_best_is_decoded_as_the_targets(head, layout):
     predictions = draw(head, layout)
-    optimizer = keras.optimizers.Adam(0.2)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.2, 200))
     optimizer.build(predictions)
 
     @tf.function
     def improve():
         with tf.GradientTape() as tape:
-            loss = tf.add_n(list(head.loss(TARGETS, predictions, layout, loss=LossConfig()).values()))
+            loss = tf.add_n(list(head.loss(TARGETS, predictions, layout, loss=options_of(head)).values()))
         optimizer.apply(tape.gradient(loss, predictions))
         return loss
 
@@ -142,13 +157,13 @@ def _candidates_of(head, layout, images):
 
 
 def test_the_mean_of_two_shares_is_the_loss_of_the_batch(head, layout):
-    predictions, teacher, loss = draw(head, layout), draw(head, layout, seed=1), LossConfig()
+    predictions, teacher, loss = draw(head, layout), draw(head, layout, seed=1), options_of(head)
     shares = [slice(0, 1), slice(1, 2)]
     targets = [Targets(TARGETS.boxes[rows], TARGETS.class_ids[rows]) for rows in shares]
     parts, taught = ([[raw[rows] for raw in tensors] for rows in shares] for tensors in (predictions, teacher))
     options = [{"loss": loss, "predictions": part if head.matches_need_predictions else None} for part in parts]
     counts = [head.count_matches(share, SIZE, layout, **option) for share, option in zip(targets, options, strict=True)]
-    assert float(tf.reduce_sum(counts[0])) > 2 * float(tf.reduce_sum(counts[1])) > 0
+    assert float(tf.reduce_sum(counts[0])) > 1.4 * float(tf.reduce_sum(counts[1])) > 0
     mean = (counts[0] + counts[1]) / 2
     found = [head.loss(share, part, layout, loss=loss, num_matches=mean) for share, part in zip(targets, parts, strict=True)]
     for part, whole in head.loss(TARGETS, predictions, layout, loss=loss).items():
@@ -181,7 +196,7 @@ def test_networks_are_saved_read_trained_and_made_ready_for_int8(head, layout, t
             np.testing.assert_allclose(one, other, atol=tolerance)
     rounded = fake_quantized_view(network, head.channel_parts)(images)
     for one, other in zip(rounded, expected, strict=True):
-        assert 0 < np.abs(one - other).max() < np.ptp(other)
+        assert 0 < np.abs(one - other).max() < np.ptp([*other.numpy().flat, 0])  # an int8 range always holds 0
         for part in head.channel_parts.values() or [slice(None)]:
             assert len(np.unique(one.numpy()[..., part])) <= 256
 

@@ -72,7 +72,7 @@ def count_matches(targets, image_size, layout, *, loss, predictions):
     return tf.add_n([tf.reduce_sum(matches(targets, *level)[1]) for level in levels(predictions, layout)])
 
 
-def loss(targets, predictions, layout, *, loss, num_matches=None):
+def loss(targets, predictions, layout, *, loss, num_matches=None, plain=False):
     if num_matches is None:
         num_matches = count_matches(targets, None, layout, loss=loss, predictions=predictions)
     parts = {"box": 0.0, "objectness": 0.0, "class": 0.0}

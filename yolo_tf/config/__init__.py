@@ -14,12 +14,13 @@ from yolo_tf.config.detect import EVALUATION_DETECT, DetectConfig
 from yolo_tf.config.fields import require
 from yolo_tf.config.hardware import HardwareConfig, RunConfig
 from yolo_tf.config.kinds import converted
-from yolo_tf.config.loss import LossConfig
+from yolo_tf.config.loss import DecoupledLossConfig, LossConfig
 from yolo_tf.config.model import ModelConfig
 from yolo_tf.config.train import CompressConfig, TrainConfig, TransferConfig
 
 __all__ = ["EVALUATION_DETECT", "MOVED", "SECTIONS", "AugmentConfig", "CompressConfig", "Config", "DataConfig"]
-__all__ += ["DetectConfig", "HardwareConfig", "LossConfig", "ModelConfig", "RunConfig", "TrainConfig", "TransferConfig"]
+__all__ += ["DecoupledLossConfig", "DetectConfig", "HardwareConfig", "LossConfig", "ModelConfig", "RunConfig"]
+__all__ += ["TrainConfig", "TransferConfig"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class Config:
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
+    decoupled_loss: DecoupledLossConfig = DecoupledLossConfig()
     train: TrainConfig = TrainConfig()
     transfer: TransferConfig = TransferConfig()
     compress: CompressConfig = CompressConfig()

@@ -10,7 +10,7 @@ from yolo_tf.config.fields import check_options, option
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Gains and targets of the loss (YOLOv5: box, obj, cls, anchor_t, label_smoothing ...)."""
+    """Gains and targets of the loss of the head anchor (YOLOv5: box, obj, cls, anchor_t, label_smoothing ...)."""
 
     box: float = option(0.05, "gain of the box loss (1 - overlap), before rescaling by levels")
     iou: Literal["ciou", "giou"] = option("ciou", "overlap in box loss and objectness target: complete or generalized IoU")
@@ -29,3 +29,21 @@ class LossConfig:
 
     def __post_init__(self):
         check_options(self, "config.loss")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecoupledLossConfig:
+    """Gains and assignment of the loss of the head decoupled; every default is YOLOX's."""
+
+    box: float = option(5.0, "gain of the box loss (1 - IoU squared)", "0 or more")
+    objectness: float = option(1.0, "gain of the objectness loss", "0 or more")
+    classification: float = option(1.0, "gain of the class loss", "0 or more")
+    l1: float = option(
+        1.0, "gain of the distance between raw and wanted box, in the last epochs without augmentation only", "0 or more"
+    )
+    centre_radius: float = option(2.5, "cells around the centre of a box that may answer for it", "above 0")
+    top_overlaps: int = option(10, "as many cells answer for a box as its so many best overlaps sum to", "above 0")
+    overlap_cost: float = option(3.0, "what -log(IoU) costs a cell beside its class cost, when cells are chosen", "0 or more")
+
+    def __post_init__(self):
+        check_options(self, "config.decoupled_loss")

@@ -26,11 +26,17 @@ class ModelConfig:
         "batch_norm", "1x1 convolutions from backbone taps to neck widths: with batch norm, plain with bias, or none"
     )
     neck: str = option("csp_pan", "a row of NECKS")
-    head: str = option("anchor", "a row of HEADS: anchor = YOLOv5's, three predictions a cell relative to `anchors`")
+    head: str = option(
+        "anchor",
+        "a row of HEADS: anchor = YOLOv5's, three predictions a cell relative to `anchors`; decoupled = YOLOX's, one a cell",
+    )
     depth: float = option(0.33, "depth multiple of a scalable backbone (csp_darknet, yolov4_csp) and of the neck", "above 0")
     width: float = option(0.25, "width multiple of a scalable backbone and of the neck", "above 0")
     activation: Literal["silu", "mish", "leaky_relu", "relu", "relu6", "hard_silu"] = option(
         "silu", "activation of a scalable backbone and of the neck; leaky_relu has slope 0.1; relu6 and hard_silu suit int8"
+    )
+    depthwise: bool = option(
+        False, "3x3 convolutions of csp_darknet, csp_pan and the head decoupled become depthwise ones, each before a 1x1"
     )
     backbone_activation: Literal["own", "relu", "relu6", "hard_silu"] = option(
         "own", "keras.applications: in place of every SiLU and ReLU of the backbone, its weights as they are; own = as published"

@@ -3,9 +3,8 @@
 import keras
 import tensorflow as tf
 
-from yolo_tf.config import LossConfig
-from yolo_tf.errors import InputError
-from yolo_tf.heads import load_head
+from yolo_tf.config import Config
+from yolo_tf.heads import load_head, loss_options
 from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
 from yolo_tf.terminal import say
 
@@ -23,25 +22,22 @@ class DetectorTrainer(keras.Model):
     Args:
         network: functional keras.Model, images -> raw predictions.
         anchors: AnchorSet with L levels, or the layout of another head, whose loss it is.
-        loss: LossConfig.
+        loss: the section of the config with the options of that loss: a LossConfig for "anchor"; None = its defaults.
         fused_batch_norm: train through fused kernels (faster without XLA, same variables).
         sync_batch_norm: batch norm over the batches of all replicas instead; not under XLA.
         augment: what a batch x goes through first, on the device: x -> (images, Targets); None = nothing.
 
     Raises:
-        InputError: the loss has weights for another number of levels.
+        InputError: the options of the loss do not fit the layout.
     """
 
-    def __init__(self, network, anchors, *, loss=LossConfig(), fused_batch_norm=True, sync_batch_norm=False, augment=None):
-        if len(loss.level_balance) != len(anchors.strides):
-            raise InputError(
-                f"config.loss.level_balance: got {len(loss.level_balance)} weights, {list(loss.level_balance)}. Expected"
-                f" {len(anchors.strides)}, one for each level (strides {list(anchors.strides)}). Write as many."
-            )
+    def __init__(self, network, anchors, *, loss=None, fused_batch_norm=True, sync_batch_norm=False, augment=None):
         # The network's policy, for Keras scales the loss of a float16 model; no autocasting, for pixels stay float32.
         super().__init__(name=f"{network.name}_trainer", dtype=network.dtype_policy, autocast=False)
         self.layout, self.head = anchors, load_head(anchors.head)
-        self.loss_config = loss
+        self.loss_config = loss_options(self.head, Config()) if loss is None else loss
+        self.head.check_loss(self.loss_config, anchors)
+        self.plain = False  # whether the loss is that of the last epochs, whose images are not augmented
         self.sync_batch_norm = sync_batch_norm
         self.augment = augment
         self.part_means = [keras.metrics.Mean(name=part) for part in self.head.loss_parts]
@@ -67,6 +63,12 @@ class DetectorTrainer(keras.Model):
         """
         self.teacher, self.distillation = teacher.__call__, weight
         self.part_means = [*self.part_means, keras.metrics.Mean(name="distillation")]
+
+    def use_plain_loss(self, plain):
+        """Takes the loss of images that are not augmented any more, or not; builds the step anew where that changes it."""
+        if self.head.plain_loss_differs and plain != self.plain:
+            self.plain = plain
+            self.make_train_function(force=True)
 
     def compile(self, optimizer, *, jit_compile=False, **options):
         """Prepares `fit`. With `jit_compile` XLA compiles augmentation, forward pass, loss and gradients.
@@ -128,7 +130,8 @@ class DetectorTrainer(keras.Model):
         return self.teacher(images, training=False)
 
     def _loss_parts(self, targets, predictions, num_matches, taught, num_objects):
-        parts = self.head.loss(targets, predictions, self.layout, loss=self.loss_config, num_matches=num_matches)
+        options = {"loss": self.loss_config, "num_matches": num_matches, "plain": self.plain}
+        parts = self.head.loss(targets, predictions, self.layout, **options)
         if self.teacher:
             options = {"loss": self.loss_config, "num_objects": num_objects}
             parts["distillation"] = self.distillation * self.head.distillation_loss(taught, predictions, self.layout, **options)

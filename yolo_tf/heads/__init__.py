@@ -15,12 +15,16 @@ from collections.abc import Callable
 
 from yolo_tf.errors import look_up
 
-HEADS = {"anchor": "yolo_tf.heads.anchor.head"}  # name -> module with the row HEAD: a detector.json is read without TensorFlow
+# name -> module with the row HEAD: a detector.json is read without TensorFlow
+HEADS = {"anchor": "yolo_tf.heads.anchor.head", "decoupled": "yolo_tf.heads.decoupled.head"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Head:
-    """One row of HEADS; `model` and `loss` are sections of the config, image sizes are (height, width) px."""
+    """One row of HEADS; `model` and `loss` are sections of the config, image sizes are (height, width) px.
+
+    `loss` is the section that `loss_section` names.
+    """
 
     make_layout: Callable  # (model, strides) -> layout that the options state, else the default one; InputError
     # (layout, dataset, *, image_size, loss, seed, keep) -> (model options for a better one or {}, text or "")
@@ -35,13 +39,23 @@ class Head:
     channel_parts: dict
     decode: Callable  # (raw predictions, layout) -> boxes float32 [B, D, 4] xyxy input px, scores float32 [B, D, C] 0..1
     count_candidates: Callable  # (layout, image size int32 [2]) -> L counts; the D candidates lie level by level, fine to coarse
+    loss_section: str = "loss"  # of the config: the options of what follows
     loss_parts: tuple[str, ...]  # of "box", "objectness", "class"
-    loss: Callable  # (Targets, raw predictions, layout, *, loss, num_matches=None) -> loss part -> float32 scalar
+    # (Targets, raw predictions, layout, *, loss, num_matches=None, plain=False) -> loss part -> float32 scalar; `plain` = the
+    # images are not augmented any more, as in the last epochs.
+    loss: Callable
+    check_loss: Callable = lambda loss, layout: None  # raises InputError where the options do not fit the layout
+    plain_loss_differs: bool = False  # whether `plain` changes anything
     # Divisors of the loss, float32; their mean over all replicas is the `num_matches` of each.
     count_matches: Callable  # (Targets, image size, layout, *, loss, predictions) -> divisors
     matches_need_predictions: bool = False  # what it counts depends on the raw predictions; else they may be None
     distillation_loss: Callable  # (the teacher's raw predictions, ours, layout, *, loss, num_objects=None) -> float32 scalar
     count_objects: Callable  # the teacher's raw predictions -> divisors of the distillation loss, as above
+
+
+def loss_options(head, config):
+    """Returns the section of a Config that a row of HEADS takes as `loss`."""
+    return getattr(config, head.loss_section)
 
 
 def load_head(name):

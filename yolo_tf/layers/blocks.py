@@ -33,7 +33,7 @@ def scaled_repeats(repeats, depth):
     return max(round(repeats * depth), 1)
 
 
-def conv_block(x, filters, kernel=1, stride=1, *, activation="silu", name):
+def conv_block(x, filters, kernel=1, stride=1, *, activation="silu", depthwise=False, name):
     """Applies convolution, batch norm and activation.
 
     A strided convolution pads both sides alike, as PyTorch does. Keras' "same" would pad the bottom and
@@ -45,13 +45,18 @@ def conv_block(x, filters, kernel=1, stride=1, *, activation="silu", name):
         kernel: side of the kernel; odd, or even with an even stride.
         stride: 1 or more.
         activation: a row of ACTIVATIONS.
+        depthwise: where the kernel is larger than 1, two such blocks in its place: one that mixes the cells of each channel
+            (`<name>_depthwise_...`), and a 1 x 1 one that mixes the channels (`<name>_pointwise_...`).
         name: prefix of the layer names `<name>_conv`, `<name>_batch_norm`, `<name>_activation`.
 
     Returns:
         [B, Y / stride, X / stride, filters].
 
-    Source: YOLOv5 v6 (zenodo 10.5281/zenodo.3908559).
+    Source: YOLOv5 v6 (zenodo 10.5281/zenodo.3908559); depthwise: MobileNets, arXiv:1704.04861, section 3.1.
     """
+    if depthwise and kernel > 1:
+        x = _depthwise_block(x, kernel, stride, activation=activation, name=f"{name}_depthwise")
+        return conv_block(x, filters, activation=activation, name=f"{name}_pointwise")
     if stride > 1:
         x = keras.layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
     x = keras.layers.Conv2D(
@@ -63,6 +68,25 @@ def conv_block(x, filters, kernel=1, stride=1, *, activation="silu", name):
         kernel_initializer=fan_uniform(),
         name=f"{name}_conv",
     )(x)
+    return _normalized(x, activation=activation, name=name)
+
+
+def _depthwise_block(x, kernel, stride, *, activation, name):
+    """Applies a convolution of each channel on its own, batch norm and activation, padded as in `conv_block`."""
+    if stride > 1:
+        x = keras.layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
+    x = keras.layers.DepthwiseConv2D(
+        kernel,
+        stride,
+        padding="same" if stride == 1 else "valid",
+        use_bias=False,
+        depthwise_initializer=fan_uniform("fan_out"),  # what Keras calls so here are the inputs of one output
+        name=f"{name}_conv",
+    )(x)
+    return _normalized(x, activation=activation, name=name)
+
+
+def _normalized(x, *, activation, name):
     x = batch_norm(name=f"{name}_batch_norm")(x)
     return activation_layer(activation, name=f"{name}_activation")(x)
 
@@ -95,11 +119,11 @@ def pointwise_conv(filters, *, fan_in, use_bias=True, activation=None, name):
     )
 
 
-def csp_block(x, filters, *, repeats, shortcut, activation="silu", name):
+def csp_block(x, filters, *, repeats, shortcut, activation="silu", depthwise=False, name):
     """Splits the channels in two paths, sends one through bottlenecks, and merges them (C3).
 
     Args:
-        x, activation: as in `conv_block`.
+        x, activation, depthwise: as in `conv_block`.
         filters: output channels; each path has half of them.
         repeats: number of bottlenecks.
         shortcut: whether each bottleneck adds its input to its output.
@@ -112,17 +136,18 @@ def csp_block(x, filters, *, repeats, shortcut, activation="silu", name):
     """
     main = conv_block(x, filters // 2, activation=activation, name=f"{name}_main")
     bypass = conv_block(x, filters // 2, activation=activation, name=f"{name}_bypass")
+    block = dict(shortcut=shortcut, activation=activation, depthwise=depthwise)
     for index in range(repeats):
-        main = bottleneck(main, filters // 2, shortcut=shortcut, activation=activation, name=f"{name}_bottleneck{index}")
+        main = bottleneck(main, filters // 2, **block, name=f"{name}_bottleneck{index}")
     merged = keras.layers.Concatenate(name=f"{name}_concat")([main, bypass])
     return conv_block(merged, filters, activation=activation, name=f"{name}_merge")
 
 
-def bottleneck(x, hidden, *, shortcut, activation="silu", name):
+def bottleneck(x, hidden, *, shortcut, activation="silu", depthwise=False, name):
     """Applies a 1 x 1 convolution to `hidden` channels and a 3 x 3 one back to the channels of its input.
 
     Args:
-        x, activation, name: as in `conv_block`.
+        x, activation, depthwise, name: as in `conv_block`.
         hidden: channels between the two.
         shortcut: whether the input is added to the output.
 
@@ -132,7 +157,7 @@ def bottleneck(x, hidden, *, shortcut, activation="silu", name):
     Source: ResNet, arXiv:1512.03385, section 4.1, as in YOLOv3, arXiv:1804.02767, section 2.4.
     """
     branch = conv_block(x, hidden, activation=activation, name=f"{name}_1x1")
-    branch = conv_block(branch, x.shape[-1], 3, activation=activation, name=f"{name}_3x3")
+    branch = conv_block(branch, x.shape[-1], 3, activation=activation, depthwise=depthwise, name=f"{name}_3x3")
     return keras.layers.Add(name=f"{name}_add")([x, branch]) if shortcut else branch
 
 

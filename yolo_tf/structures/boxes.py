@@ -31,6 +31,19 @@ def pairwise_iou(boxes_a, boxes_b):
     return tf.math.divide_no_nan(overlap, union)
 
 
+def overlap_of_pairs(predicted_cxcywh, target_cxcywh, *, epsilon=1e-7):
+    """Returns the intersection over union of boxes in the same place of both tensors.
+
+    Args:
+        predicted_cxcywh, target_cxcywh: float32 [..., 4], any one unit.
+        epsilon: guards the division.
+
+    Returns:
+        float32 [...], 0..1; 0 for a box of no size.
+    """
+    return _overlap(predicted_cxcywh, target_cxcywh, epsilon)[0]
+
+
 def complete_iou(predicted_cxcywh, target_cxcywh, *, epsilon=1e-7):
     """Returns the complete IoU of boxes in the same place of both tensors.
 

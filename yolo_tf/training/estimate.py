@@ -12,7 +12,7 @@ import tensorflow as tf
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
-from yolo_tf.heads import load_head
+from yolo_tf.heads import load_head, loss_options
 from yolo_tf.models.reports.start import activation_megabytes
 from yolo_tf.structures import Targets
 from yolo_tf.surgery.fake_quantization import fake_quantized_view
@@ -108,7 +108,8 @@ def choose_batch_size(config, network, num_images, *, layout, compiled, replicas
         view = None
         if config.compress.quantize_aware:
             view = functools.partial(fake_quantized_view, channel_parts=load_head(layout.head).channel_parts)
-        options = dict(image_size=size, train=config.train, loss=config.loss, compiled=compiled, view=view)
+        loss = loss_options(load_head(layout.head), config)
+        options = dict(image_size=size, train=config.train, loss=loss, compiled=compiled, view=view)
         options |= {"keep_zeros": config.compress.keep_zeros, "max_boxes": config.data.max_boxes}
         batch_size = replicas * largest_batch(step_probe(network, layout, **options), most=most // replicas)
         how = "by running steps"
@@ -151,7 +152,7 @@ def step_probe(network, layout, *, image_size, train, loss, compiled, view=None,
         layout: of the head's raw predictions.
         image_size: (height, width) px.
         train: TrainConfig; batch_size does not count.
-        loss: LossConfig.
+        loss: options of the head's loss.
         compiled: run the step under XLA, as the run will.
         view: network -> the model it is trained through; None = itself.
         keep_zeros: mask gradients, as the run will.

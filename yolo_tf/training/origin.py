@@ -10,7 +10,7 @@ from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.files.keras import read_detector_network, read_network
 from yolo_tf.files.spec import DetectorSpec
 from yolo_tf.files.weights import copy_fitting_weights
-from yolo_tf.heads import load_head
+from yolo_tf.heads import load_head, loss_options
 from yolo_tf.models.backbones import STRIDES
 from yolo_tf.models.network import build_network, network_layout, set_batch_norm_momentum
 from yolo_tf.models.parts import part_of
@@ -88,8 +88,9 @@ def choose_layout(config, origin, train_set):
     """
     model, layout = config.model, first_layout(config.model, origin)
     keep = _layout_giver(model, origin) or (None if model.autoanchor else "model.autoanchor")
-    options = dict(image_size=config.data.image_size, loss=config.loss, seed=config.train.seed, keep=keep)
-    fitted, text = load_head(layout.head).fit_layout(layout, train_set, **options)
+    head = load_head(layout.head)
+    options = dict(image_size=config.data.image_size, loss=loss_options(head, config), seed=config.train.seed, keep=keep)
+    fitted, text = head.fit_layout(layout, train_set, **options)
     if text:
         say(text)
     return dataclasses.replace(config, model=dataclasses.replace(model, **fitted))

@@ -17,6 +17,7 @@ from yolo_tf.engine.devices import check_batch_size, use_xla
 from yolo_tf.engine.optimizers import DetectorOptimizer, build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.files.spec import DetectorSpec, detector_spec
+from yolo_tf.heads import load_head, loss_options
 from yolo_tf.models.parts import frozen_layers
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.models.reports.start import StartReport, format_start, start_report
@@ -94,7 +95,7 @@ def prepare(config, strategy):
         trainer = DetectorTrainer(
             network,
             spec.layout,
-            loss=config.loss,
+            loss=loss_options(load_head(spec.head), config),
             fused_batch_norm=not compiled,
             sync_batch_norm=synchronized,
             augment=augment,

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
-from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss, divergence
+from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss
+from yolo_tf.heads.coins import divergence
 
 GRIDS = [(12, 20), (6, 10), (3, 5)]
 

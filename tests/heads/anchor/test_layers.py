@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from yolo_tf.heads.anchor.anchors import anchor_set
-from yolo_tf.heads.anchor.layers import detection_head, prior_logits, scale_new_head
+from yolo_tf.heads.anchor.layers import detection_head, prior_logits
 
 STRIDES, CHANNELS = (8, 16, 32), (16, 24, 32)
 
@@ -56,29 +56,3 @@ def test_rows_and_columns_keep_their_places():
 
 def test_outputs_are_named_after_their_levels():
     assert head_model().output_names == ["p3", "p4", "p5"]
-
-
-def head_network():
-    """A neck convolution and two head convolutions behind it."""
-    images = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 1, name="neck_conv")(images)
-    return keras.Model(images, [keras.layers.Conv2D(6, 1, name=f"head_p{level}")(x) for level in (3, 4)])
-
-
-@pytest.mark.parametrize(
-    ("loaded", "changed"),
-    [
-        (("neck_conv",), ["head_p3", "head_p4"]),
-        (("neck_conv", "head_p4"), ["head_p3"]),  # p4 came from the file
-        (("backbone_conv",), []),  # behind a new neck, features are small
-        ((), []),
-    ],
-)
-def test_a_new_head_behind_a_loaded_neck_starts_small(loaded, changed):
-    network = head_network()
-    before = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
-    assert scale_new_head(network, loaded, 0.25) == changed
-    for name, (kernel, bias) in before.items():
-        np.testing.assert_allclose(network.get_layer(name).kernel, kernel * (0.25 if name in changed else 1))
-        np.testing.assert_array_equal(network.get_layer(name).bias, bias)
-    assert scale_new_head(network, loaded, 1) == []

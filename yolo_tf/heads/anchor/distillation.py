@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from yolo_tf.heads.anchor.loss import part_gains
+from yolo_tf.heads.coins import divergence
 
 BOX = slice(0, 4)
 OBJECTNESS = 4
@@ -54,13 +55,3 @@ def count_objects(teacher):
     `teacher` are L tensors [B, Y, X, A, 5 + C], logits of any float type; returned is float32 [L].
     """
     return tf.stack([tf.reduce_sum(tf.sigmoid(tf.cast(raw[..., OBJECTNESS], tf.float32))) for raw in teacher])
-
-
-def divergence(theirs, ours):
-    """Returns the Kullback-Leibler divergence [...] of a coin of logit `ours` from one of logit `theirs`, 0 or more.
-
-    Example: logits 0 and 2, so probabilities 0.5 and 0.881: 0.5 log(0.5 / 0.881) + 0.5 log(0.5 / 0.119) = 0.434.
-    """
-    target = tf.sigmoid(theirs)
-    entropy = tf.nn.sigmoid_cross_entropy_with_logits
-    return entropy(labels=target, logits=ours) - entropy(labels=target, logits=theirs)

@@ -9,9 +9,10 @@ from yolo_tf.heads import Head
 from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss
-from yolo_tf.heads.anchor.layers import detection_head, scale_new_head
+from yolo_tf.heads.anchor.layers import detection_head
 from yolo_tf.heads.anchor.layout import refit_anchors, stated_anchors
-from yolo_tf.heads.anchor.loss import count_matches, detection_loss
+from yolo_tf.heads.anchor.loss import check_levels, count_matches, detection_loss
+from yolo_tf.heads.new_layers import scale_new_predictors
 
 HEAD = Head(
     make_layout=stated_anchors,
@@ -19,7 +20,7 @@ HEAD = Head(
     geometry=lambda anchors: {"anchors": anchors.sizes.tolist()},
     from_geometry=anchor_set,
     build=detection_head,
-    scale_new=scale_new_head,
+    scale_new=scale_new_predictors,
     output_shapes=lambda anchors, num_classes: [(None, None, None, anchors.per_cell, 5 + num_classes)] * len(anchors.strides),
     channel_parts={"box": slice(0, 4), "score": slice(4, None)},
     decode=decode_predictions,
@@ -28,6 +29,7 @@ HEAD = Head(
     ],
     loss_parts=("box", "objectness", "class"),
     loss=detection_loss,
+    check_loss=check_levels,
     count_matches=count_matches,
     distillation_loss=distillation_loss,
     count_objects=count_objects,

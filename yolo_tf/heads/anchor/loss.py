@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import LossConfig
+from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import AnchorSet
 from yolo_tf.heads.anchor.matching import match_level
 from yolo_tf.structures import Targets
@@ -22,6 +23,7 @@ def detection_loss(
     *,
     loss: LossConfig,
     num_matches: tf.Tensor | None = None,
+    plain: bool = False,
 ) -> dict[str, tf.Tensor]:
     """Computes the loss of a batch.
 
@@ -32,6 +34,7 @@ def detection_loss(
         loss: LossConfig.
         num_matches: float32 [L], what the sums over matches are divided by; None = the matches of this batch. With
             the mean over replicas (see `count_matches`), the mean of their losses is the loss of their joined batch.
+        plain: not used; this loss is the same in all epochs.
 
     Returns:
         dict of float32 scalars `box`, `objectness`, `class`: weighted by their gains, means over the batch. Their
@@ -53,6 +56,15 @@ def detection_loss(
         parts["class"] += classification
     gains = part_gains(predictions, anchors, loss=loss)
     return {name: part * gains[name] for name, part in parts.items()}
+
+
+def check_levels(loss, anchors):
+    """Raises InputError where a LossConfig has weights for another number of levels than an AnchorSet."""
+    if len(loss.level_balance) != len(anchors.strides):
+        raise InputError(
+            f"config.loss.level_balance: got {len(loss.level_balance)} weights, {list(loss.level_balance)}. Expected"
+            f" {len(anchors.strides)}, one for each level (strides {list(anchors.strides)}). Write as many."
+        )
 
 
 def part_gains(predictions, anchors, *, loss):
