@@ -24,6 +24,9 @@ V5 = {"backbone": "csp_darknet_v5", "neck": "csp_pan_unpooled"}
 V5_NOTE = "For their checkpoints (`yolo-tf import-yolov5`); a new network is better built as {}."
 YOLOV4_CSP = {"backbone": "yolov4_csp", "neck": "yolov4_csp_pan"}
 YOLOV4_NOTE = "Its recipe: configs/coco_yolov4_csp_s.yaml."
+YOLOX = {"backbone": "csp_darknet_yolox", "neck": "csp_pan_unpooled", "head": "decoupled"}
+YOLOX_NOTE = "Trained as YOLOX was by train.recipe=yolox."
+YOLOX_416 = f"{YOLOX_NOTE} Published at 416 x 416: {{}} GFLOPs there (data.image_size=416)."
 # Networks that are scaled as a whole, by the name of their file: title, options, parameters, GFLOPs, notes.
 WHOLE = {
     "yolov5n": ("YOLOv5n", {"backbone": "csp_darknet", "depth": 0.33, "width": 0.25}, 1_872_157, 4.468, ()),
@@ -35,6 +38,18 @@ WHOLE = {
     "yolov5l_v5": ("YOLOv5l of versions 4 and 5", {**V5, **SIZE_L}, 47_056_765, 115.285, (V5_NOTE.format("yolov5l"),)),
     "yolov4_csp_s": ("YOLOv4-CSP, size S", {**YOLOV4_CSP, **SIZE_S, **YOLOV4}, 9_329_581, 21.165, (YOLOV4_NOTE,)),
     "yolov4_csp_l": ("YOLOv4-CSP, size L", {**YOLOV4_CSP, **SIZE_L, **YOLOV4}, 52_924_765, 120.240, (YOLOV4_NOTE,)),
+    "yolox_nano": (
+        "YOLOX-Nano",
+        {**YOLOX, "depth": 0.33, "width": 0.25, "depthwise": "true"},
+        912_159,
+        2.474,
+        (YOLOX_416.format(1.0),),
+    ),
+    "yolox_tiny": ("YOLOX-Tiny", {**YOLOX, "depth": 0.33, "width": 0.375}, 5_055_855, 15.178, (YOLOX_416.format(6.4),)),
+    "yolox_s": ("YOLOX-S", {**YOLOX, **SIZE_S}, 8_968_255, 26.686, (YOLOX_NOTE,)),
+    "yolox_m": ("YOLOX-M", {**YOLOX, "depth": 0.67, "width": 0.75}, 25_326_495, 73.530, (YOLOX_NOTE,)),
+    "yolox_l": ("YOLOX-L", {**YOLOX, **SIZE_L}, 54_208_895, 155.293, (YOLOX_NOTE,)),
+    "yolox_x": ("YOLOX-X", {**YOLOX, "depth": 1.33, "width": 1.25}, 99_071_455, 281.410, (YOLOX_NOTE,)),
 }
 
 

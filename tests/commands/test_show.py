@@ -77,7 +77,7 @@ def test_backbones(show):
     cells = ["efficientnetb7", "EfficientNet", "62,143,440", "82.883", "41.441", "80 / 224 / 640"]
     cells += ["block3g_add, block5j_add, block7d_add", "Apache-2.0 (Keras)", "ImageNet, keras.applications"]
     assert re.split("  +", line) == [*cells, "Apache-2.0 (tensorflow/tpu)"]
-    assert "csp_darknet, csp_darknet_v5, yolov4_csp at depth and width 1." in output
+    assert "csp_darknet, csp_darknet_v5, csp_darknet_yolox, yolov4_csp at depth and width 1." in output
 
 
 def test_backbones_as_markdown(show):

@@ -11,7 +11,7 @@ from places import ROOT
 from yolo_tf.config.reader import read_config
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.backbones.application_rows import V2_PIXELS
-from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, TF_PIXELS, UNIT_PIXELS
+from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, RAW_PIXELS, TF_PIXELS, UNIT_PIXELS
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import network_report
 
@@ -104,15 +104,23 @@ FIGURES = {
     "yolov5s_nasnetmobile": (8_664_335, 17.089),
     "yolov5s_vgg16": (18_895_165, 258.628),
     "yolov5s_vgg19": (24_204_861, 326.576),
+    # arXiv:2107.08430, tables 5 and 6: 0.91 M and 1.08 (at 416 px) to 99.1 M and 281.9, these with some of the batch norms
+    "yolox_nano": (912_159, 2.474),
+    "yolox_tiny": (5_055_855, 15.178),
+    "yolox_s": (8_968_255, 26.686),
+    "yolox_m": (25_326_495, 73.530),
+    "yolox_l": (54_208_895, 155.293),
+    "yolox_x": (99_071_455, 281.410),
 }
 # Names that files had: "seed0" read like a random seed.
 OLD_NAMES = {name.replace("_narrow", "_seed0"): name for name in FIGURES if name.endswith("_narrow")}
 # One of every neck, and the lighter backbones; tests/models/reports/test_backbones.py has a backbone of every family.
-QUICK = {"yolov5n", "yolov5s", "yolov5s_v5", "yolov4_csp_s", "fpn_resnet18", "yolov5s_efficientnetb0_narrow"}
+QUICK = {"yolov5n", "yolov5s", "yolov5s_v5", "yolov4_csp_s", "fpn_resnet18", "yolov5s_efficientnetb0_narrow", "yolox_nano"}
 QUICK |= {f"yolov5s_{backbone}" for backbone in ("resnet18", "repvgg_a0", "mobilenetv3small", "vgg16")}
 
 # What becomes of red 255, green 51, blue 0. ImageNet: (1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225.
 SCALED_PIXELS = {
+    RAW_PIXELS: [255, 51, 0],
     UNIT_PIXELS: [1, 0.2, 0],
     IMAGENET_PIXELS: [2.2489, -1.1429, -1.8044],
     TF_PIXELS: [1, -0.6, -1],
@@ -164,7 +172,8 @@ def test_one_flat_graph_with_names_by_part(built):
     _, model, network, _ = built
     assert not [layer for layer in network.layers if isinstance(layer, keras.Model)]
     names = {layer.name for layer in network.layers}
-    assert {"images", "pixel_scaling", "head_p4", "p5"} <= names
+    assert {"images", "pixel_scaling"} <= names
+    assert {"anchor": {"head_p4", "p5"}, "decoupled": {"head_p4_class", "class_p5"}}[model.head] <= names
     assert {"neck_p5_reduce_conv", "neck_p3_csp_merge_activation"} <= names or {"neck_p3_output_conv"} <= names  # the FPN
     adapters = "none" if BACKBONES[model.backbone].scalable else model.adapters
     expected = {"none": set(), "plain": {"conv"}, "batch_norm": {"conv", "batch_norm"}}[adapters]

@@ -12,7 +12,7 @@ from yolo_tf.heads import load_head
 from yolo_tf.layers.blocks import batch_norm, pointwise_conv, scaled_channels
 from yolo_tf.models.backbones import BACKBONES, STRIDES, build_backbone
 from yolo_tf.models.backbones.keras_model import KERAS_MODEL, keras_model_backbone, read_keras_model
-from yolo_tf.models.necks import NECKS
+from yolo_tf.models.necks import NECKS, SEPARABLE
 
 # What adapters bring the features of strides 8, 16, 32 to, at width 1: the channels of CSPDarknet.
 ADAPTER_CHANNELS = (256, 512, 1024)
@@ -30,7 +30,7 @@ def build_network(model: ModelConfig, *, num_classes: int, anchors: Any, backbon
 
     Returns:
         keras.Model of built-in layers: RGB images 0..255, float [B, H, W, 3], H and W multiples of 32 ->
-        raw predictions of the head, float32, fine to coarse; three [B, H / stride, W / stride, A, 5 + C] for "anchor".
+        raw predictions of the head, float32; three [B, H / stride, W / stride, A, 5 + C], fine to coarse, for "anchor".
         Layers of the adapters, neck and head are named adapter_..., neck_..., head_...; all others belong
         to the backbone.
 
@@ -47,6 +47,11 @@ def build_network(model: ModelConfig, *, num_classes: int, anchors: Any, backbon
         )
     if anchors.strides != STRIDES:
         raise InputError(f"config.model.anchors: levels have strides {anchors.strides}. Expected {STRIDES}.")
+    if model.depthwise and model.neck not in SEPARABLE:
+        raise InputError(
+            f"config.model.depthwise: got true for neck {model.neck}, which has no depthwise form. Expected one of"
+            f" {', '.join(SEPARABLE)}. Leave it out."
+        )
     scaling = dict(depth=model.depth, width=model.width, activation=model.activation)
     if backbone is not None or model.backbone == KERAS_MODEL:
         if model.backbone_activation != "own":
@@ -62,13 +67,14 @@ def build_network(model: ModelConfig, *, num_classes: int, anchors: Any, backbon
             weights=model.backbone_weights,
             backbone_activation=model.backbone_activation,
             drop_path=model.drop_path,
+            depthwise=model.depthwise and BACKBONES[model.backbone].scalable,
             **scaling,
         )
         scalable = BACKBONES[model.backbone].scalable
     features = tuple(backbone.outputs)
     if not scalable:  # a scalable backbone has the widths of the neck already
         features = adapt_features(features, model.adapters, width=model.width)
-    features = neck(features, **scaling)
+    features = neck(features, **scaling, **({"depthwise": True} if model.depthwise else {}))
     outputs = head.build(features, anchors, num_classes=num_classes, model=model)
     network = keras.Model(backbone.inputs[0], outputs, name=_identifier(model.name))
     if model.batch_norm_momentum:

@@ -32,6 +32,7 @@ def build_backbone(
     depth: float = 1.0,
     width: float = 1.0,
     activation: str = "silu",
+    depthwise: bool = False,
     backbone_activation: str = "own",
     drop_path: float = 0.0,
 ) -> keras.Model:
@@ -43,6 +44,7 @@ def build_backbone(
             .weights.h5 or .h5 file of a keras.applications network without its top.
         depth, width: multiples, for scalable backbones only.
         activation: a row of ACTIVATIONS, for scalable backbones only.
+        depthwise: whether 3 x 3 convolutions are depthwise ones, each followed by a 1 x 1; for CSPDarknet only.
         backbone_activation: a row of ACTIVATIONS for a network of keras.applications in place of its own; "own" = as published.
         drop_path: highest rate of stochastic depth, 0..1, for ConvNeXt only.
 
@@ -51,8 +53,8 @@ def build_backbone(
         channels], fine to coarse. H and W may be any multiples of 32.
 
     Raises:
-        InputError: no such backbone; the weights are missing, unreadable or of another network; its activation cannot
-            be replaced.
+        InputError: no such backbone; the weights are missing, unreadable or of another network; its activation or its
+            convolutions cannot be replaced.
     """
     spec = look_up(BACKBONES, name, kind="backbone", where="config.model.backbone")
     if backbone_activation != "own" and spec.fixed_activation:
@@ -60,6 +62,11 @@ def build_backbone(
         raise InputError(
             f"config.model.backbone_activation: got {backbone_activation} for backbone {name}, whose activation is not to be"
             f" replaced. Expected own. {instead}"
+        )
+    if depthwise and not spec.separable:
+        raise InputError(
+            f"config.model.depthwise: got true for backbone {name}, whose convolutions are not to be replaced. Expected one of"
+            f" {', '.join(name for name, row in BACKBONES.items() if row.separable)}. Leave it out."
         )
     from_file = weights not in ("none", "imagenet")
     if from_file:
@@ -75,6 +82,8 @@ def build_backbone(
     # Always float32: under mixed_float16 an image value would be rounded before it is centred.
     pixels = keras.layers.Rescaling(scale, offset, dtype="float32", name="pixel_scaling")(images)
     options = dict(depth=depth, width=width, activation=activation) if spec.scalable else {}
+    if depthwise:
+        options["depthwise"] = True
     if backbone_activation != "own":
         options["activation"] = backbone_activation
     if drop_path:

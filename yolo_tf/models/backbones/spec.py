@@ -8,6 +8,7 @@ from collections.abc import Callable
 STRIDES = (8, 16, 32)
 
 # (scale, offset): what the network sees of an RGB pixel value p in 0..255 is p * scale + offset.
+RAW_PIXELS = (1.0, 0.0)
 UNIT_PIXELS = (1 / 255, 0.0)
 TF_PIXELS = (1 / 127.5, -1.0)  # -1..1, as TensorFlow's own networks were trained
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's training images, RGB in 0..1
@@ -34,7 +35,7 @@ class BackboneSpec:
     """One row of BACKBONES."""
 
     family: str  # networks of one paper
-    build: Callable  # (pixels, *[, weights][, depth, width][, activation]) -> tuple of features, fine to coarse
+    build: Callable  # (pixels, *[, weights][, depth, width][, activation][, depthwise]) -> tuple of features, fine to coarse
     taps: tuple[FeatureTap, ...]
     pixel_scaling: tuple  # (scale, offset)
     trainable_params: int  # up to the last tap, at depth and width 1
@@ -44,6 +45,7 @@ class BackboneSpec:
     weights_licence: str = ""  # of those weights, and where they were ported from; empty where there are none
     fixed_activation: bool = True  # False: `build` takes another `activation` than the published one
     scalable: bool = False  # follows config.model.depth, width and activation; its features have the widths of the neck
+    separable: bool = False  # scalable: `build` takes config.model.depthwise
 
 
 def taps_at(layers, channels):

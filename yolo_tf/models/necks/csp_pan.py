@@ -1,4 +1,4 @@
-"""The neck of YOLOv5: pyramid pooling, then a path aggregation network of CSP blocks."""
+"""The neck of YOLOv5 and YOLOX: pyramid pooling, then a path aggregation network of CSP blocks."""
 
 import functools
 
@@ -9,7 +9,7 @@ from yolo_tf.layers.blocks import conv_block, csp_block, scaled_channels, scaled
 CHANNELS = (256, 512, 1024)  # of strides 8, 16, 32 at width 1
 
 
-def csp_pan(features, *, depth, width, activation="silu", pooled=True, narrow=False):
+def csp_pan(features, *, depth, width, activation="silu", depthwise=False, pooled=True, narrow=False):
     """Mixes three features coarse to fine, then fine to coarse.
 
     The way up takes the coarse maps as they are after their 1 x 1 reduction, not the merged ones.
@@ -23,6 +23,7 @@ def csp_pan(features, *, depth, width, activation="silu", pooled=True, narrow=Fa
         depth: factor on the bottlenecks of each block, 3 at depth 1.
         width: factor on CHANNELS, or on half of them.
         activation: a row of ACTIVATIONS.
+        depthwise: whether the 3 x 3 convolutions are depthwise ones, each followed by a 1 x 1.
         pooled: whether pyramid pooling comes first; False where the backbone ends with it.
         narrow: whether the maps have half of CHANNELS, and the way up takes the merged ones.
 
@@ -33,8 +34,8 @@ def csp_pan(features, *, depth, width, activation="silu", pooled=True, narrow=Fa
     """
     fine, middle, coarse = features
     p3_filters, p4_filters, p5_filters = (scaled_channels(channels // (1 + narrow), width) for channels in CHANNELS)
-    block = dict(repeats=scaled_repeats(3, depth), activation=activation)
-    conv = functools.partial(conv_block, activation=activation)
+    block = dict(repeats=scaled_repeats(3, depth), activation=activation, depthwise=depthwise)
+    conv = functools.partial(conv_block, activation=activation, depthwise=depthwise)
 
     if pooled:
         coarse = spatial_pyramid_pool(coarse, p5_filters, activation=activation, name="neck_sppf")
@@ -52,7 +53,7 @@ def csp_pan(features, *, depth, width, activation="silu", pooled=True, narrow=Fa
     return p3, p4, p5
 
 
-def merge_maps(maps, filters, *, repeats, activation="silu", name):
+def merge_maps(maps, filters, *, repeats, name, **block):
     """Joins maps of one size and mixes them in a CSP block without shortcuts: tensors [B, Y, X, c] -> [B, Y, X, filters]."""
     joined = keras.layers.Concatenate(name=f"{name}_join")(maps)
-    return csp_block(joined, filters, repeats=repeats, shortcut=False, activation=activation, name=f"{name}_csp")
+    return csp_block(joined, filters, repeats=repeats, shortcut=False, name=f"{name}_csp", **block)
