@@ -25,8 +25,8 @@ V5_NOTE = "For their checkpoints (`yolo-tf import-yolov5`); a new network is bet
 YOLOV4_CSP = {"backbone": "yolov4_csp", "neck": "yolov4_csp_pan"}
 YOLOV4_NOTE = "Its recipe: configs/coco_yolov4_csp_s.yaml."
 YOLOX = {"backbone": "csp_darknet_yolox", "neck": "csp_pan_unpooled", "head": "decoupled"}
-YOLOX_NOTE = "Trained as YOLOX was by train.recipe=yolox."
-YOLOX_416 = f"{YOLOX_NOTE} Published at 416 x 416: {{}} GFLOPs there (data.image_size=416)."
+YOLOX_NOTE = "Its recipe: train.recipe=auto; with input sizes, epochs and data: configs/coco_yolox_s.yaml."
+YOLOX_416 = "Published at 416 x 416: {} GFLOPs there (data.image_size=416). Its recipe: configs/coco_yolox_nano.yaml{}."
 # Networks that are scaled as a whole, by the name of their file: title, options, parameters, GFLOPs, notes.
 WHOLE = {
     "yolov5n": ("YOLOv5n", {"backbone": "csp_darknet", "depth": 0.33, "width": 0.25}, 1_872_157, 4.468, ()),
@@ -43,9 +43,15 @@ WHOLE = {
         {**YOLOX, "depth": 0.33, "width": 0.25, "depthwise": "true"},
         912_159,
         2.474,
-        (YOLOX_416.format(1.0),),
+        (YOLOX_416.format(1.0, ""),),
     ),
-    "yolox_tiny": ("YOLOX-Tiny", {**YOLOX, "depth": 0.33, "width": 0.375}, 5_055_855, 15.178, (YOLOX_416.format(6.4),)),
+    "yolox_tiny": (
+        "YOLOX-Tiny",
+        {**YOLOX, "depth": 0.33, "width": 0.375},
+        5_055_855,
+        15.178,
+        (YOLOX_416.format(6.4, ", mosaic 1"),),
+    ),
     "yolox_s": ("YOLOX-S", {**YOLOX, **SIZE_S}, 8_968_255, 26.686, (YOLOX_NOTE,)),
     "yolox_m": ("YOLOX-M", {**YOLOX, "depth": 0.67, "width": 0.75}, 25_326_495, 73.530, (YOLOX_NOTE,)),
     "yolox_l": ("YOLOX-L", {**YOLOX, **SIZE_L}, 54_208_895, 155.293, (YOLOX_NOTE,)),

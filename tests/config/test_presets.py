@@ -34,6 +34,19 @@ def test_yolov4_csp_has_the_settings_of_its_config():
         assert whole[section][key] == by_recipe[section][key] == value
 
 
+def test_yolox_s_recipe_goes_with_its_backbone_and_by_name_with_any():
+    by_family = read_config(CONFIGS / "models" / "yolox_s.yaml", ["train.recipe=auto", "train.momentum=0.8"])
+    by_name = read_config(None, ["train.recipe=yolox"])
+    for found in (by_family, by_name):
+        assert (found.train.ema_decay, found.train.clip_norm, found.augment.close_mosaic) == (0.9998, 0.0, 15)
+        assert found.augment.close_geometry and found.augment.mixup == 1.0
+    assert (by_family.train.momentum, by_name.train.momentum) == (0.8, 0.9)
+    whole = config_to_dict(read_config(CONFIGS / "coco_yolox_s.yaml"))
+    for dotted, value in RECIPES["csp_darknet_yolox"].settings.items():
+        section, key = dotted.split(".")
+        assert whole[section][key] == value
+
+
 def test_yolov5_s_own_backbone_has_no_recipe():
     assert recipe_family("csp_darknet") is None and recipe_family("csp_darknet_v5") is None
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import Config, DetectConfig, ModelConfig
+from yolo_tf.config import Config, DetectConfig, LossConfig, ModelConfig
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import read_detector_network, save_network
@@ -134,6 +134,30 @@ def test_what_the_loss_likes_best_is_decoded_as_the_targets(head, layout):
         ours, theirs = np.argsort(found.class_ids[image, :count]), np.argsort(TARGETS.class_ids[image].numpy()[:count])
         np.testing.assert_array_equal(np.sort(found.class_ids[image, :count]), np.sort(TARGETS.class_ids[image].numpy()[:count]))
         np.testing.assert_allclose(found.boxes.numpy()[image, ours], TARGETS.boxes.numpy()[image, theirs], atol=2.0)
+
+
+def test_a_head_says_whether_the_last_epochs_have_another_loss(head, layout):
+    predictions, options = draw(head, layout), {"loss": options_of(head)}
+    whole, last = (head.loss(TARGETS, predictions, layout, **options, plain=plain) for plain in (False, True))
+    assert head.plain_loss_differs == any(float(whole[part]) != float(last[part]) for part in whole)
+    network = small_network(head, layout)
+    trainer = DetectorTrainer(network, layout)
+    trainer.compile(keras.optimizers.SGD(0.0))
+    batch = (tf.random.stateless_uniform([2, *SIZE, 3], (1, 2), 0, 255), TARGETS)
+    seen = []
+    for plain in (False, True, True, False):
+        changed = trainer.use_plain_loss(plain)
+        trainer.reset_metrics()
+        seen.append((changed, float(trainer.train_on_batch(*batch, return_dict=True)["box"])))
+    assert [changed for changed, _ in seen] == [False, head.plain_loss_differs, False, head.plain_loss_differs]
+    assert (seen[1][1] > 1.05 * seen[0][1]) == head.plain_loss_differs and seen[0][1] == pytest.approx(seen[3][1], rel=1e-3)
+
+
+def test_options_of_another_heads_loss_are_refused():
+    config = Config(loss=dataclasses.replace(LossConfig(), box=0.1))
+    assert loss_options(load_head("anchor"), config) is config.loss
+    with pytest.raises(InputError, match="config.loss.box: got 0.1, .* in the section decoupled_loss. Expected 0.05, .* Leave"):
+        loss_options(load_head("decoupled"), config)
 
 
 def test_candidates_lie_level_by_level(head, layout):

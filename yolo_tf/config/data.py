@@ -72,6 +72,9 @@ class AugmentConfig:
     close_mosaic: int = option(
         10, "train the last so many epochs without mosaic and mixup (at most a fifth of the run)", "0 or more"
     )
+    close_geometry: bool = option(
+        False, "train those last epochs without zoom, translation, rotation, shear and perspective, too; flips and colours stay"
+    )
     multi_scale: tuple[int, ...] = option(
         (), "sides, px: each training batch is resized to one of them; empty = always data.image_size"
     )

@@ -39,7 +39,7 @@ class DecoupledLossConfig:
     objectness: float = option(1.0, "gain of the objectness loss", "0 or more")
     classification: float = option(1.0, "gain of the class loss", "0 or more")
     l1: float = option(
-        1.0, "gain of the distance between raw and wanted box, in the last epochs without augmentation only", "0 or more"
+        1.0, "gain of the distance between raw and wanted box, in the last epochs (augment.close_mosaic) only", "0 or more"
     )
     centre_radius: float = option(2.5, "cells around the centre of a box that may answer for it", "above 0")
     top_overlaps: int = option(10, "as many cells answer for a box as its so many best overlaps sum to", "above 0")

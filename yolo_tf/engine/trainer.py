@@ -37,7 +37,7 @@ class DetectorTrainer(keras.Model):
         self.layout, self.head = anchors, load_head(anchors.head)
         self.loss_config = loss_options(self.head, Config()) if loss is None else loss
         self.head.check_loss(self.loss_config, anchors)
-        self.plain = False  # whether the loss is that of the last epochs, whose images are not augmented
+        self.plain = False  # whether the loss is that of the last epochs, whose images are augmented less or not at all
         self.sync_batch_norm = sync_batch_norm
         self.augment = augment
         self.part_means = [keras.metrics.Mean(name=part) for part in self.head.loss_parts]
@@ -65,10 +65,12 @@ class DetectorTrainer(keras.Model):
         self.part_means = [*self.part_means, keras.metrics.Mean(name="distillation")]
 
     def use_plain_loss(self, plain):
-        """Takes the loss of images that are not augmented any more, or not; builds the step anew where that changes it."""
-        if self.head.plain_loss_differs and plain != self.plain:
+        """Takes the loss of the last epochs, or not; builds the step anew and returns True where that changes anything."""
+        changed = self.head.plain_loss_differs and plain != self.plain
+        if changed:
             self.plain = plain
             self.make_train_function(force=True)
+        return changed
 
     def compile(self, optimizer, *, jit_compile=False, **options):
         """Prepares `fit`. With `jit_compile` XLA compiles augmentation, forward pass, loss and gradients.

@@ -13,7 +13,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable
 
-from yolo_tf.errors import look_up
+from yolo_tf.errors import InputError, look_up
 
 # name -> module with the row HEAD: a detector.json is read without TensorFlow
 HEADS = {"anchor": "yolo_tf.heads.anchor.head", "decoupled": "yolo_tf.heads.decoupled.head"}
@@ -42,7 +42,7 @@ class Head:
     loss_section: str = "loss"  # of the config: the options of what follows
     loss_parts: tuple[str, ...]  # of "box", "objectness", "class"
     # (Targets, raw predictions, layout, *, loss, num_matches=None, plain=False) -> loss part -> float32 scalar; `plain` = the
-    # images are not augmented any more, as in the last epochs.
+    # last epochs, whose images are no mosaics any more.
     loss: Callable
     check_loss: Callable = lambda loss, layout: None  # raises InputError where the options do not fit the layout
     plain_loss_differs: bool = False  # whether `plain` changes anything
@@ -54,7 +54,19 @@ class Head:
 
 
 def loss_options(head, config):
-    """Returns the section of a Config that a row of HEADS takes as `loss`."""
+    """Returns the section of a Config that a row of HEADS takes as `loss`.
+
+    Raises:
+        InputError: the config states options of the loss of another head, which would count for nothing.
+    """
+    for section in {load_head(name).loss_section for name in HEADS} - {head.loss_section}:
+        for field in dataclasses.fields(getattr(config, section)):
+            value = getattr(getattr(config, section), field.name)
+            if value != field.default:
+                raise InputError(
+                    f"config.{section}.{field.name}: got {value}, but the loss of this head has its options in the section"
+                    f" {head.loss_section}. Expected {field.default}, as if left out. Leave it out, or set that section."
+                )
     return getattr(config, head.loss_section)
 
 

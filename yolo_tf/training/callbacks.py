@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import RunConfig
+from yolo_tf.data.pipeline import first_plain_epoch
 from yolo_tf.engine.devices import worker_of
 from yolo_tf.engine.optimizers import DetectorOptimizer
 from yolo_tf.errors import InputError
@@ -36,6 +37,7 @@ def run_callbacks(run, setup, progress, *, strategy, clock=None):
     networks = timed("network files", lambda: write_networks(run, setup, progress))
     return [
         Freeze(setup.frozen, epochs=setup.config.transfer.freeze_epochs),
+        PlainLoss(first_plain_epoch(setup.config.augment, setup.config.train.epochs)),
         StopOnNonFiniteLoss(progress, draw_batch=functools.partial(picture_one_batch, run, setup)),
         EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=options),
         RecordRun(progress, optimizer, run=run, tensorboard=options.tensorboard),
@@ -75,6 +77,23 @@ class Freeze(keras.callbacks.Callback):
             self.model.make_train_function(force=True)  # it was traced for the variables that learned until now
             count = sum(layer.count_params() for layer in changed)
             say(f"{'now learning' if free else 'frozen'}: {len(changed)} layers with {count:,} weights")
+
+
+class PlainLoss(keras.callbacks.Callback):
+    """Gives the last epochs, which have no mosaic and no mixup, the loss that the head has for them.
+
+    Args:
+        first_epoch: the first of them, counted from 0.
+    """
+
+    def __init__(self, first_epoch):
+        super().__init__()
+        self.first_epoch = first_epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Changes the loss of the DetectorTrainer where the epoch asks for it."""
+        if self.model.use_plain_loss(epoch >= self.first_epoch):
+            say("loss of the epochs without mosaic from here on")
 
 
 @dataclasses.dataclass(eq=False)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import Config
-from yolo_tf.config.presets import RECIPES, recipe_family
+from yolo_tf.config.presets import RECIPES, chosen_family
 from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter
 from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
@@ -136,7 +136,7 @@ def _begin(config, train_set):
 def _describe(config, train_set, val_set, report, network):
     """Says cost and start of the network, its recipe, the data, and the memory that a step needs."""
     say(format_start(report))
-    family = recipe_family(config.model.backbone) if config.train.recipe == "auto" else None
+    family = chosen_family(config.train.recipe, config.model.backbone)
     if family:
         recipe = RECIPES[family]
         say(f"recipe of {family}: {recipe.settings or 'nothing to change'} ({recipe.source})")

@@ -131,6 +131,18 @@ def test_closed_means_neither_mosaic_nor_mixup():
     np.testing.assert_array_equal(opened.zoom, closed.zoom)
 
 
+def test_closed_geometry_leaves_flips_and_colours_alone():
+    swings = dict(degrees=10.0, shear=2.0, scale=0.9, translate=0.1, perspective=0.0005)
+    augment = dataclasses.replace(NOTHING, **swings, mosaic=1.0, fliplr=0.5, hsv_s=0.7, close_geometry=True)
+    drawn = dict(seed=tf.constant([0, 1], tf.int64), image_size=IMAGE_SIZE)
+    opened, closed = (draw_parameters(16, **drawn, augment=augment, closed=tf.constant(value)) for value in (False, True))
+    still = draw_parameters(16, **drawn, augment=dataclasses.replace(NOTHING, fliplr=0.5, hsv_s=0.7))
+    np.testing.assert_allclose(closed.transform, still.transform, atol=1e-6)
+    assert len(np.unique(np.asarray(closed.transform), axis=0)) == 2, "as it is, or flipped"
+    assert np.ptp(opened.zoom) > 1 and np.all(closed.zoom == 1)
+    np.testing.assert_array_equal(opened.hsv_gains, closed.hsv_gains)
+
+
 def test_mixup_blends_two_mosaics_and_keeps_both_box_sets(painted_batch):
     mixed_by = parameters_for(7, mosaic=1.0, mixup=1.0)
     plain_by = mixed_by._replace(mixup_partner=None, mixup_weight=None)

@@ -41,14 +41,18 @@ def draw_parameters(batch_size, seed, *, image_size, augment, closed=False):
         seed: int [2].
         image_size: (height, width) of the network input.
         augment: AugmentConfig.
-        closed: bool or bool tensor; true = no mosaic and no mixup (the last epochs).
+        closed: bool or bool tensor; true = no mosaic and no mixup (the last epochs), and with `close_geometry` no zoom,
+            translation, rotation, shear and perspective.
 
     Returns:
         AugmentParameters.
     """
     seeds = tf.unstack(tf.random.split(seed, 6, alg="philox"))
     unit = tf.random.stateless_uniform([12, batch_size], seeds[0], alg="philox")
-    angle, shear_x, shear_y, zoom, perspective_x, perspective_y, shift_x, shift_y = tf.unstack(2 * unit[:8] - 1)
+    swings = 2 * unit[:8] - 1
+    if augment.close_geometry:
+        swings *= 1 - tf.cast(closed, tf.float32)
+    angle, shear_x, shear_y, zoom, perspective_x, perspective_y, shift_x, shift_y = tf.unstack(swings)
     mosaic, mixup, upside_down, left_right = tf.unstack(unit[8:])
 
     # The same three distances for all images: each image lies in exactly four mosaics, and (from four on) in none twice.

@@ -21,7 +21,7 @@ def detection_loss(targets, predictions, layout, *, loss, num_matches=None, plai
         loss: DecoupledLossConfig.
         num_matches: float32 scalar, the answers that the sums are divided by; None = those of this batch. With the
             mean over replicas (see `count_matches`), the mean of their losses is the loss of their joined batch.
-        plain: whether the images are not augmented any more, as in the last epochs: the box part then has its L1 term.
+        plain: whether these are the last epochs, whose images are no mosaics any more: the box part then has its L1 term.
 
     Returns:
         dict of float32 scalars `box`, `objectness`, `class`, weighted by their gains; their sum times REFERENCE_BATCH is
