@@ -38,7 +38,7 @@ ALL = """
 ## All, by section
 
 What a config leaves out is filled in this order: by its `hyp` (below), by the preset that `augment.level` names, by the
-recipe of the backbone's family with `train.recipe: auto`, by the default. Each preset states its source in
+recipe that `train.recipe` names (auto: that of the backbone's family), by the default. Each preset states its source in
 `yolo_tf/config/presets.py`.
 """
 MIGRATE = """

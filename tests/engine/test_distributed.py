@@ -96,16 +96,17 @@ def test_two_devices_with_a_teacher_equal_one(alone, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_devices_equal_one_where_matches_depend_on_predictions(tmp_path):
+@pytest.mark.parametrize("head", ["cell", "decoupled"])
+def test_two_devices_equal_one_where_matches_depend_on_predictions(tmp_path, head):
     """The step talks between forward pass and loss, so where XLA is asked for, it is not compiled."""
     losses, weights, _ = distributed_training.train_steps(
-        tf.distribute.get_strategy(), teacher=True, layout=distributed_training.CELLS
+        tf.distribute.get_strategy(), teacher=True, layout=distributed_training.LAYOUTS[head]
     )
     assert losses[-1, 0] < losses[0, 0]
-    finish(start(tmp_path / "cells.npz", "--devices", "2", "--teacher", "--cell"))
-    check_equal(tmp_path / "cells.npz", (losses, weights))
+    finish(start(tmp_path / "two.npz", "--devices", "2", "--teacher", "--head", head))
+    check_equal(tmp_path / "two.npz", (losses, weights))
     for name, *options in (("graph", "--unsynchronized"), ("xla", "--unsynchronized", "--xla")):
-        finish(start(tmp_path / f"{name}.npz", "--devices", "2", "--cell", *options))
+        finish(start(tmp_path / f"{name}.npz", "--devices", "2", "--head", head, *options))
     np.testing.assert_allclose(read(tmp_path / "xla.npz")[0], read(tmp_path / "graph.npz")[0], rtol=1e-4)
 
 

@@ -123,3 +123,22 @@ def test_pyramid_pool_sees_neighbourhoods_of_5_9_and_13():
 
 def test_pyramid_pool_has_the_published_parameters():
     assert trainable_params(model_of(spatial_pyramid_pool, 256, 256)) == 164_608
+
+
+def test_a_depthwise_block_is_two_convolutions_and_pads_as_the_plain_one():
+    """3 x 3 on each of 4 channels, then 1 x 1 to 10; where one pixel goes tells where a strided kernel stands."""
+    images = keras.Input((None, None, 4))
+    model = keras.Model(images, conv_block(images, 10, 3, 2, depthwise=True, name="a"))
+    assert model.count_params() == 9 * 4 + 4 * 4 + 4 * 10 + 4 * 10
+    assert [layer.name for layer in model.layers[1:]] == [
+        "a_depthwise_pad", "a_depthwise_conv", "a_depthwise_batch_norm", "a_depthwise_activation",
+        "a_pointwise_conv", "a_pointwise_batch_norm", "a_pointwise_activation",
+    ]  # fmt: skip
+    one = np.zeros((1, 6, 8, 4), np.float32)
+    one[0, 1, 2] = 1
+    depthwise = keras.Model(images, model.get_layer("a_depthwise_conv").output)
+    plain = keras.Model(images, keras.layers.Conv2D(5, 3, 2, use_bias=False)(keras.layers.ZeroPadding2D(1)(images)))
+    reached = [np.abs(network(one)).max((0, 3)) > 0 for network in (depthwise, plain)]
+    np.testing.assert_array_equal(*reached)
+    pointwise = keras.Model(images, conv_block(images, 10, 1, depthwise=True, name="b"))
+    assert [layer.name for layer in pointwise.layers[1:]] == ["b_conv", "b_batch_norm", "b_activation"], "1 x 1 is 1 x 1"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.errors import InputError
+from yolo_tf.heads import HEADS, load_head
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import adapt_features, build_network, network_layout
 
@@ -217,3 +218,53 @@ def test_batch_norm_momentum_replaces_that_of_every_batch_norm(tmp_path):
         assert len(momenta) > 20 and set(momenta) == {0.5}
     usual = [layer.momentum for layer in build(**SMALL).layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert set(usual) == {0.97}
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(backbone="csp_darknet_yolox", neck="csp_pan_unpooled", depthwise=True),
+        dict(backbone="csp_darknet", neck="csp_pan", activation="relu6"),
+        dict(backbone="ghostnet_050", neck="csp_pan", depthwise=True),
+        dict(backbone="repvgg_a0", neck="fpn"),
+    ],
+    ids=lambda options: options["backbone"],
+)
+def test_any_backbone_and_neck_goes_with_any_head(head, options):
+    model = ModelConfig(head=head, **SMALL, **options)
+    layout = network_layout(model)
+    network = build_network(model, num_classes=6, anchors=layout)
+    shapes = load_head(head).output_shapes(layout, 6)
+    predictions = network(random_images(2, 96, 160), training=True)  # untrained statistics would fade every signal out
+    strides = [8, 16, 32] * (len(shapes) // 3)
+    assert [raw.shape[1:] for raw in predictions] == [
+        (96 // stride, 160 // stride, *shape[3:]) for stride, shape in zip(strides, shapes, strict=True)
+    ]
+    assert all(np.isfinite(raw).all() and np.ptp(raw) > 0 for raw in predictions)
+    three_by_three = [
+        layer
+        for layer in network.layers
+        if layer.name.startswith(("neck_", "head_")) and getattr(layer, "kernel_size", None) == (3, 3)
+    ]
+    kinds = {isinstance(layer, keras.layers.DepthwiseConv2D) for layer in three_by_three}
+    assert kinds == {bool(model.depthwise)}
+
+
+def test_a_depthwise_form_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="config.model.depthwise: got true for neck fpn, which has no depthwise form. Expected"):
+        build(neck="fpn", depthwise=True)
+    with pytest.raises(
+        InputError, match=r"depthwise: got true for backbone yolov4_csp, .* Expected one of csp_darknet, csp_dark"
+    ):
+        build(backbone="yolov4_csp", depthwise=True)
+
+
+def test_yolox_sees_pixels_as_they_are_and_is_yolov5s_v5_behind_them():
+    """Same names, shapes and numbers up to the neck, so weights of either fit the other."""
+    options = dict(neck="csp_pan_unpooled", **SMALL)
+    networks = [build(backbone=backbone, **options) for backbone in ("csp_darknet_v5", "csp_darknet_yolox")]
+    networks[1].set_weights(networks[0].get_weights())
+    images = random_images(1, 96, 160)
+    for one, other in zip(networks[0](images), networks[1](images / 255), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

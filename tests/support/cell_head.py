@@ -116,6 +116,7 @@ HEAD = Head(
     loss=loss,
     count_matches=count_matches,
     matches_need_predictions=True,
+    place_bytes=lambda layout, num_classes, image_size: 100.0,
     distillation_loss=distillation_loss,
     count_objects=count_objects,
 )

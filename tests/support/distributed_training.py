@@ -1,6 +1,6 @@
 """Twenty steps of training on one device, on many, or as one worker of many; run by test_distributed.py.
 
-python tests/support/distributed_training.py RESULT.npz --devices 2 [--xla] [--half] [--teacher] [--cell]
+python tests/support/distributed_training.py RESULT.npz --devices 2 [--xla] [--half] [--teacher] [--head cell]
 (with TF_CONFIG: one worker)
 """
 
@@ -12,17 +12,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.config import TrainConfig
+from yolo_tf.config import ModelConfig, TrainConfig
 from yolo_tf.engine.devices import choose_strategy, distribute_batches
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
-from yolo_tf.heads import HEADS
+from yolo_tf.heads import HEADS, load_head
 from yolo_tf.heads.anchor.anchors import anchor_set
+from yolo_tf.heads.decoupled.layout import cell_grid
 from yolo_tf.structures import Targets
 
 STEPS, BATCH, HEIGHT, WIDTH, BOXES, CLASSES = 20, 6, 64, 96, 7, 5
 ANCHORS = anchor_set((8, 16), [[(10, 14), (20, 12)], [(24, 18), (16, 30)]])
-CELLS = cell_head.Cells((8, 16))  # its matches depend on what is predicted
+# head -> layout; the matches of the last two depend on what is predicted
+LAYOUTS = {"anchor": ANCHORS, "cell": cell_head.Cells((8, 16)), "decoupled": cell_grid((8, 16))}
 
 
 def build_network(layout, seed=0):
@@ -34,14 +36,14 @@ def build_network(layout, seed=0):
     for filters, stride in ((8, 4), (12, 2), (16, 2)):
         x = keras.layers.Conv2D(filters, 5, stride, padding="same", use_bias=False)(x)
         x = keras.layers.Activation("silu")(keras.layers.BatchNormalization(momentum=0.9)(x))
-        if filters > 8 and layout is CELLS:
+        if filters > 8 and layout is not ANCHORS:
             features.append(x)
         elif filters > 8:
             raw = keras.layers.Conv2D(layout.per_cell * (5 + CLASSES), 1)(x)
             raw = keras.layers.Reshape((*raw.shape[1:3], layout.per_cell, 5 + CLASSES))(raw)
             outputs.append(keras.layers.Activation("linear", dtype="float32")(raw))
-    if layout is CELLS:
-        outputs = cell_head.build(features, layout, num_classes=CLASSES, model=None)
+    if layout is not ANCHORS:
+        outputs = load_head(layout.head).build(features, layout, num_classes=CLASSES, model=ModelConfig(head=layout.head))
     return keras.Model(images, outputs, name="tiny")
 
 
@@ -107,9 +109,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("result")
     parser.add_argument("--devices", type=int, default=1)
-    for name in ("xla", "half", "unsynchronized", "teacher", "cell"):
+    for name in ("xla", "half", "unsynchronized", "teacher"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--optimizer", default="sgd")
+    parser.add_argument("--head", default="anchor", choices=LAYOUTS)
     arguments = parser.parse_args()
     if arguments.devices > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
@@ -122,7 +125,7 @@ def main():
         half=arguments.half,
         optimizer=arguments.optimizer,
         teacher=arguments.teacher,
-        layout=CELLS if arguments.cell else ANCHORS,
+        layout=LAYOUTS[arguments.head],
     )
     np.savez(arguments.result, losses, spread, strategy.num_replicas_in_sync, *weights)
 

@@ -8,20 +8,28 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo_tf.config import Config, DataConfig, LossConfig, TrainConfig
+from yolo_tf.config import Config, DataConfig, LossConfig, ModelConfig, TrainConfig
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.errors import InputError
+from yolo_tf.files.spec import detector_spec
+from yolo_tf.models.network import network_layout
 from yolo_tf.models.reports.start import activation_megabytes
 from yolo_tf.training import estimate as estimate_module
 from yolo_tf.training.estimate import (
     STEP_MEGABYTES,
     MemoryEstimate,
+    bytes_of_boxes,
     choose_batch_size,
     estimate_memory,
     format_memory,
     largest_batch,
     step_probe,
 )
+
+
+def spec_of(layout):
+    """A DetectorSpec of six classes."""
+    return detector_spec(class_names="abcdef", image_size=(64, 96), anchors=layout)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +64,14 @@ def test_activations_grow_with_the_batch_and_are_half_as_large_in_bfloat16(tiny_
     assert half.activations == pytest.approx(large.activations / 2) and half.state == pytest.approx(large.state)
 
 
-def test_places_for_boxes_cost_memory(tiny_network):
-    """Three levels of 2 * (5 + 6) numbers a cell, 400 places in each of 3 images."""
+@pytest.mark.parametrize(("head", "numbers"), [("anchor", 94 * 66), ("decoupled", 26 * (8 * 12 + 4 * 6 + 2 * 3))])
+def test_places_for_boxes_cost_memory(tiny_network, tiny_anchors, head, numbers):
+    """400 places in each of 3 images: against three levels of 2 * (5 + 6) numbers a cell, or against every cell."""
+    layout = tiny_anchors if head == "anchor" else network_layout(ModelConfig(head=head))
     network, options = tiny_network(), dict(image_size=(64, 96), train=TrainConfig(), batch_size=3)
-    few, many = (estimate_memory(network, **options, max_boxes=count) for count in (0, 400))
-    assert few.boxes == 0.0 and many.boxes == pytest.approx(estimate_module.PLACE_BYTES * 66 * 400 * 3 / 1e6)
+    sizes = [bytes_of_boxes(spec_of(layout), count) for count in (0, 400)]
+    few, many = (estimate_memory(network, **options, box_bytes=size) for size in sizes)
+    assert few.boxes == 0.0 and many.boxes == pytest.approx(numbers * 400 * 3 / 1e6)
     assert many.total - few.total == pytest.approx(many.boxes)
     assert "boxes 5.70, program" in format_memory(dataclasses.replace(many, boxes=5702.0), None, 3)
 
@@ -89,11 +100,11 @@ def test_the_largest_batch_is_a_power_of_two_that_fits():
 def test_the_batch_that_fits_takes_a_safe_share_of_the_memory(tiny_network, tiny_anchors, monkeypatch):
     network, train = tiny_network(), TrainConfig(batch_size="auto")
     config = Config(train=train, data=DataConfig(image_size=(320, 640), max_boxes=150))
-    options = dict(image_size=(320, 640), train=train, max_boxes=150)
+    options = dict(image_size=(320, 640), train=train, box_bytes=bytes_of_boxes(spec_of(tiny_anchors), 150))
     needs = {size: estimate_memory(network, **options, batch_size=size).total for size in (8, 16)}
     for images, available, expected in ((64, (needs[8] + needs[16]) / 2 / 0.6, 8), (5, needs[16] / 0.6, 4)):
         monkeypatch.setattr(estimate_module, "available_memory", lambda available=available: available)
-        chosen = choose_batch_size(config, network, images, layout=tiny_anchors, compiled=False)
+        chosen = choose_batch_size(config, network, images, spec=spec_of(tiny_anchors), compiled=False)
         assert chosen.train.batch_size == expected
 
 
@@ -109,27 +120,30 @@ def test_an_automatic_batch_is_bounded_by_the_nominal_batch_and_the_images(
 ):
     monkeypatch.setattr(estimate_module, "available_memory", lambda: 16e3)
     wanted = dataclasses.replace(config, train=dataclasses.replace(config.train, nominal_batch_size=nominal))
-    resolved = choose_batch_size(wanted, tiny_network(), images, layout=tiny_anchors, compiled=False)
+    resolved = choose_batch_size(wanted, tiny_network(), images, spec=spec_of(tiny_anchors), compiled=False)
     assert resolved.train.batch_size == expected
     assert f"batch size: {expected} (by estimate for 16.0 GB of free memory" in capsys.readouterr().out
-    assert choose_batch_size(resolved, None, images, layout=None, compiled=False) is resolved
+    assert choose_batch_size(resolved, None, images, spec=None, compiled=False) is resolved
 
 
 def test_on_gpus_growing_batches_are_run_on_one_of_them(config, tiny_network, tiny_anchors, monkeypatch, capsys):
     monkeypatch.setattr(estimate_module.tf.config, "list_physical_devices", lambda kind: ["a", "b"])
     monkeypatch.setattr(estimate_module, "step_probe", lambda *arguments, **options: lambda batch_size: batch_size <= 9)
     wanted = dataclasses.replace(config, train=dataclasses.replace(config.train, nominal_batch_size=64))
-    assert choose_batch_size(wanted, tiny_network(), 100, layout=tiny_anchors, compiled=True, replicas=2).train.batch_size == 16
+    assert (
+        choose_batch_size(wanted, tiny_network(), 100, spec=spec_of(tiny_anchors), compiled=True, replicas=2).train.batch_size
+        == 16
+    )
     assert "batch size: 16 (by running steps" in capsys.readouterr().out
 
 
 def test_a_batch_that_cannot_be_chosen_is_one_line(config, tiny_network, tiny_anchors, monkeypatch):
     monkeypatch.setattr(estimate_module, "available_memory", lambda: 1.0)
     with pytest.raises(InputError, match="not even one image of 64 x 64 px fits in memory .* Lower data.image_size, or take"):
-        choose_batch_size(config, tiny_network(), 9, layout=tiny_anchors, compiled=False)
+        choose_batch_size(config, tiny_network(), 9, spec=spec_of(tiny_anchors), compiled=False)
     monkeypatch.setattr(estimate_module, "available_memory", lambda: None)
     with pytest.raises(InputError, match="auto needs a system that tells its free memory. Give a number instead"):
-        choose_batch_size(config, tiny_network(), 9, layout=tiny_anchors, compiled=False)
+        choose_batch_size(config, tiny_network(), 9, spec=spec_of(tiny_anchors), compiled=False)
 
 
 @pytest.mark.slow

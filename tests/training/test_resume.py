@@ -14,9 +14,11 @@ from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.errors import InputError
 from yolo_tf.files.run_directory import RunDirectory, read_history
+from yolo_tf.heads import HEADS, load_head
+from yolo_tf.models.network import network_layout
 from yolo_tf.structures import Targets
 from yolo_tf.system.interruption import Interrupted, stop_if_noted
-from yolo_tf.training.callbacks import EvaluateAveraged, KeepCheckpoints, RecordRun, write_networks
+from yolo_tf.training.callbacks import EvaluateAveraged, KeepCheckpoints, PlainLoss, RecordRun, write_networks
 from yolo_tf.training.checkpoint import load_checkpoint
 from yolo_tf.training.failures import stopped_whole
 from yolo_tf.training.progress import RunProgress
@@ -70,11 +72,20 @@ def make_run(tiny_network, tiny_anchors, tmp_path):
     def batches(epoch, step):
         return tf.data.Dataset.range(epoch * STEPS + step, 99).map(batch)
 
-    def make(name, *, every_steps=0, stop_in_evaluation=None, kill_before=None):
-        """A signal comes in the evaluation of one epoch, or SIGKILL before one (epoch, step); both count from 1."""
+    def make(name, *, head="anchor", every_steps=0, stop_in_evaluation=None, kill_before=None):
+        """A signal comes in the evaluation of one epoch, or SIGKILL before one (epoch, step); both count from 1.
+
+        The last epoch has the loss of those without mosaic.
+        """
         run = RunDirectory(tmp_path / name)
+        layout = tiny_anchors if head == "anchor" else network_layout(ModelConfig(head=head))
         network = tiny_network()
-        trainer = DetectorTrainer(network, tiny_anchors)
+        if head != "anchor":  # its own layers behind the same features
+            features = [network.get_layer(f"stage{stage}_silu").output for stage in (2, 3, 4)]
+            network = keras.Model(
+                network.inputs, load_head(head).build(features, layout, num_classes=6, model=ModelConfig(head=head))
+            )
+        trainer = DetectorTrainer(network, layout)
         optimizer = build_optimizer(TRAIN, network, steps_per_epoch=STEPS)
         trainer.compile(optimizer=optimizer, jit_compile=False)
         setup = SimpleNamespace(trainer=trainer, optimizer=optimizer, spec=None)
@@ -94,6 +105,7 @@ def make_run(tiny_network, tiny_anchors, tmp_path):
 
         callbacks = [
             keras.callbacks.LambdaCallback(on_train_batch_begin=kill),
+            PlainLoss(EPOCHS - 1),
             EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=RunConfig()),
             RecordRun(progress, optimizer, run=run, tensorboard=False),
             KeepCheckpoints(progress, run, write_networks=lambda: write_networks(run, setup, progress), every_steps=every_steps),
@@ -115,13 +127,14 @@ class Killed(BaseException):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_from_every_kind_of_place(make_run):
+@pytest.mark.parametrize("head", HEADS)
+def test_a_run_goes_on_from_every_kind_of_place(make_run, head):
     """Stopped while it was evaluated, killed after a checkpoint within an epoch, and never stopped: one and the same run."""
-    whole, parts = make_run("whole"), make_run("parts", stop_in_evaluation=1)
+    whole, parts = make_run("whole", head=head), make_run("parts", head=head, stop_in_evaluation=1)
     names = []
     for options in (dict(every_steps=2, kill_before=(2, 3)), dict()):
         names.append(sorted(path.name for path in parts.checkpoints.iterdir()))
-        make_run("parts", **options)
+        make_run("parts", head=head, **options)
     assert names == [["epoch_0000_step_000003"], ["epoch_0001", "epoch_0001_step_000002"]]
     left, right = (np.load(run.checkpoints / "epoch_0002" / "variables.npz") for run in (whole, parts))
     assert len(left.files) > 20

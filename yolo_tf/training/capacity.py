@@ -7,17 +7,17 @@ from yolo_tf.data.augment.raw_batch import count_boxes
 from yolo_tf.data.capacity import LEAST_PLACES, most_boxes, places_for
 from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.terminal import say
-from yolo_tf.training.estimate import boxes_megabytes
+from yolo_tf.training.estimate import bytes_of_boxes
 
 IMAGES_COUNTED = 128  # whose boxes are counted where places are short
 
 
-def choose_max_boxes(config, train_set, network):
+def choose_max_boxes(config, train_set, spec):
     """Returns `config` with a number as `data.max_boxes`; says what more than the usual costs, and what fewer leave out."""
     sections = dict(data=config.data, augment=config.augment, train=config.train)
     most, given = most_boxes(train_set, **sections), config.data.max_boxes
     places = places_for(most)
-    cost = f"about {boxes_megabytes(network, places, _batch_size(config.train, train_set)):.0f} MB of a step"
+    cost = f"about {bytes_of_boxes(spec, places) * _batch_size(config.train, train_set) / 1e6:.0f} MB of a step"
     if given == "auto":
         if places > LEAST_PLACES:
             fullest = max(int((~record.is_crowd).sum()) for record in train_set.records)
@@ -31,7 +31,7 @@ def choose_max_boxes(config, train_set, network):
                 f" (they are learned as background). Set data.max_boxes={places} or auto ({cost})"
             )
     elif given > places:
-        given_cost = boxes_megabytes(network, given, _batch_size(config.train, train_set))
+        given_cost = bytes_of_boxes(spec, given) * _batch_size(config.train, train_set) / 1e6
         say(
             f"warning: no training image has more than {most} boxes after mosaic, so most of data.max_boxes={given} stay empty"
             f" ({given_cost:.0f} MB of a step). Set data.max_boxes={places} or auto ({cost})"

@@ -23,9 +23,6 @@ from yolo_tf.terminal import say
 # about 350 MB whatever the batch (graphs, oneDNN's own copies), plus 0.9 to 1 times the outputs of all layers.
 STEP_MEGABYTES = 350.0
 AUGMENTATION_BYTES = 61.0  # of one augmentation in flight, per pixel of its batch: 25 MB for 640 x 640
-# Of one place for a box, per number that one cell of each level predicts: answers, what they are held against, gradients.
-# Measured as the growth of the process over steps with 1600 places instead of 150 (80 classes, batch 8).
-PLACE_BYTES = 94.0
 BATCHES_IN_FLIGHT = 3  # augmentations at work and batches waiting
 SAFE_SHARE = 0.6  # of the available memory that an automatic batch may take
 MOST_PROBED = 9 / 8  # a batch is only chosen if one this many times as large ran too
@@ -47,7 +44,7 @@ class MemoryEstimate:
         return self.state + self.activations + self.input + self.boxes + self.program
 
 
-def estimate_memory(network, *, image_size, train, batch_size, max_boxes=0):
+def estimate_memory(network, *, image_size, train, batch_size, box_bytes=0.0):
     """Returns the MemoryEstimate of what training will add to this process.
 
     Args:
@@ -55,7 +52,7 @@ def estimate_memory(network, *, image_size, train, batch_size, max_boxes=0):
         image_size: (height, width) px.
         train: TrainConfig; optimizer, ema_decay and nominal_batch_size count, not batch_size.
         batch_size: images in one step.
-        max_boxes: places for boxes in one of them.
+        box_bytes: what the places for the boxes of one of them take.
     """
     weights = sum(math.prod(variable.shape) for variable in network.trainable_variables) * 4e-6
     moments = {"sgd": 1, "adamw": 2}[train.optimizer]
@@ -65,15 +62,14 @@ def estimate_memory(network, *, image_size, train, batch_size, max_boxes=0):
         state=copies * weights,
         activations=activation_megabytes(network, image_size)["total"] * batch_size / (2 if half else 1),
         input=math.prod(image_size) * batch_size * AUGMENTATION_BYTES * BATCHES_IN_FLIGHT / 1e6,
-        boxes=boxes_megabytes(network, max_boxes, batch_size),
+        boxes=box_bytes * batch_size / 1e6,
         program=STEP_MEGABYTES,
     )
 
 
-def boxes_megabytes(network, max_boxes, batch_size):
-    """Returns the megabytes that so many places for the boxes of each image take in a step."""
-    numbers = sum(math.prod(output.shape[3:]) for output in network.outputs)
-    return PLACE_BYTES * numbers * max_boxes * batch_size / 1e6
+def bytes_of_boxes(spec, max_boxes):
+    """Returns the bytes that so many places for the boxes of an image take in a step of the detector of a DetectorSpec."""
+    return load_head(spec.head).place_bytes(spec.layout, len(spec.class_names), spec.image_size) * max_boxes
 
 
 def format_memory(estimate, available, batch_size):
@@ -91,7 +87,7 @@ def format_memory(estimate, available, batch_size):
     return line
 
 
-def choose_batch_size(config, network, num_images, *, layout, compiled, replicas=1):
+def choose_batch_size(config, network, num_images, *, spec, compiled, replicas=1):
     """Returns `config` with the largest power of two that fits as `train.batch_size`, where that is "auto"; says it.
 
     At most the training images, and at most the nominal batch: more would change what an update is. On a GPU steps of
@@ -107,20 +103,21 @@ def choose_batch_size(config, network, num_images, *, layout, compiled, replicas
     if tf.config.list_physical_devices("GPU"):
         view = None
         if config.compress.quantize_aware:
-            view = functools.partial(fake_quantized_view, channel_parts=load_head(layout.head).channel_parts)
-        loss = loss_options(load_head(layout.head), config)
+            view = functools.partial(fake_quantized_view, channel_parts=spec.channel_parts)
+        loss = loss_options(load_head(spec.head), config)
         options = dict(image_size=size, train=config.train, loss=loss, compiled=compiled, view=view)
         options |= {"keep_zeros": config.compress.keep_zeros, "max_boxes": config.data.max_boxes}
-        batch_size = replicas * largest_batch(step_probe(network, layout, **options), most=most // replicas)
+        batch_size = replicas * largest_batch(step_probe(network, spec.layout, **options), most=most // replicas)
         how = "by running steps"
     else:
         available = available_memory()
         if available is None:
             raise InputError("config.train.batch_size: auto needs a system that tells its free memory. Give a number instead.")
 
+        box_bytes = bytes_of_boxes(spec, config.data.max_boxes)
+
         def fits(batch_size):
-            places = dict(max_boxes=config.data.max_boxes)
-            need = estimate_memory(network, image_size=size, train=config.train, batch_size=batch_size, **places)
+            need = estimate_memory(network, image_size=size, train=config.train, batch_size=batch_size, box_bytes=box_bytes)
             return need.total <= SAFE_SHARE * available
 
         batch_size = largest_batch(fits, most=most)

@@ -28,7 +28,7 @@ from yolo_tf.terminal import say
 from yolo_tf.training.capacity import choose_max_boxes
 from yolo_tf.training.compression import check_kept_zeros, check_quantize_aware, read_teacher
 from yolo_tf.training.data_sets import in_order_of_files, read_splits
-from yolo_tf.training.estimate import choose_batch_size, estimate_memory, format_memory
+from yolo_tf.training.estimate import bytes_of_boxes, choose_batch_size, estimate_memory, format_memory
 from yolo_tf.training.origin import choose_layout, first_layout, first_name, first_network, read_origin
 
 
@@ -76,15 +76,15 @@ def prepare(config, strategy):
         teacher = read_teacher(config.compress, spec, precision=config.hardware.precision) if config.compress.teacher else None
     if config.compress.keep_zeros:
         check_kept_zeros(network)
-    config = choose_max_boxes(config, train_set, network)
-    config = choose_batch_size(config, network, len(train_set.records), layout=spec.layout, compiled=compiled, replicas=replicas)
+    config = choose_max_boxes(config, train_set, spec)
+    config = choose_batch_size(config, network, len(train_set.records), spec=spec, compiled=compiled, replicas=replicas)
     check_batch_size(config.train.batch_size, strategy)
     steps = steps_per_epoch(train_set, config.train.batch_size)
     frozen = frozen_layers(network, config.transfer.freeze)
     named = dataclasses.replace(config.model, name=spec.name)
     report = network_report(network, model=named, num_classes=len(spec.class_names), image_size=spec.image_size)
     report = start_report(network, report, loaded=loaded, frozen=frozen, steps=steps * config.train.epochs)
-    _describe(config, train_set, val_set, report, network)
+    _describe(config, train_set, val_set, report, network, spec)
 
     on_device = augments_on(config.augment.device, replicas) == "accelerator"
     augment = batch_augmenter(max_boxes=config.data.max_boxes) if on_device else None
@@ -133,7 +133,7 @@ def _begin(config, train_set):
     return config, spec, *first_network(config, origin, spec)
 
 
-def _describe(config, train_set, val_set, report, network):
+def _describe(config, train_set, val_set, report, network, spec):
     """Says cost and start of the network, its recipe, the data, and the memory that a step needs."""
     say(format_start(report))
     family = chosen_family(config.train.recipe, config.model.backbone)
@@ -152,7 +152,7 @@ def _describe(config, train_set, val_set, report, network):
     if config.data.service:
         say(f"note: batches come from {config.data.service} in the order they are ready: no run repeats this one bit by bit")
     batch_size = config.train.batch_size
-    options = dict(image_size=config.data.image_size, train=config.train, max_boxes=config.data.max_boxes)
+    options = dict(image_size=config.data.image_size, train=config.train, box_bytes=bytes_of_boxes(spec, config.data.max_boxes))
     memory = estimate_memory(network, **options, batch_size=batch_size)
     gpus = tf.config.list_physical_devices("GPU")  # their free memory is not to be asked for
     say(format_memory(memory, None if gpus else available_memory(), batch_size))

@@ -11,7 +11,7 @@ from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.heads.anchor.distillation import count_objects, distillation_loss
 from yolo_tf.heads.anchor.layers import detection_head
 from yolo_tf.heads.anchor.layout import refit_anchors, stated_anchors
-from yolo_tf.heads.anchor.loss import check_levels, count_matches, detection_loss
+from yolo_tf.heads.anchor.loss import check_levels, count_matches, detection_loss, place_bytes
 from yolo_tf.heads.new_layers import scale_new_predictors
 
 HEAD = Head(
@@ -31,6 +31,7 @@ HEAD = Head(
     loss=detection_loss,
     check_loss=check_levels,
     count_matches=count_matches,
+    place_bytes=place_bytes,
     distillation_loss=distillation_loss,
     count_objects=count_objects,
 )

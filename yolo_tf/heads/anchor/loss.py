@@ -13,6 +13,9 @@ from yolo_tf.structures import Targets
 from yolo_tf.structures.boxes import complete_iou, generalized_iou
 
 BOX_OVERLAPS = {"ciou": complete_iou, "giou": generalized_iou}
+# Of one place for a box, per number that one cell of each level predicts: answers, what they are held against, gradients.
+# Measured as the growth of the process over steps with 1600 places instead of 150 (80 classes, batch 8).
+PLACE_BYTES = 94.0
 REFERENCE_LEVELS, REFERENCE_CLASSES, REFERENCE_SIZE = 3, 80, 640  # what YOLOv5's gains were tuned for
 
 
@@ -96,6 +99,11 @@ def count_matches(targets, image_size, anchors, *, loss, predictions=None):
     """
     grid_sizes = [[side // stride for side in image_size] for stride in anchors.strides]
     return tf.stack([_count(match) for match in _matches(targets, grid_sizes, anchors, loss)])
+
+
+def place_bytes(anchors, num_classes, image_size):
+    """Returns the bytes that a place for one box of one image takes in a step; the size of the image does not count."""
+    return PLACE_BYTES * len(anchors.strides) * anchors.per_cell * (5 + num_classes)
 
 
 def _matches(targets, grid_sizes, anchors, loss):

@@ -11,7 +11,7 @@ from yolo_tf.heads.decoupled.decode import decode_predictions
 from yolo_tf.heads.decoupled.distillation import count_objects, distillation_loss
 from yolo_tf.heads.decoupled.layers import decoupled_head
 from yolo_tf.heads.decoupled.layout import cell_grid, stated_grid
-from yolo_tf.heads.decoupled.loss import count_matches, detection_loss
+from yolo_tf.heads.decoupled.loss import count_matches, detection_loss, place_bytes
 from yolo_tf.heads.new_layers import scale_new_predictors
 
 HEAD = Head(
@@ -33,6 +33,7 @@ HEAD = Head(
     plain_loss_differs=True,
     count_matches=count_matches,
     matches_need_predictions=True,
+    place_bytes=place_bytes,
     distillation_loss=distillation_loss,
     count_objects=count_objects,
 )
