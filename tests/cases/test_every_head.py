@@ -26,8 +26,8 @@ FORMATS = [("saved_model", ""), ("onnx", ""), ("openvino", "")]
 FORMATS += [("tflite", precision) for precision in ("float32", "float16", "dynamic", "int8")]
 
 
-def build(head, *, kernel_scale=3.0):
-    """A detector of strided blocks with trained-looking batch norms and predictions all over their range."""
+def build(head, *, kernel_scale=1.5):
+    """A detector of strided blocks whose batch norms fit the images, and whose predictions go all over their range."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     model, features = ModelConfig(head=head, depthwise=True), []
@@ -39,6 +39,12 @@ def build(head, *, kernel_scale=3.0):
     outputs = load_head(head).build(features[2:], network_layout(model), num_classes=len(NAMES), model=model)
     network = keras.Model(images, outputs, name="tiny")
     disturb_batch_norms(network, rng)
+    batch_norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for momentum in (0.0, 0.97):  # takes the statistics of the images over, then is as before
+        for layer in batch_norms:
+            layer.momentum = momentum
+        if not momentum:
+            network(IMAGES.astype(np.float32), training=True)
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D) and layer.use_bias:
             layer.set_weights([layer.kernel * kernel_scale, rng.normal(0, 1, layer.bias.shape)])
@@ -68,7 +74,7 @@ def test_every_format_and_precision_finds_what_the_network_finds(file, tmp_path,
     quantization = Quantization(precision=precision, **calibration) if precision else None
     out = tmp_path / f"tiny{'' if format in ('saved_model', 'openvino') else '.' + format}"
     report = export_detector(file, format, out, detect=DETECT, quantization=quantization)
-    assert report.same_detections >= (0.85 if precision == "int8" else 0.95)
+    assert report.same_candidates >= (0.85 if precision == "int8" else 0.95)  # what the gate asks for at least
     again = open_detector(out)
     assert again.spec.head == open_detector(file).spec.head
     if format == "saved_model":

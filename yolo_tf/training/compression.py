@@ -8,6 +8,7 @@ from yolo_tf.errors import InputError
 from yolo_tf.files.keras import read_detector_network
 from yolo_tf.models.reports.sparsity import sparsity
 from yolo_tf.surgery.fold import copy_for, fold_batch_norm
+from yolo_tf.surgery.pixel_range import move_pixel_range
 from yolo_tf.surgery.reparameterize import deploy_form
 from yolo_tf.terminal import say
 
@@ -40,12 +41,17 @@ def read_teacher(compress, spec, *, precision):
 
 
 def quantizable(network):
-    """Returns a copy of a network as an export to int8 will hold it: branches merged, batch norms folded; says so."""
+    """Returns a copy of a network as an export to int8 will hold it: branches merged, batch norms folded; says so.
+
+    The first kernels of networks that see pixels of 0..255 take the range of these over: see `move_pixel_range`.
+    """
     say(
         "quantisation-aware: batch norms are folded into the convolutions; kernels and activations are rounded as int8 rounds"
         " them, in training and in the evaluation after each epoch. The network files stay in float: export them to int8"
     )
-    return fold_batch_norm(deploy_form(network))
+    folded = fold_batch_norm(deploy_form(network))
+    move_pixel_range(folded)
+    return folded
 
 
 def check_quantize_aware(config, replicas):
