@@ -21,9 +21,9 @@ from yolo_tf.system.tensorflow_start import load_tensorflow
 load_tensorflow()
 
 from yolo_tf import InputError, detector_spec, save_network  # noqa: E402
+from yolo_tf.checkpoints.yolov5.checkpoint import read_yolov5  # noqa: E402
 from yolo_tf.heads.anchor.layers import prior_logits  # noqa: E402
-from yolo_tf.yolov5 import build_imported  # noqa: E402
-from yolo_tf.yolov5.checkpoint import read_yolov5  # noqa: E402
+from yolo_tf.models.imported.yolov5 import build_imported  # noqa: E402
 
 
 class TorchGenerator:

@@ -20,8 +20,9 @@ ORDER = [
     {"terminal", "config", "pictures", "sources"},
     {"data", "heads", "surgery"},
     {"files"},
+    {"checkpoints"},
     {"models"},
-    {"engine", "inference", "yolov5"},
+    {"engine", "inference"},
     {"evaluation"},
     {"training", "export"},
     {"commands"},
@@ -36,14 +37,14 @@ TENSORFLOW_FREE = {
     "terminal",
     "config",
     "sources",
-    "yolov5",
+    "checkpoints",
     "commands",
     "cli",
     "__main__",
     "__init__",
 }
 # modules of these rooms that are about tensors or networks
-ABOUT_TENSORS = {"structures/boxes.py", "yolov5/__init__.py"}
+ABOUT_TENSORS = {"structures/boxes.py"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -137,9 +138,9 @@ def test_the_library_speaks_python(path):
     assert not [call.lineno for call in calls if call.func.id == "print"], "yolo_tf.terminal.say can be silenced"
 
 
-# What a raw prediction holds is known in heads/ alone; `yolov5` reads the checkpoints of one head, and names its anchors.
+# What a raw prediction holds is known in heads/ alone; `checkpoints` reads those of one head, and names its anchors.
 HEAD_FUNCTIONS = {"decode_predictions", "detection_loss", "distillation_loss", "count_matches", "BOX_CHANNELS", "detection_head"}
-OUTSIDE_HEADS = [path for path in FILES if part_of(path) not in {"heads", "yolov5"}]
+OUTSIDE_HEADS = [path for path in FILES if part_of(path) not in {"heads", "checkpoints"}]
 
 
 @pytest.mark.parametrize("path", OUTSIDE_HEADS, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -49,6 +49,7 @@ from yolo_tf.inference.suppression import suppress as suppress
 from yolo_tf.inference.three_views import augment_candidates as augment_candidates
 from yolo_tf.models.backbones import BACKBONES as BACKBONES
 from yolo_tf.models.backbones import build_backbone as build_backbone
+from yolo_tf.models.imported.yolov5 import import_yolov5 as import_yolov5
 from yolo_tf.models.network import build_network as build_network
 from yolo_tf.models.network import network_layout as network_layout
 from yolo_tf.models.reports.cost import network_report as network_report
@@ -63,7 +64,6 @@ from yolo_tf.structures import Letterbox as Letterbox
 from yolo_tf.structures import Targets as Targets
 from yolo_tf.training import train as train
 from yolo_tf.training.learning_rate_finder import find_learning_rate as find_learning_rate
-from yolo_tf.yolov5 import import_yolov5 as import_yolov5
 
 __version__: str
 __all__: list[str]

@@ -9,8 +9,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from yolo_tf.yolov5.names import LAYOUTS, block_convolutions
-from yolo_tf.yolov5.torch_file import STREAM_MAGIC
+from yolo_tf.checkpoints.torch_file import STREAM_MAGIC
+from yolo_tf.checkpoints.yolov5.names import LAYOUTS, block_convolutions
 
 STORAGES = {"float64": "DoubleStorage", "float32": "FloatStorage", "float16": "HalfStorage", "int64": "LongStorage"}
 V7, V5 = LAYOUTS

@@ -23,7 +23,7 @@ def run(arguments):
         raise InputError(f"--image-size: {size} is no positive multiple of 32. Use {max(32, round(size / 32) * 32)}.")
 
     load_tensorflow()
-    from yolo_tf.yolov5 import import_yolov5
+    from yolo_tf.models.imported.yolov5 import import_yolov5
 
     result = import_yolov5(
         arguments.weights,

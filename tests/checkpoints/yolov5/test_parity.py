@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yolo_tf.checkpoints.yolov5.checkpoint import read_yolov5
 from yolo_tf.config import EVALUATION_DETECT, DetectConfig, LossConfig
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 from yolo_tf.heads.anchor.decode import decode_predictions
 from yolo_tf.heads.anchor.loss import detection_loss
 from yolo_tf.inference.suppression import suppress
+from yolo_tf.models.imported.yolov5 import build_imported
 from yolo_tf.structures import Targets
 from yolo_tf.surgery.fused_batch_norm import fused_batch_norm_view
-from yolo_tf.yolov5 import build_imported
-from yolo_tf.yolov5.checkpoint import read_yolov5
 
 STRIDES = (8, 16, 32)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from torch_writer import Tensor, write_stream, write_zip
 
+from yolo_tf.checkpoints.torch_file import read_torch_file
 from yolo_tf.errors import InputError
-from yolo_tf.yolov5.torch_file import read_torch_file
 
 WRITERS = {"zip": write_zip, "stream": write_stream}
 ARRAYS = {

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from places import ROOT
 
+from yolo_tf.checkpoints.yolov5.checkpoint import read_yolov5
 from yolo_tf.errors import InputError
-from yolo_tf.yolov5.checkpoint import read_yolov5
 
 SCRIPT = ROOT / "scripts" / "draw_yolov5_head.py"
 CLASSES = ("cell", "cyst")

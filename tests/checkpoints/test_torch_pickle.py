@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from torch_writer import Tensor, dump, instance, write_zip
 
+from yolo_tf.checkpoints.torch_file import read_torch_file
+from yolo_tf.checkpoints.torch_pickle import Inert, read_pickle
 from yolo_tf.errors import InputError
-from yolo_tf.yolov5.torch_file import read_torch_file
-from yolo_tf.yolov5.torch_pickle import Inert, read_pickle
 
 
 class Call:

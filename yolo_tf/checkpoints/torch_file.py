@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo_tf.checkpoints.torch_pickle import Storage, damaged, read_pickle
 from yolo_tf.errors import InputError
-from yolo_tf.yolov5.torch_pickle import Storage, damaged, read_pickle
 
 ZIP_START = b"PK\x03\x04"
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C  # the first value in a file of PyTorch before 1.6

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from yolo_tf.checkpoints.torch_pickle import Inert, StoredTensor
+from yolo_tf.checkpoints.yolov5.names import LAYOUTS
 from yolo_tf.errors import InputError
-from yolo_tf.yolov5.names import LAYOUTS
-from yolo_tf.yolov5.torch_pickle import Inert, StoredTensor
 
 WANTED = "Expected a detection model of YOLOv5 v4.0 to v7.0 (n, s, m, l, x or other multiples)."
 PLAIN = "Models that were changed by hand, and other families, cannot be imported."

@@ -12,9 +12,9 @@ import tensorflow as tf
 from torch_writer import Tensor, instance, row, write_zip
 
 from yolo_tf import cli
+from yolo_tf.checkpoints.yolov5.names import LAYOUTS
 from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
-from yolo_tf.yolov5.names import LAYOUTS
 
 IMAGES = tf.random.stateless_uniform([2, 64, 96, 3], (1, 2), 0, 255)
 

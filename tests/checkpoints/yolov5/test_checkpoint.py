@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from torch_writer import V5, V7, Tensor, instance, module, row, write_stream
 
+from yolo_tf.checkpoints.yolov5.checkpoint import focus_to_convolution, read_yolov5
 from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
-from yolo_tf.yolov5.checkpoint import focus_to_convolution, read_yolov5
 
 
 def weighted(network):

@@ -6,10 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from yolo_tf.errors import InputError
-from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
-from yolo_tf.system.class_names import clean_names
-from yolo_tf.yolov5.modules import (
+from yolo_tf.checkpoints.torch_file import read_torch_file
+from yolo_tf.checkpoints.torch_pickle import Inert, StoredTensor
+from yolo_tf.checkpoints.yolov5.modules import (
     ORIGINAL,
     WANTED,
     check_blocks,
@@ -19,9 +18,10 @@ from yolo_tf.yolov5.modules import (
     sequence_rows,
     stored_tensors,
 )
-from yolo_tf.yolov5.names import block_convolutions
-from yolo_tf.yolov5.torch_file import read_torch_file
-from yolo_tf.yolov5.torch_pickle import Inert, StoredTensor
+from yolo_tf.checkpoints.yolov5.names import block_convolutions
+from yolo_tf.errors import InputError
+from yolo_tf.heads.anchor.anchors import AnchorSet, anchor_set
+from yolo_tf.system.class_names import clean_names
 
 MAX_SIDE = 32_768  # px; more is no image size
 # (depth, width) -> letter of the published sizes

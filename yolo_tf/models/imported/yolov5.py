@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from yolo_tf.checkpoints.yolov5.checkpoint import Yolov5Checkpoint, read_yolov5
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
@@ -16,7 +17,6 @@ from yolo_tf.files.keras import check_out, save_network
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.network import build_network
-from yolo_tf.yolov5.checkpoint import Yolov5Checkpoint, read_yolov5
 
 # Largest difference of a raw prediction that rounding explains; the reference differs from itself by 4e-5 of its box.
 LOGIT_TOLERANCE = 2e-3

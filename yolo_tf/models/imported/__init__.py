@@ -1,0 +1,1 @@
+"""Networks of this package with the weights of others: checkpoints -> networks -> `.keras` files."""
