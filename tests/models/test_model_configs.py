@@ -11,6 +11,7 @@ from places import ROOT
 from yolo_tf.config.reader import read_config
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.backbones.application_rows import V2_PIXELS
+from yolo_tf.models.backbones.efficientnet_lite import PIXELS as LITE_PIXELS
 from yolo_tf.models.backbones.spec import CAFFE_PIXELS, IMAGENET_PIXELS, RAW_PIXELS, TF_PIXELS, UNIT_PIXELS
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.reports.cost import network_report
@@ -78,6 +79,11 @@ FIGURES = {
     "yolov5s_repvgg_b3g2": (99_629_053, 361.625),
     "yolov5s_repvgg_b3g4": (86_542_333, 300.283),
     "yolov5s_inception_v4": (45_962_269, 141.617),
+    "yolov5s_efficientnet_lite0": (6_878_205, 12.794),
+    "yolov5s_efficientnet_lite1": (7_642_877, 14.709),
+    "yolov5s_efficientnet_lite2": (8_296_765, 15.953),
+    "yolov5s_efficientnet_lite3": (10_381_309, 20.434),
+    "yolov5s_efficientnet_lite4": (15_148_797, 28.482),
     "yolov5s_efficientnetv2b0": (9_465_229, 18.344),
     "yolov5s_efficientnetv2b1": (10_466_577, 23.203),
     "yolov5s_efficientnetv2b2": (12_257_515, 25.682),
@@ -125,6 +131,7 @@ SCALED_PIXELS = {
     IMAGENET_PIXELS: [2.2489, -1.1429, -1.8044],
     TF_PIXELS: [1, -0.6, -1],
     CAFFE_PIXELS: [131.32, -65.779, -103.939],
+    LITE_PIXELS: [1, -0.59375, -0.9921875],
     V2_PIXELS: [0.99219, -0.60156, -1],
 }
 

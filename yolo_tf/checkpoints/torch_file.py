@@ -15,14 +15,16 @@ from yolo_tf.errors import InputError
 ZIP_START = b"PK\x03\x04"
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C  # the first value in a file of PyTorch before 1.6
 STREAM_START = b"\x80\x02\x8a\x0a" + STREAM_MAGIC.to_bytes(10, "little")
+YOLOV5_FILE = "a YOLOv5 checkpoint (.pt)"
 MAX_PICKLE_BYTES = 2**28  # a checkpoint of the largest YOLOv5 has half a megabyte
 
 
-def read_torch_file(path):
+def read_torch_file(path, *, what=YOLOV5_FILE):
     """Reads what `torch.save` wrote.
 
     Args:
         path: file; a ZIP archive of a pickle and raw storages, or the stream of PyTorch before 1.6.
+        what: the file that is expected, for messages.
 
     Returns:
         The saved value: see `read_pickle`. Tensors are read from the file when asked for.
@@ -36,15 +38,15 @@ def read_torch_file(path):
         with path.open("rb") as file:
             start = file.read(len(STREAM_START))
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}. Expected a YOLOv5 checkpoint (.pt). Check the path.") from error
+        raise InputError(f"{path}: {error.strerror}. Expected {what}. Check the path.") from error
     if start.startswith(ZIP_START):
-        return _read_zip(path)
+        return _read_zip(path, what)
     if start == STREAM_START:
         return _read_stream(path)
-    raise InputError(f"{path}: is no PyTorch file. Expected a YOLOv5 checkpoint (.pt), as YOLOv5 wrote it. Check the path.")
+    raise InputError(f"{path}: is no PyTorch file. Expected {what}, as PyTorch wrote it. Check the path.")
 
 
-def _read_zip(path):
+def _read_zip(path, what):
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -55,7 +57,7 @@ def _read_zip(path):
         raise damaged(path, f"the ZIP archive holds {len(pickles)} files data.pkl instead of one")
     root = pickles[0].removesuffix("data.pkl")
     if f"{root}constants.pkl" in members:
-        raise InputError(f"{path}: is a TorchScript program. Expected a YOLOv5 checkpoint (.pt). Use the one it was made from.")
+        raise InputError(f"{path}: is a TorchScript program. Expected {what}. Use the one it was made from.")
 
     def read(name):
         info = members[name]

@@ -189,8 +189,9 @@ class _Reader(pickle._Unpickler):
     def refusal(self, path):
         newer = " This is a model of the ultralytics package, not of YOLOv5." if path.startswith("ultralytics.") else ""
         return InputError(
-            f"{self.where}: refers to '{path}', which is not read from a checkpoint.{newer} Expected tensors and the"
-            " modules of YOLOv5 v5.0 to v7.0. Nothing was executed; do not open this file with PyTorch unless you trust it."
+            f"{self.where}: refers to '{path}', which is not read from a checkpoint.{newer} Expected tensors and"
+            " plain values, or the modules of YOLOv5 v5.0 to v7.0. Nothing was executed; do not open this file with PyTorch"
+            " unless you trust it."
         )
 
 

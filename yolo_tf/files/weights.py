@@ -88,6 +88,37 @@ def copy_fitting_weights(network, source, *, path, whole=False):
     )
 
 
+def fill_network(network, weights, *, where, expected):
+    """Gives every layer of a network the arrays that were read from a file of another program: all of them, or none.
+
+    Args:
+        network: keras.Model; changed in place, and not at all where an error is raised.
+        weights: dict layer name -> list of arrays, in the order and layout of the Keras layer.
+        where: the file, for messages.
+        expected: what the file should be, for messages.
+
+    Raises:
+        InputError: a layer has no arrays, arrays have no layer, or their shapes differ.
+    """
+    layers = {layer.name: layer for layer in network.layers if layer.weights}
+    strangers = sorted(set(layers) ^ set(weights))
+    if strangers:
+        which = "has no weights for" if strangers[0] in layers else "has weights for one layer too many,"
+        raise InputError(
+            f"{where}: {which} {strangers[0]} (the first of {len(strangers)} layers that differ). Expected {expected}."
+            " Networks that were pruned or changed by hand cannot be imported."
+        )
+    for name, arrays in weights.items():
+        shapes, found = _shapes(layers[name]), [tuple(array.shape) for array in arrays]
+        if found != shapes:
+            raise InputError(
+                f"{where}: {name} has weights of shape {found}. Expected {shapes}, as in {expected}. Networks that were pruned or"
+                " changed by hand cannot be imported."
+            )
+    for name, arrays in weights.items():
+        layers[name].set_weights(arrays)
+
+
 def tensors_of(layers, names=None):
     """Counts the weights of layers that have one name and shape.
 

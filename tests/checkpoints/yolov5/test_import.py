@@ -142,7 +142,7 @@ def other_depth(model):
     ("change", "arguments", "message"),
     [
         (other_width, [], "_conv has weights of shape"),
-        (other_depth, [], "its blocks have other bottlenecks than depth 1.0 makes them"),
+        (other_depth, [], "has no weights for backbone_stage1_csp_bottleneck1_1x1_batch_norm (the first of"),
         (None, ["--out", "model.h5"], "model.h5: is no name of a Keras file. Expected one that ends with .keras"),
         (None, ["--image-size", "100"], "--image-size: 100 is no positive multiple of 32. Use 96"),
         (None, ["--reference", "absent.npz"], "absent.npz: is no reference (FileNotFoundError"),

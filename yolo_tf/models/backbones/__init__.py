@@ -6,17 +6,26 @@ from pathlib import Path
 
 import keras
 
-from yolo_tf.errors import InputError, look_up
+from yolo_tf.errors import InputError, any_of, look_up
 from yolo_tf.files.keras import FORMAT as KERAS_FILE
 from yolo_tf.files.weights import load_weights
 from yolo_tf.layers.blocks import scaled_channels
-from yolo_tf.models.backbones import application_rows, csp_darknet, ghostnet, inception_v4, repvgg, resnet18, yolov4_csp
+from yolo_tf.models.backbones import (
+    application_rows,
+    csp_darknet,
+    efficientnet_lite,
+    ghostnet,
+    inception_v4,
+    repvgg,
+    resnet18,
+    yolov4_csp,
+)
 from yolo_tf.models.backbones.spec import NO_WEIGHTS, STRIDES, BackboneSpec, FeatureTap
 
 __all__ = ["BACKBONES", "STRIDES", "BackboneSpec", "FeatureTap", "build_backbone", "feature_channels"]
 
 # Every family is a file with its own ROWS.
-_FAMILIES = (csp_darknet, application_rows, resnet18, ghostnet, repvgg, inception_v4, yolov4_csp)
+_FAMILIES = (csp_darknet, application_rows, efficientnet_lite, resnet18, ghostnet, repvgg, inception_v4, yolov4_csp)
 BACKBONES = {name: row for family in _FAMILIES for name, row in family.ROWS.items()}
 
 
@@ -41,7 +50,7 @@ def build_backbone(
     Args:
         name: a row of BACKBONES.
         weights: none | imagenet | FILE: a .keras file of a detector with this backbone, or the
-            .weights.h5 or .h5 file of a keras.applications network without its top.
+            .weights.h5 or .h5 file of a keras.applications network without its top; the .pth file of an EfficientNet-Lite.
         depth, width: multiples, for scalable backbones only.
         activation: a row of ACTIVATIONS, for scalable backbones only.
         depthwise: whether 3 x 3 convolutions are depthwise ones, each followed by a 1 x 1; for CSPDarknet only.
@@ -69,14 +78,14 @@ def build_backbone(
             f" {', '.join(name for name, row in BACKBONES.items() if row.separable)}. Leave it out."
         )
     from_file = weights not in ("none", "imagenet")
-    if from_file:
-        _check_weights_file(weights)
     from_detector = from_file and weights.endswith(KERAS_FILE.suffix)
     if spec.weights == NO_WEIGHTS and weights != "none" and not from_detector:
         raise InputError(
             f"config.model.backbone_weights: {name} has no weights '{weights}'. Expected none or a .keras"
             " file of a detector with this backbone. Use none to start from random weights."
         )
+    if from_file:
+        _check_weights_file(weights, spec)
     images = keras.Input((None, None, 3), name="images")
     scale, offset = spec.pixel_scaling
     # Always float32: under mixed_float16 an image value would be rounded before it is centred.
@@ -97,10 +106,11 @@ def build_backbone(
     return backbone
 
 
-def _check_weights_file(path):
-    is_path = path.endswith((KERAS_FILE.suffix, ".h5"))
+def _check_weights_file(path, spec):
+    suffixes = (KERAS_FILE.suffix, *spec.weights_files)
+    is_path = path.endswith(suffixes)
     if not is_path or not Path(path).is_file():
         raise InputError(
             f"config.model.backbone_weights: {'no file' if is_path else 'got'} '{path}'. Expected imagenet, none or the path of a"
-            f" .keras, .weights.h5 or .h5 file. Check the {'path' if is_path else 'spelling'}."
+            f" {any_of(suffixes)} file. Check the {'path' if is_path else 'spelling'}."
         )

@@ -41,6 +41,7 @@ def _application(family, constructor, layers, channels, cost, *, pixels=IMAGENET
         licence="Apache-2.0 (Keras)",
         weights="ImageNet, keras.applications",
         weights_licence=WEIGHTS_LICENCES[family],
+        weights_files=(".weights.h5", ".h5"),
         fixed_activation=family == "ConvNeXt",  # GELU behind layer norms, nothing that int8 or a ReLU suits
     )
 

@@ -43,6 +43,7 @@ class BackboneSpec:
     licence: str  # of the code that builds it
     weights: str = NO_WEIGHTS  # where initial weights come from, besides .keras files; `build` takes them where there are some
     weights_licence: str = ""  # of those weights, and where they were ported from; empty where there are none
+    weights_files: tuple[str, ...] = ()  # suffixes of the files of such weights
     fixed_activation: bool = True  # False: `build` takes another `activation` than the published one
     scalable: bool = False  # follows config.model.depth, width and activation; its features have the widths of the neck
     separable: bool = False  # scalable: `build` takes config.model.depthwise

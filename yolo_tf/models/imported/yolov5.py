@@ -15,6 +15,7 @@ from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import check_out, save_network
 from yolo_tf.files.spec import detector_spec
+from yolo_tf.files.weights import fill_network
 from yolo_tf.models.backbones import BACKBONES
 from yolo_tf.models.network import build_network
 
@@ -103,21 +104,8 @@ def build_imported(checkpoint, *, where):
         name=checkpoint.name, backbone=checkpoint.backbone, neck=checkpoint.neck, depth=checkpoint.depth, width=checkpoint.width
     )
     network = build_network(model, num_classes=len(checkpoint.class_names), anchors=checkpoint.anchors)
-    layers = {layer.name: layer for layer in network.layers if layer.weights}
-    strangers = sorted(set(layers) ^ set(checkpoint.weights))
-    if strangers:
-        raise InputError(
-            f"{where}: its blocks have other bottlenecks than depth {checkpoint.depth} makes them (first difference:"
-            f" {strangers[0]}). Expected those of YOLOv5. Models that were pruned or changed by hand cannot be imported."
-        )
-    for name, arrays in checkpoint.weights.items():
-        shapes = [tuple(weight.shape) for weight in layers[name].weights]
-        if [array.shape for array in arrays] != shapes:
-            raise InputError(
-                f"{where}: {name} has weights of shape {[array.shape for array in arrays]}. Expected {shapes} at width"
-                f" {checkpoint.width}. Models that were pruned or changed by hand cannot be imported."
-            )
-        layers[name].set_weights(arrays)
+    multiples = f"depth {checkpoint.depth} and width {checkpoint.width}"
+    fill_network(network, checkpoint.weights, where=where, expected=f"the layers of YOLOv5 at {multiples}")
     return network
 
 
