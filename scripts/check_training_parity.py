@@ -272,7 +272,8 @@ def main():
 
 def validate(setup, network):
     """Returns the metrics of a network on the validation split."""
-    options = dict(image_size=setup.config.data.image_size, batch_size=setup.config.train.batch_size)
+    data, letterbox = setup.config.data, setup.spec.letterbox
+    options = dict(image_size=data.image_size, batch_size=setup.config.train.batch_size, letterbox=letterbox)
     return evaluate(network_candidates(network, setup.spec), setup.val_set, **options).metrics
 
 

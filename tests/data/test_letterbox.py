@@ -10,6 +10,7 @@ from yolo_tf.data.letterbox import (
     smallest_canvas,
     to_original,
 )
+from yolo_tf.errors import InputError
 from yolo_tf.structures import Letterbox
 
 
@@ -124,3 +125,35 @@ def test_an_image_is_fitted_into_another_size_than_the_canvas(canvas_hw):
         assert scale.numpy() == 0.25 and tuple(offset.numpy()) == (x, y)
         np.testing.assert_array_equal(boxed[y : y + 64, x : x + 160], square[48:112])
         assert np.count_nonzero(boxed == 114) == boxed.numpy().size - 64 * 160 * 3
+
+
+@pytest.mark.parametrize(
+    "size_hw, image_size, scale, fitted",
+    [
+        ((480, 640), (320, 320), 0.5, (240, 320)),
+        ((376, 500), (320, 320), 0.64, (240, 320)),  # 240.64 rows: the part of a row is left out
+        ((60, 21), (96, 160), 1.6, (96, 33)),  # 33.6
+        ((3, 2000), (32, 64), 0.032, (1, 64)),  # never thinner than one pixel
+    ],
+)
+def test_in_the_corner_an_image_begins_at_the_origin(size_hw, image_size, scale, fitted):
+    image = np.full([*size_hw, 3], 200, np.uint8)
+    boxed, found_scale, offset = letterbox_image(image, image_size, letterbox="corner")
+    assert boxed.shape == (*image_size, 3) and found_scale.numpy() == pytest.approx(scale) and offset.numpy().tolist() == [0, 0]
+    expected = np.full([*image_size, 3], 114.0)
+    expected[: fitted[0], : fitted[1]] = 200
+    np.testing.assert_array_equal(boxed, expected)
+
+
+def test_in_the_corner_pixels_are_bilinear_even_where_an_image_shrinks():
+    """Halved, each pixel is the mean of the four around its centre; by a third, the one at its centre: area would take nine."""
+    image = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)
+    halved, _, _ = letterbox_image(image, (32, 32), fit_size=(6, 9), letterbox="corner")
+    np.testing.assert_array_equal(halved[:6, :9], np.round(image.reshape(6, 2, 9, 2, 3).mean((1, 3))))
+    third, _, _ = letterbox_image(image, (32, 32), fit_size=(4, 6), letterbox="corner")
+    np.testing.assert_array_equal(third[:4, :6], image[1::3, 1::3])
+
+
+def test_there_are_two_letterboxes():
+    with pytest.raises(InputError, match="letterbox: got 'middle'. Expected center or corner"):
+        letterbox_image(np.zeros([4, 4, 3], np.uint8), (32, 32), letterbox="middle")

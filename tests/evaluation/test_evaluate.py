@@ -250,3 +250,27 @@ def test_table_of_a_worked_example():
         "precision and recall at score >= 0.000, where F1 is 0.667",
         "1 images, 2 boxes, 12.3 images per second",
     ]
+
+
+def test_in_the_corner_boxes_come_back_by_their_scale_alone(dataset):
+    def in_corner(records):
+        records, calls = iter(records), perfect_candidates(dataset)
+
+        def candidates(images):
+            boxes, scores = calls(images)
+            for row, record in zip(range(len(images)), records):
+                scale = min(IMAGE_SIZE[0] / record.height, IMAGE_SIZE[1] / record.width)
+                boxes[row, : len(record.boxes)] = record.boxes * scale
+                np.testing.assert_array_equal(images[row, -1, -1], [114] * 3)
+                assert np.std(images[row, :9, :9]) > 9
+            return boxes, scores
+
+        return candidates
+
+    looks = {"image_size": IMAGE_SIZE, "batch_size": 2, "letterbox": "corner"}
+    narrow = dataclasses.replace(dataset, records=dataset.records[:3])  # the others fill the input
+    assert evaluate(in_corner(narrow.records), narrow, **looks).metrics["AP"] == 1.0
+    shared = evaluate_shared(in_corner(narrow.records), narrow, worker=(0, 1), strategy=None, **looks)
+    assert shared.metrics["AP"] == 1.0
+    with pytest.raises(InputError, match="letterbox: got 'middle'"):
+        evaluate(in_corner(narrow.records), narrow, **looks | {"letterbox": "middle"})

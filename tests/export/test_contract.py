@@ -59,6 +59,24 @@ def test_the_page_letterboxes_as_training_does(contract, size):
     assert difference.max() <= 1 and np.mean(difference > 0) < 2e-3
 
 
+@pytest.mark.parametrize("page", ["tflite.md", "serving.md"])
+@pytest.mark.parametrize("size", [(192, 320), (375, 500), (500, 301), (31, 77), (3, 900)], ids=str)
+def test_the_page_says_what_differs_in_the_corner(page, size):
+    (block,) = code_of(page, having="def letterbox")
+    (lines,) = re.findall(r"```\n(    rows.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    for line in lines.splitlines():
+        block, count = re.subn(rf"^{re.escape(line.partition(' = ')[0])} = .*$", line, block, flags=re.MULTILINE)
+        assert count == 1, line
+    functions = {}
+    exec(block, functions)
+    image = generated_images(size, count=1, seed=4)[0].astype(np.uint8)
+    found, found_scale, found_offset = functions["letterbox"](image, 96, 160)
+    expected, scale, offset = (value.numpy() for value in letterbox_image(image, (96, 160), letterbox="corner"))
+    assert found_scale == pytest.approx(float(scale), rel=1e-6) and found_offset == tuple(offset) == (0, 0)
+    difference = np.abs(found[0] - expected)
+    assert difference.max() <= 1 and np.mean(difference > 0) < 2e-2
+
+
 def test_the_page_brings_boxes_back_as_evaluation_does(contract):
     image = np.zeros((374, 500, 3), np.uint8)
     _, scale, offset = contract["letterbox"](image, 96, 160)

@@ -1,5 +1,6 @@
 """What a network file carries beside its graph."""
 
+import dataclasses
 import json
 import zipfile
 
@@ -7,7 +8,7 @@ import pytest
 
 from yolo_tf.errors import InputError
 from yolo_tf.files import read_spec
-from yolo_tf.files.spec import detector_spec, spec_to_json
+from yolo_tf.files.spec import detector_spec, spec_from_json, spec_to_json
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS
 
 SPEC = detector_spec(class_names=["a", "é"], image_size=(96, 160), anchors=COCO_ANCHORS, name="tiny")
@@ -77,3 +78,13 @@ def test_values_of_the_wrong_kind_are_one_line(tmp_path, key, value, message):
         archive.writestr("detector.json", json.dumps(json.loads(spec_to_json(SPEC)) | {key: value}))
     with pytest.raises(InputError, match=r"a\.keras: detector\.json:? " + message):
         read_spec(tmp_path / "a.keras")
+
+
+def test_the_letterbox_travels_and_older_files_have_the_centred_one(tmp_path):
+    corner = dataclasses.replace(SPEC, letterbox="corner")
+    assert spec_from_json(spec_to_json(corner), where="a") == corner
+    fields = json.loads(spec_to_json(corner))
+    del fields["letterbox"]
+    assert spec_from_json(json.dumps(fields), where="a").letterbox == "center"
+    with pytest.raises(InputError, match="a: detector.json names the letterbox 'top'. Expected center or corner. Use the"):
+        spec_from_json(json.dumps(fields | {"letterbox": "top"}), where="a")

@@ -1,5 +1,6 @@
 """One image, and the many: what was found in each equals what is found in it alone, whatever is wrong with some."""
 
+import dataclasses
 from pathlib import Path
 
 import detector_files
@@ -11,6 +12,7 @@ from PIL import Image
 from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.files import read_spec
+from yolo_tf.inference.best_score import best_score
 from yolo_tf.inference.detector import Detector, open_detector
 from yolo_tf.inference.prediction import ImageResult, PredictOptions, predict_image, predict_images, predict_to_files
 from yolo_tf.pictures.generated_images import generated_images
@@ -55,6 +57,23 @@ def test_boxes_come_back_in_pixels_of_the_file(tmp_path):
     np.testing.assert_array_equal(found.detections.class_ids, [2, 0])
     np.testing.assert_array_equal(found.stored, GREY)
     assert found.milliseconds > 0 and found.size_hw == (100, 200) and found.path == tmp_path / "1.png"
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_a_detector_may_want_its_images_in_the_corner(tmp_path, ahead):
+    """200 x 100 (w x h) in 160 x 96: scale 0.8, 160 x 80 at the top."""
+    Image.fromarray(GREY).save(tmp_path / "1.png")
+
+    def candidates(images):
+        np.testing.assert_array_equal(np.unique(images[0, :80]), [90])
+        np.testing.assert_array_equal(np.unique(images[0, 80:]), [114])
+        return tf.constant([[[16.0, 8, 48, 72]]]), tf.constant([[[0, 0, 0.75]]])
+
+    spec = dataclasses.replace(read_spec(detector_files.keras_file()), letterbox="corner")
+    detector = Detector(path=Path("x"), kind="keras", spec=spec, candidates=candidates)
+    [found] = everything(detector, [tmp_path / "1.png"], ahead=ahead)
+    np.testing.assert_allclose(found.detections.boxes, [[20, 10, 60, 90]], rtol=1e-6)
+    assert best_score(detector, [tmp_path / "1.png"], PredictOptions()).score == 0.75
 
 
 def test_a_rectangle_has_the_scale_of_the_whole_input_and_less_grey(tmp_path):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from yolo_tf.commands.naming import network_file
+from yolo_tf.config.data import LETTERBOXES
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.files import known_formats
 from yolo_tf.terminal import say
@@ -68,6 +69,8 @@ def add_detecting(parser, *, score_threshold, iou_threshold, rect):
     option("--class-agnostic", action="store_true", help="suppress across classes")
     option("--rect", action="store_true", help=rect)
     option("--augment", action="store_true", help="look at three scales of each image, one of them mirrored")
+    place = "where an image lies in the input, the free part grey: in its middle or top left; default: as the model says"
+    option("--letterbox", choices=LETTERBOXES, help=place)
     add_image_size(parser, "default: as trained")
 
 
@@ -89,6 +92,8 @@ def open_given_detector(arguments):
     from yolo_tf.inference.three_views import augment_candidates
 
     detector = open_detector(arguments.model)
+    if arguments.letterbox:
+        detector = dataclasses.replace(detector, spec=dataclasses.replace(detector.spec, letterbox=arguments.letterbox))
     for option, given in (("--rect", arguments.rect), ("--augment", arguments.augment)):
         if given:
             check_any_size(detector, option)

@@ -53,4 +53,6 @@ def _evaluate(path, dataset, image_size):
     from yolo_tf.inference.detector import open_detector
 
     print(path)
-    return evaluate_with_progress(open_detector(path).candidates, dataset, image_size=image_size).metrics
+    detector = open_detector(path)
+    looks = {"image_size": image_size, "letterbox": detector.spec.letterbox}
+    return evaluate_with_progress(detector.candidates, dataset, **looks).metrics

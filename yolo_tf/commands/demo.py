@@ -115,7 +115,9 @@ def deploy(network, data_yaml, out):
         files[format] = {"path": str(place), "box_difference": report.box_difference, "score_difference": report.score_difference}
     for row in files.values():
         opened = open_detector(row["path"])
-        metrics = evaluate(opened.candidates, held_out, image_size=choose_image_size(opened)).metrics
+        metrics = evaluate(
+            opened.candidates, held_out, image_size=choose_image_size(opened), letterbox=opened.spec.letterbox
+        ).metrics
         row.update({name: metrics[name] for name in ("AP", "AP50", "precision", "recall", "images_per_second")})
         row["bytes"] = size_on_disk(Path(row["path"]))
     return {"files": files, "num_pictures": len(paths)}

@@ -58,6 +58,7 @@ def run(arguments):
         batch_size=arguments.batch_size,
         detect=detect,
         rect=arguments.rect,
+        letterbox=detector.spec.letterbox,
     )
     say(format_table(result))
     if result.num_images_cut:

@@ -7,6 +7,10 @@ from typing import Literal
 
 from yolo_tf.config.fields import check_options, option, require, require_sides
 
+# Where an image lies in the network input. center: in the middle, shrunk by area averages, as YOLOv5 does; corner: at the top
+# left, always bilinear, its sides rounded down, as YOLOX does.
+LETTERBOXES = ("center", "corner")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -17,6 +21,11 @@ class DataConfig:
     train_split: str = option("train", "split to train on")
     val_split: str = option("val", "split to evaluate on after every epoch")
     image_size: tuple[int, int] = option((640, 640), "network input, px: a multiple of 32, or [height, width] of such")
+    letterbox: Literal["center", "corner"] = option(
+        "center",
+        "where validation, and whoever uses the detector, puts an image into the input: center, shrunk by area averages, or"
+        " corner, top left and bilinear, as YOLOX does",
+    )
     max_boxes: int | Literal["auto"] = option(
         "auto",
         "most boxes of a training image after mosaic, more are dropped, smallest first; auto = enough for all",

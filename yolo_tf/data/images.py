@@ -89,10 +89,11 @@ def _check_pixels(pixels):
     return tf.raw_ops.Assert(condition=pixels <= MOST_PIXELS, data=["too many pixels to decode", pixels])
 
 
-def resize_image(image, size_hw):
+def resize_image(image, size_hw, *, shrink="area"):
     """Resizes uint8 [h, w, 3] to exactly `size_hw`, int32 [2] (height, width) px; an image of that size stays as it is.
 
-    Area average when shrinking (bilinear would alias), else bilinear.
+    Bilinear; when shrinking by the method `shrink` of tf.image.resize: area averages (bilinear would alias), unless an
+    original is to be matched that does not mind.
     """
     image = tf.convert_to_tensor(image)
     old_hw = tf.shape(image)[:2]
@@ -100,7 +101,7 @@ def resize_image(image, size_hw):
     def resized():
         pixels = tf.cond(
             tf.reduce_all(size_hw <= old_hw),
-            lambda: tf.image.resize(image, size_hw, method="area"),
+            lambda: tf.image.resize(image, size_hw, method=shrink),
             lambda: tf.image.resize(image, size_hw, method="bilinear"),
         )
         return tf.cast(tf.round(pixels), tf.uint8)

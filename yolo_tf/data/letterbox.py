@@ -1,9 +1,11 @@
-"""Letterbox: an image of any size, scaled and centred in the network input, and the way back."""
+"""Letterbox: an image of any size, scaled into the network input, in its middle or its corner, and the way back."""
 
 import numpy as np
 import tensorflow as tf
 
+from yolo_tf.config.data import LETTERBOXES
 from yolo_tf.data.images import resize_image
+from yolo_tf.errors import InputError, any_of
 
 PAD_GREY = 114  # of 255; the colour of every pixel that no image covers, as in YOLOv5
 CANVAS_STRIDE = 32  # px; the sides of a canvas are multiples of the coarsest stride
@@ -33,6 +35,13 @@ def fitted_size(size_hw, image_size):
     # Each side as the other one's limit makes it, rounded up; for the side that is the limit itself that is too much.
     fitted = tf.minimum(-(-size * full[::-1] // size[..., ::-1]), full)
     return tf.cast(scale, tf.float32), tf.cast(fitted, tf.int32)
+
+
+def _fitted_in_corner(size_hw, image_size):
+    """Returns the scale of `fitted_size`, and the size with its sides rounded down, one pixel at least."""
+    size, full = tf.cast(size_hw, tf.int64), tf.cast(image_size, tf.int64)
+    scale, _ = fitted_size(size_hw, image_size)
+    return scale, tf.cast(tf.clip_by_value(size * full[::-1] // size[::-1], 1, full), tf.int32)
 
 
 def letterbox_offset(fitted_hw, image_size):
@@ -85,7 +94,11 @@ def smallest_canvas(size_hw, image_size):
 
 
 def letterbox_image(
-    image: np.ndarray | tf.Tensor, image_size: tuple[int, int], *, fit_size: tuple[int, int] | None = None
+    image: np.ndarray | tf.Tensor,
+    image_size: tuple[int, int],
+    *,
+    fit_size: tuple[int, int] | None = None,
+    letterbox: str = "center",
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Scales an image into the network input, keeping its ratio, and pads it with grey 114.
 
@@ -94,20 +107,26 @@ def letterbox_image(
         image_size: (height, width) px of the network input, numbers or int32 [2].
         fit_size: (height, width) px that the image is fitted into, when that is not the whole input; the
             fitted image is no larger than the input.
+        letterbox: one of LETTERBOXES, as the detector's `spec.letterbox` says.
 
     Returns:
         image: float32 [H, W, 3], whole numbers 0..255.
         scale: float32 [], input px per px of `image`.
         offset: float32 [2], (x, y) of the image's corner in the input. input = original * scale + offset.
 
-    Example: 480 x 640 (h x w) into (320, 320): scale 0.5, 240 x 320, offset (0, 40).
+    Example: 480 x 640 (h x w) into (320, 320): scale 0.5, 240 x 320, offset (0, 40), or in the corner (0, 0).
     """
+    if letterbox not in LETTERBOXES:
+        raise InputError(f"letterbox: got {letterbox!r}. Expected {any_of(LETTERBOXES)}. Correct it.")
+    in_corner = letterbox == "corner"
     canvas_hw = tf.cast(image_size, tf.int32)
-    scale, fitted_hw = fitted_size(tf.shape(image)[:2], image_size if fit_size is None else fit_size)
-    before = letterbox_offset(fitted_hw, canvas_hw)
+    fit = _fitted_in_corner if in_corner else fitted_size
+    scale, fitted_hw = fit(tf.shape(image)[:2], image_size if fit_size is None else fit_size)
+    before = tf.zeros([2], tf.int32) if in_corner else letterbox_offset(fitted_hw, canvas_hw)
     after = canvas_hw - fitted_hw - before
     padding = tf.concat([tf.stack([before, after], axis=-1), tf.zeros([1, 2], tf.int32)], axis=0)
-    padded = tf.pad(resize_image(image, fitted_hw), padding, constant_values=PAD_GREY)
+    resized = resize_image(image, fitted_hw, shrink="bilinear" if in_corner else "area")
+    padded = tf.pad(resized, padding, constant_values=PAD_GREY)
     static_hw = tf.get_static_value(canvas_hw)  # None where every batch has a canvas of its own
     padded.set_shape([None, None, 3] if static_hw is None else [*static_hw, 3])
     return tf.cast(padded, tf.float32), scale, tf.cast(before[::-1], tf.float32)

@@ -134,7 +134,12 @@ def make_train_dataset(
 
 
 def make_eval_dataset(
-    dataset: DetectionDataset, *, image_size: tuple[int, int], batch_size: int, rect: bool = False
+    dataset: DetectionDataset,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    rect: bool = False,
+    letterbox: str = "center",
 ) -> tf.data.Dataset:
     """Makes one pass over the images, letterboxed: in record order, or sorted into batches of like ratios.
 
@@ -144,6 +149,7 @@ def make_eval_dataset(
         batch_size: B; the last batch holds what is left.
         rect: sort the images by height / width and give each batch the smallest canvas instead of the whole
             square (see `rect_canvases`). Less grey, so faster; YOLOv5's own validation figures are measured so.
+        letterbox: where images lie in the input, one of LETTERBOXES.
 
     Returns:
         tf.data.Dataset of (images float32 [b, H, W, 3] RGB 0..255, Letterbox, indices int32 [b] into
@@ -176,7 +182,7 @@ def make_eval_dataset(
         # The labels are of an image of this size: of shards packed by an earlier version it may be that of the stored pixels.
         with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(image)[:2], tf.gather(sizes_hw, index))]):
             image = tf.identity(image)
-        boxed, scale, offset = letterbox_image(image, canvas_hw if rect else image_size, fit_size=image_size)
+        boxed, scale, offset = letterbox_image(image, canvas_hw if rect else image_size, fit_size=image_size, letterbox=letterbox)
         return boxed, Letterbox(scale, offset, tf.shape(image)[:2]), index
 
     images = _map(tf.data.Dataset.from_tensor_slices((order, canvas_hw)), load, tf.data.AUTOTUNE)

@@ -40,6 +40,7 @@ def evaluate(
     detect: DetectConfig = EVALUATION_DETECT,
     rect: bool = False,
     class_names: Sequence[str] | None = None,
+    letterbox: str = "center",
 ) -> EvaluationResult:
     """Runs a detector over a data set and measures it.
 
@@ -53,6 +54,7 @@ def evaluate(
             YOLOv5's own validation does; `candidates` then gets another H, W with nearly every call.
         class_names: what the detector finds, as `detector.spec.class_names`: its classes are those of the data set by
             name, in whatever order (see `match_classes`). None = they are taken by their number.
+        letterbox: where images lie in the input, one of LETTERBOXES, as `detector.spec.letterbox` says.
 
     Returns:
         EvaluationResult; its metrics are the names in COCO_NAMES, "precision", "recall", "f1",
@@ -67,16 +69,17 @@ def evaluate(
         raise InputError(f"candidates: got {type(candidates).__name__}. Expected a function, such as `detector.candidates`.")
     if class_names is not None:
         dataset = match_classes(dataset, class_names, of="the detector")
-    detections, speed, cuts = _find_all(candidates, dataset, image_size, batch_size, detect, rect)
+    looks = {"image_size": image_size, "rect": rect, "letterbox": letterbox}
+    detections, speed, cuts = _find_all(candidates, dataset, batch_size, detect, **looks)
     result = measure(dataset, detections, speed)
     return dataclasses.replace(result, num_images_cut=int(np.count_nonzero(cuts)), most_cut=max(cuts, default=0))
 
 
-def evaluate_shared(candidates, dataset, *, image_size, batch_size, worker, strategy):
+def evaluate_shared(candidates, dataset, *, image_size, batch_size, worker, strategy, letterbox="center"):
     """Does what `evaluate` does with many workers, each running the detector over its share of the images.
 
     Args:
-        candidates, dataset, image_size, batch_size: as for `evaluate`; the weights must be the same on every worker.
+        candidates, dataset, image_size, batch_size, letterbox: as for `evaluate`; the weights must be the same on every worker.
         worker: (index of this worker, number of workers).
         strategy: the MultiWorkerMirroredStrategy that all of them are in; any other for a single worker.
 
@@ -85,10 +88,10 @@ def evaluate_shared(candidates, dataset, *, image_size, batch_size, worker, stra
     """
     index, workers = worker
     if workers == 1:
-        return evaluate(candidates, dataset, image_size=image_size, batch_size=batch_size)
+        return evaluate(candidates, dataset, image_size=image_size, batch_size=batch_size, letterbox=letterbox)
     own = range(index, len(dataset.records), workers)
     share = dataclasses.replace(dataset, records=tuple(dataset.records[number] for number in own))
-    found, speed, _ = _find_all(candidates, share, image_size, batch_size, EVALUATION_DETECT, False)
+    found, speed, _ = _find_all(candidates, share, batch_size, EVALUATION_DETECT, image_size=image_size, letterbox=letterbox)
     columns = [
         np.column_stack([np.full(len(one), number), one.boxes, one.scores, one.class_ids])
         for number, one in zip(own, found, strict=True)
@@ -114,13 +117,16 @@ def _gather(strategy, rows):
     return strategy.gather(strategy.experimental_distribute_values_from_function(value), axis=0).numpy()
 
 
-def _find_all(candidates, dataset, image_size, batch_size, detect, rect):
-    """Returns (detections per record, images per second; 0 without records, candidates cut of each image), see `evaluate`."""
+def _find_all(candidates, dataset, batch_size, detect, **looks):
+    """Returns (detections per record, images per second; 0 without records, candidates cut of each image), see `evaluate`.
+
+    `looks` are options of `make_eval_dataset`.
+    """
     detections = [None] * len(dataset.records)
     if not detections:
         return detections, 0.0, []
     seconds, sizes, cuts = [], [], []
-    for images, letterbox, indices in make_eval_dataset(dataset, image_size=image_size, batch_size=batch_size, rect=rect):
+    for images, letterbox, indices in make_eval_dataset(dataset, batch_size=batch_size, **looks):
         start = time.perf_counter()
         boxes, scores = candidates(images)
         if scores.shape[-1] != len(dataset.class_names):

@@ -111,16 +111,16 @@ def export_detector(
     if detector.network is None:
         raise InputError(f"{path}: is an export already. Expected a .keras file. Export the network that it was made from.")
     dataset = comparison.dataset and match_classes(comparison.dataset, detector.spec.class_names, of=path)
-    image_size = choose_image_size(detector, image_size)
+    image_size, letterbox = choose_image_size(detector, image_size), detector.spec.letterbox
     write, images, tolerance = exporter.write, comparison.images, EXACT
     if quantization is not None:
         if quantization.calibration is not None:
-            letterboxed = _letterboxed(quantization.calibration, image_size)
+            letterboxed = _letterboxed(quantization.calibration, image_size, letterbox)
             images = letterboxed[:MOST_CALIBRATION_COMPARED] if images is None else images
             quantization = dataclasses.replace(quantization, calibration=letterboxed)
         write = functools.partial(write, quantization=quantization)
         tolerance = PRECISIONS[quantization.precision].tolerance
-    images = generated_images(image_size) if images is None else _letterboxed(images, image_size)
+    images = generated_images(image_size) if images is None else _letterboxed(images, image_size, letterbox)
 
     spec = dataclasses.replace(detector.spec, image_size=image_size, run=detector.spec.run or _run_name(path))
     reference = detector.candidates
@@ -162,6 +162,6 @@ def _check_out(out, format):
         )
 
 
-def _letterboxed(images, image_size):
+def _letterboxed(images, image_size, letterbox):
     """Brings images to the size of the network input, one after the other: uint8 [n, H, W, 3]."""
-    return np.stack([letterbox_image(image, image_size)[0].numpy().astype(np.uint8) for image in images])
+    return np.stack([letterbox_image(image, image_size, letterbox=letterbox)[0].numpy().astype(np.uint8) for image in images])

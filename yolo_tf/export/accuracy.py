@@ -28,7 +28,7 @@ def check_accuracy(reference, detector, dataset, *, image_size, max_ap_drop=None
         raise InputError("max_ap_drop: the data set has no box. Expected labelled images. Name another `data` or `split`.")
     numbers = {}
     for name, candidates in (("network", reference), ("file", detector.candidates)):
-        metrics = evaluate(candidates, dataset, image_size=image_size).metrics
+        metrics = evaluate(candidates, dataset, image_size=image_size, letterbox=detector.spec.letterbox).metrics
         numbers[name] = {key: metrics[key] for key in MEASURED}
     if max_ap_drop is not None and not numbers["network"]["AP"] - numbers["file"]["AP"] <= max_ap_drop:
         raise ParityError(

@@ -12,7 +12,7 @@ OK, EMPTY, UNKNOWN_FORMAT, TOO_LARGE, UNREADABLE = range(5)
 MAX_PIXELS = 2**26  # of one image, as its header declares them: 192 MiB once decoded, just above 64-megapixel cameras
 
 
-def letterbox_encoded(image_bytes, image_size, *, max_pixels=MAX_PIXELS):
+def letterbox_encoded(image_bytes, image_size, *, letterbox="center", max_pixels=MAX_PIXELS):
     """Decodes and letterboxes a batch of image files of any formats and sizes, as evaluation does.
 
     The images are read by a `tf.data` pipeline, in a graph the only place where the error of one element can be
@@ -21,6 +21,7 @@ def letterbox_encoded(image_bytes, image_size, *, max_pixels=MAX_PIXELS):
     Args:
         image_bytes: string [B], whole JPEG, PNG, BMP, GIF or still WebP files.
         image_size: (height, width) px of the network input.
+        letterbox: where an image lies in the input, one of LETTERBOXES.
         max_pixels: an image that declares more is not decoded.
 
     Returns:
@@ -36,7 +37,7 @@ def letterbox_encoded(image_bytes, image_size, *, max_pixels=MAX_PIXELS):
 
     def fitted(contents):
         image = decode_checked(contents)
-        boxed, scale, offset = letterbox_image(image, image_size)
+        boxed, scale, offset = letterbox_image(image, image_size, letterbox=letterbox)
         return tf.cast(boxed, tf.uint8), Letterbox(scale, offset, tf.shape(image)[:2]), tf.constant(OK)
 
     def read_known(contents):

@@ -31,7 +31,7 @@ def write_saved_model(network, path, *, spec, detect, image_size):
 
     def detections_in_files(image_bytes):
         with tf.control_dependencies([tf.debugging.Assert(tf.size(image_bytes) > 0, ["image_bytes: none. Expected 1 or more."])]):
-            images, letterbox, status = letterbox_encoded(image_bytes, image_size)
+            images, letterbox, status = letterbox_encoded(image_bytes, image_size, letterbox=spec.letterbox)
         found = suppress(*_candidates(network, images, spec), detect)
         num_valid = tf.where(status == OK, found.num_valid, 0)
         filled = tf.sequence_mask(num_valid, detect.max_detections)

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from yolo_tf.errors import InputError
+from yolo_tf.config.data import LETTERBOXES
+from yolo_tf.errors import InputError, any_of
 from yolo_tf.files.format import MEMBER
 from yolo_tf.heads import HEADS, load_head
 from yolo_tf.system.class_names import clean_names
@@ -28,6 +29,7 @@ class DetectorSpec:
     geometry: dict  # of its layout beside strides, as the head gives it: nested tuples of numbers
     name: str = "detector"  # a short name of the network, for tables
     run: str = ""  # name of the training run that the network comes from; "" = not known
+    letterbox: str = "center"  # one of LETTERBOXES: how images are brought to its size
 
     @property
     def layout(self):
@@ -47,9 +49,14 @@ class DetectorSpec:
 
 
 def detector_spec(
-    *, class_names: Iterable[str], image_size: tuple[int, int], anchors: Any, name: str = "detector"
+    *,
+    class_names: Iterable[str],
+    image_size: tuple[int, int],
+    anchors: Any,
+    name: str = "detector",
+    letterbox: str = "center",
 ) -> DetectorSpec:
-    """Builds a DetectorSpec from an AnchorSet, or the layout of another head."""
+    """Builds a DetectorSpec from an AnchorSet, or the layout of another head; `letterbox` is one of LETTERBOXES."""
     return DetectorSpec(
         class_names=tuple(class_names),
         image_size=(int(image_size[0]), int(image_size[1])),
@@ -57,6 +64,7 @@ def detector_spec(
         head=anchors.head,
         geometry=_as_tuples(load_head(anchors.head).geometry(anchors)),
         name=name,
+        letterbox=letterbox,
     )
 
 
@@ -83,7 +91,12 @@ def spec_from_json(text, *, where):
     if not isinstance(fields["head"], str) or fields["head"] not in HEADS:
         known = ", ".join(HEADS)
         raise InputError(f"{where}: {MEMBER} names the head {fields['head']!r}. Expected {known}. Use the yolo_tf that wrote it.")
-    fields.setdefault("run", "")  # earlier versions wrote none
+    fields = {"run": "", "letterbox": "center", **fields}  # earlier versions wrote neither
+    if fields["letterbox"] not in LETTERBOXES:
+        raise InputError(
+            f"{where}: {MEMBER} names the letterbox {fields['letterbox']!r}. Expected {any_of(LETTERBOXES)}. Use the yolo_tf"
+            " that wrote it."
+        )
     fault = _fault(fields)
     if fault:
         raise InputError(f"{where}: {MEMBER}: {fault}. Expected what `yolo-tf train` or `yolo-tf export` wrote. Write it again.")

@@ -30,7 +30,8 @@ def best_score(detector, paths, options):
     chosen = paths[:: -(-len(paths) // MOST_LOOKED_AT)]
     image_size = choose_image_size(detector, options.image_size)
     found = []
-    for path, image in zip(chosen, read_inputs(chosen, image_size=image_size, rect=options.rect, ahead=0), strict=True):
+    looks = {"image_size": image_size, "rect": options.rect, "letterbox": detector.spec.letterbox}
+    for path, image in zip(chosen, read_inputs(chosen, ahead=0, **looks), strict=True):
         if isinstance(image, InputImage):
             scores = np.asarray(detector.candidates(image.pixels[None])[1])[0].max(0)  # [C]
             class_ids = list(options.detect.class_ids) or range(len(scores))

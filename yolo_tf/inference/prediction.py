@@ -130,7 +130,8 @@ def predict_image(
     Raises:
         InputError: the file is missing or does not decode, or the detector takes another image size.
     """
-    image = read_input(path, image_size=choose_image_size(detector, image_size), rect=rect)
+    size, letterbox = choose_image_size(detector, image_size), detector.spec.letterbox
+    image = read_input(path, image_size=size, rect=rect, letterbox=letterbox)
     return _predict_batch(detector, [Path(path)], [image], detect)[0]
 
 
@@ -154,7 +155,8 @@ def predict_images(detector, paths, options, *, start=0):
     size = options.batch_size
     image_size = choose_image_size(detector, options.image_size)
     first = start // size * size
-    inputs = read_inputs(paths[first:], image_size=image_size, rect=options.rect, ahead=options.ahead * size)
+    looks = {"image_size": image_size, "rect": options.rect, "letterbox": detector.spec.letterbox}
+    inputs = read_inputs(paths[first:], ahead=options.ahead * size, **looks)
     while batch := list(itertools.islice(inputs, size)):
         results = _predict_batch(detector, paths[first : first + size], batch, options.detect)[max(start - first, 0) :]
         stop = next((index for index, one in enumerate(results) if one.error and options.stop_on_bad_image), None)
@@ -196,6 +198,7 @@ def predict_to_files(detector, paths, out, options, *, watch=None):
         "detect": dataclasses.asdict(options.detect) | {"max_candidates": options.detect.candidate_limit},
         "batch": options.batch_size,
         "rect": options.rect,
+        "letterbox": detector.spec.letterbox,
         "augment": options.augmented,
     }
     before = begin(Path(out), options.outputs, paths, settings=settings, resume=options.resume)

@@ -139,7 +139,8 @@ def _evaluator(setup, progress, strategy):
     if not setup.val_set.num_truths:
         return lambda: dict.fromkeys(SHOWN_METRICS)
     candidates = network_candidates(setup.trainer.forward, setup.spec)
-    sizes = {"image_size": setup.config.data.image_size, "batch_size": setup.config.train.batch_size}
+    data, letterbox = setup.config.data, setup.spec.letterbox
+    sizes = {"image_size": data.image_size, "batch_size": setup.config.train.batch_size, "letterbox": letterbox}
 
     def interruptible(images):
         stop_if_noted(progress.noted)

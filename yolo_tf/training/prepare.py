@@ -129,6 +129,7 @@ def _begin(config, train_set):
         image_size=config.data.image_size,
         anchors=first_layout(config.model, origin),
         name=first_name(config.model, origin),
+        letterbox=config.data.letterbox,
     )
     return config, spec, *first_network(config, origin, spec)
 

@@ -147,7 +147,13 @@ def epoch_line(row, *, epochs, parts, left=None):
 def summarize(run, val_set, config, progress):
     """Evaluates best.keras as any user would, writes metrics.json and the plots, says the table; returns a TrainingResult."""
     detector, rows = open_detector(run.best), progress.rows
-    found = evaluate(detector.candidates, val_set, image_size=config.data.image_size, batch_size=config.train.batch_size)
+    found = evaluate(
+        detector.candidates,
+        val_set,
+        image_size=config.data.image_size,
+        batch_size=config.train.batch_size,
+        letterbox=detector.spec.letterbox,
+    )
     plot_evaluation(found.curves, found.confusion, val_set.class_names, run.plots)
     result = TrainingResult(
         metrics=found.metrics,

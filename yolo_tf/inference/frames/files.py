@@ -63,13 +63,14 @@ def list_images(sources):
     return list(dict.fromkeys(map(Path, paths)))
 
 
-def read_input(path, *, image_size, rect=False):
+def read_input(path, *, image_size, rect=False, letterbox="center"):
     """Reads one image file and letterboxes it.
 
     Args:
         path: image file.
         image_size: (height, width) px of the network input.
         rect: leave out the grey that the smallest multiples of 32 px do without; then H and W differ.
+        letterbox: where the image lies in the input, one of LETTERBOXES.
 
     Returns:
         InputImage with the stored image.
@@ -78,18 +79,18 @@ def read_input(path, *, image_size, rect=False):
         InputError: the file is missing or does not decode.
     """
     stored = read_image(path)
-    pixels, letterbox = _fit(stored, image_size, rect)
-    return InputImage(pixels.numpy(), Letterbox(*(tensor.numpy() for tensor in letterbox)), stored)
+    pixels, placed = _fit(stored, image_size, rect, letterbox)
+    return InputImage(pixels.numpy(), Letterbox(*(tensor.numpy() for tensor in placed)), stored)
 
 
-def read_inputs(paths, *, image_size, rect, ahead):
+def read_inputs(paths, *, image_size, rect, ahead, letterbox="center"):
     """Reads, decodes and letterboxes image files in parallel with whatever is done to those that came before.
 
     At any time about `ahead` images wait, and one more for each core; the number of paths does not matter.
 
     Args:
         paths: of image files.
-        image_size, rect: as for `read_input`.
+        image_size, rect, letterbox: as for `read_input`.
         ahead: images; 0 = each is read when it is asked for, and comes with the stored image.
 
     Yields:
@@ -100,11 +101,11 @@ def read_inputs(paths, *, image_size, rect, ahead):
 
     def read(index, path):
         image = decode_image(tf.io.read_file(path))
-        return index, *_fit(image, image_size, rect)
+        return index, *_fit(image, image_size, rect, letterbox)
 
     def read_alone(path):  # what the pipeline could not: most often for the reason, after a passing fault for the image
         try:
-            return read_input(path, image_size=image_size, rect=rect)
+            return read_input(path, image_size=image_size, rect=rect, letterbox=letterbox)
         except InputError as error:
             return error
 
@@ -118,16 +119,16 @@ def read_inputs(paths, *, image_size, rect, ahead):
             .ignore_errors()  # by its missing number such an image is found again
             .prefetch(ahead)
         )
-        for index, pixels, letterbox in readable.as_numpy_iterator():
+        for index, pixels, placed in readable.as_numpy_iterator():
             yield from map(read_alone, paths[position:index])
-            yield InputImage(pixels, Letterbox(*letterbox))
+            yield InputImage(pixels, Letterbox(*placed))
             position = int(index) + 1
     yield from map(read_alone, paths[position:])
 
 
-def _fit(image, image_size, rect):
+def _fit(image, image_size, rect, letterbox):
     """Returns (uint8 [H, W, 3], Letterbox without a batch axis) of an image uint8 [h, w, 3]."""
     size_hw = tf.shape(image)[:2]
     canvas_hw = smallest_canvas(size_hw, image_size) if rect else image_size
-    pixels, scale, offset = letterbox_image(image, canvas_hw, fit_size=image_size)
+    pixels, scale, offset = letterbox_image(image, canvas_hw, fit_size=image_size, letterbox=letterbox)
     return tf.cast(pixels, tf.uint8), Letterbox(scale, offset, size_hw)

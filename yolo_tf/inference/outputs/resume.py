@@ -8,6 +8,7 @@ from yolo_tf.sources.label_files import YOLO_LABELS, label_path
 from yolo_tf.system.atomic import remove_leftovers, write_json
 
 SETTINGS = "prediction_settings.json"  # in the directory: what every image was looked at with
+EARLIER = {"letterbox": "center"}  # of settings that earlier versions did not write
 
 
 def begin(out, names, paths, *, settings, resume):
@@ -89,6 +90,7 @@ def _check_settings(out, settings):
         raise InputError(
             f"{path}: cannot be read ({type(error).__name__}). Expected the settings of the run to resume. Change `out`."
         ) from error
+    settings, before = EARLIER | settings, EARLIER | before
     for key in settings | before:
         if settings.get(key) != before.get(key):
             raise InputError(
