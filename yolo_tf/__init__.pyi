@@ -50,6 +50,7 @@ from yolo_tf.inference.three_views import augment_candidates as augment_candidat
 from yolo_tf.models.backbones import BACKBONES as BACKBONES
 from yolo_tf.models.backbones import build_backbone as build_backbone
 from yolo_tf.models.imported.yolov5 import import_yolov5 as import_yolov5
+from yolo_tf.models.imported.yolox import import_yolox as import_yolox
 from yolo_tf.models.network import build_network as build_network
 from yolo_tf.models.network import network_layout as network_layout
 from yolo_tf.models.reports.cost import network_report as network_report

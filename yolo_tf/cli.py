@@ -28,6 +28,7 @@ COMMANDS = {
     "benchmark": ("benchmark", "latency, memory and start of network files of any format, measured in turns"),
     "compare": ("compare", "network files of any format side by side: accuracy, size, latency, memory"),
     "import-yolov5": ("import_yolov5", "a YOLOv5 checkpoint (.pt) becomes a .keras file, without PyTorch"),
+    "import-yolox": ("import_yolox", "the published weights of YOLOX (.pth, .onnx) become a .keras file, without PyTorch"),
     "prune": ("prune", "a trained detector with fewer channels, or with zeros for its smallest weights"),
     "pack": ("pack", "a data set becomes TFRecord shards: a few large files instead of many small ones"),
     "data-service": ("data_service", "a dispatcher or worker that prepares training batches on other machines"),

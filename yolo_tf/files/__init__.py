@@ -60,7 +60,7 @@ def read_spec(path: Path | str) -> DetectorSpec:
     except _UNREADABLE as error:
         raise InputError(
             f"{path}: carries no readable {MEMBER} ({type(error).__name__}). Expected a file written by"
-            " `yolo-tf train` or `yolo-tf export`."
+            f" `yolo-tf train` or `yolo-tf export`.{how_to_import(path)}"
         ) from error
 
 

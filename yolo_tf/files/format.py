@@ -9,6 +9,12 @@ from yolo_tf.errors import InputError
 MEMBER = "detector.json"  # what every network file carries: files/spec.py
 CANDIDATES = ("boxes", "scores")  # names of the outputs, here and with suppression inside
 DETECTIONS = (*CANDIDATES, "class_ids", "num_detections")
+# suffix -> (what such a file is, the command that makes a network file of it)
+IMPORTED = {
+    ".pt": ("A YOLOv5 checkpoint", "import-yolov5"),
+    ".pth": ("A YOLOX checkpoint", "import-yolox"),
+    ".onnx": ("A YOLOX export", "import-yolox"),  # where it carries no detector.json
+}
 
 
 def read_inside(path, name):
@@ -60,10 +66,11 @@ class FileFormat:
 
 
 def how_to_import(path):
-    """Returns the sentence that a person needs who gives a checkpoint of PyTorch where a network file belongs; else ""."""
-    if path.suffix.lower() not in (".pt", ".pth"):
+    """Returns the sentence that a person needs who gives a file of another program where a network file belongs; else ""."""
+    if path.suffix.lower() not in IMPORTED:
         return ""
-    return f" A YOLOv5 checkpoint becomes one: yolo-tf import-yolov5 {path} --out {path.with_suffix('.keras').name}"
+    origin, command = IMPORTED[path.suffix.lower()]
+    return f" {origin} becomes one: yolo-tf {command} {path} --out {path.with_suffix('.keras').name}"
 
 
 def wrong_size(path, got, expected):

@@ -50,9 +50,9 @@ def read_metadata(path):
     """
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = {}
-        for number, start, stop in _fields(data, 0, len(data)):
+        for number, start, stop in read_fields(data, 0, len(data)):
             if number == METADATA_PROPS:
-                entry = {inner: data[first:last].decode() for inner, first, last in _fields(data, start, stop)}
+                entry = {inner: data[first:last].decode() for inner, first, last in read_fields(data, start, stop)}
                 found[entry.get(KEY, "")] = entry.get(VALUE, "")
         return found
 
@@ -71,7 +71,7 @@ def _encode_varint(value):
     return bytes([*groups, value])
 
 
-def _fields(data, position, end):
+def read_fields(data, position, end):
     """Yields (number, first byte of the content, byte behind it) of each field between two positions."""
     while position < end:
         key, position = _decode_varint(data, position, end)
@@ -88,6 +88,15 @@ def _fields(data, position, end):
             raise ValueError(f"field {key >> 3} ends at byte {position + length} of {end}")
         yield key >> 3, position, position + length
         position += length
+
+
+def read_varints(data, position, end):
+    """Returns the whole numbers of a field, one or many packed behind each other."""
+    numbers = []
+    while position < end:
+        number, position = _decode_varint(data, position, end)
+        numbers.append(number)
+    return numbers
 
 
 def _decode_varint(data, position, end):

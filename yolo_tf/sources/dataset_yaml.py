@@ -12,6 +12,7 @@ from yolo_tf.errors import InputError, did_you_mean, look_up, some_of
 from yolo_tf.system.class_names import clean_names
 from yolo_tf.system.file_lookup import written_path
 from yolo_tf.system.shipped import find_shipped
+from yolo_tf.system.text_file import read_lines
 from yolo_tf.system.yaml_file import read_yaml
 
 SPLITS = ("train", "val", "test")
@@ -108,6 +109,22 @@ def _entries(value, where):
         if type(item) not in (str, int):  # a number: how many images `shapes` paints
             raise InputError(f"{where}: got {item!r}. Expected a path or a list of paths. Correct the line.")
     return tuple(_expand(str(item).strip(), where) for item in values)
+
+
+def read_class_names(path):
+    """Reads class names alone, in order: the `names` of a data set YAML, else one from each line of a text file.
+
+    Raises:
+        InputError: no such file, or it holds no names, or one that repeats.
+    """
+    if Path(path).suffix.lower() in (".yaml", ".yml"):
+        document = read_yaml(path, texts=("names",))
+    else:
+        document = {"names": [line for line in read_lines(path) if line.strip()]}
+    names = _class_names(document, path)
+    if not names:
+        raise InputError(f"{path}: holds no class names. Expected one a line, or a data set YAML with names. Add them.")
+    return names
 
 
 def _class_names(document, yaml_path):

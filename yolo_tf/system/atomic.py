@@ -97,6 +97,15 @@ def digest_on_disk(path):
     return digest.hexdigest()
 
 
+def sha256_on_disk(path):
+    """Returns the SHA-256 of the content of a file, 64 hexadecimal digits, as `sha256sum` prints it."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as content:
+        while block := content.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def size_on_disk(path):
     """Returns the bytes of a file, or of all files in a directory."""
     path = Path(path)
