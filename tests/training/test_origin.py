@@ -1,22 +1,26 @@
 """What a run begins with: the file that it names, read once, and the anchors that it chooses."""
 
 import dataclasses
+import hashlib
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from torch_states import yolox_checkpoint, yolox_state
+from torch_writer import write_zip
 
 from yolo_tf import cli
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.reader import read_config
+from yolo_tf.errors import InputError
 from yolo_tf.files import read_spec
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor import layout as anchor_layout
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
-from yolo_tf.models.network import network_layout
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.sources import read_dataset, read_source
 from yolo_tf.training.origin import Origin, choose_layout, first_layout, first_name, first_network, read_origin
 
@@ -146,3 +150,40 @@ def test_weights_leave_what_they_do_not_fill_as_it_is_without_them(config, tiny_
     assert loaded.loaded == ("backbone_stem_conv",)
     for one, other in zip(network.weights, without.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A directory with a yolox_nano.pth of COCO's 80 classes, and its network."""
+    model = read_config("yolox_nano").model
+    network = build_network(model, num_classes=80, anchors=network_layout(model))
+    folder = tmp_path_factory.mktemp("weights")
+    write_zip(folder / "yolox_nano.pth", yolox_checkpoint(yolox_state(network, repeats=1, depthwise=True)))
+    return folder, network
+
+
+def test_published_weights_fill_all_but_the_layers_of_the_classes(project, published, monkeypatch, capsys):
+    folder, theirs = published
+    monkeypatch.setenv("YOLO_TF_WEIGHTS", str(folder))
+    config = read_config("yolox_nano", ["model.weights=yolox_nano", f"data.dataset={project / 'data.yaml'}"])
+    origin = read_origin(config.model, class_names=("line",))
+    assert (origin.kind, origin.path) == ("model.weights", str(folder / "yolox_nano.pth"))
+    assert origin.spec.letterbox == "corner" and origin.spec.class_names[22] == "zebra"
+    spec = detector_spec(class_names=["line"], image_size=(64, 64), anchors=first_layout(config.model, origin))
+    network, loaded = first_network(config, origin, spec)
+    assert set(loaded.other_shape) == {f"head_p{level}_class" for level in (3, 4, 5)} and not loaded.missing
+    name = "head_p4_box_branch1_pointwise_conv"
+    np.testing.assert_array_equal(network.get_layer(name).kernel, theirs.get_layer(name).kernel)
+    digest = hashlib.sha256((folder / "yolox_nano.pth").read_bytes()).hexdigest()
+    assert loaded.sha256 == digest
+    assert f"weights: yolox_nano, {folder / 'yolox_nano.pth'}, SHA-256 {digest}" in capsys.readouterr().out
+
+
+def test_published_weights_want_their_own_network(published, monkeypatch):
+    monkeypatch.setenv("YOLO_TF_WEIGHTS", str(published[0]))
+    what = "backbone csp_darknet_yolox, while config.model.backbone is csp_darknet"
+    with pytest.raises(InputError, match=f"config.model.weights: yolox_nano has {what}. .*configs/models/yolox_nano.yaml"):
+        read_origin(read_config(None, ["model.weights=yolox_nano"]).model, class_names=("line",))
+    model = read_config("yolox_nano", ["model.weights=yolox_nano", "model.width=0.5"]).model
+    with pytest.raises(InputError, match="has width 0.25, while config.model.width is 0.5"):
+        read_origin(model, class_names=("line",))

@@ -8,6 +8,7 @@ from typing import Literal
 from yolo_tf.config.fields import check_options, option, require
 
 BESIDE_NETWORK = {"name", "network", "autoanchor", "batch_norm_momentum"}  # options that go with a network from a file
+PUBLISHED_WEIGHTS = ("yolox_nano", "yolox_tiny", "yolox_s", "yolox_m", "yolox_l", "yolox_x")  # words for `weights`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,11 @@ class ModelConfig:
         "factor on the initial kernels of a head that `weights` does not have, behind a neck that it has; 1 = as YOLOv5",
         "0 or more",
     )
-    weights: str = option("", "a .keras file to start from: every layer that fits by name and shape")
+    weights: str = option(
+        "",
+        "a .keras file to start from: every layer that fits by name and shape; or yolox_nano, _tiny, _s, _m, _l, _x: those that"
+        " YOLOX's authors publish, from the directory YOLO_TF_WEIGHTS, the cache, or fetched",
+    )
     network: str = option(
         "", "a .keras file of a detector to train as it is: structure, weights and anchors; the options that build one stay out"
     )

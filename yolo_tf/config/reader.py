@@ -12,6 +12,7 @@ from yolo_tf.config import SECTIONS, Config
 from yolo_tf.config.hyp import hyp_preset
 from yolo_tf.config.kinds import converted
 from yolo_tf.config.migrate import refuse_moved
+from yolo_tf.config.model import PUBLISHED_WEIGHTS
 from yolo_tf.config.plain import plain
 from yolo_tf.config.presets import filled, named_presets
 from yolo_tf.errors import InputError, did_you_mean, look_up
@@ -109,6 +110,8 @@ def _merge_override(values, text):
 
 def _absolute(key, value, root):
     if key not in PATH_KEYS or not isinstance(value, str) or value in NO_PATHS:
+        return value
+    if key == "model.weights" and value in PUBLISHED_WEIGHTS:
         return value
     if key == "data.dataset" and not (Path(root) / value).exists():
         value = find_shipped(value, "datasets")

@@ -25,6 +25,7 @@ class LoadedWeights:
     other_shape: tuple[str, ...]  # in both, with other shapes: left as they were
     missing: tuple[str, ...]  # in the network only: left as they were
     unused: tuple[str, ...]  # in the file only
+    sha256: str = ""  # of the file; "" = not known
 
     def __str__(self):
         """One or two lines for a person."""

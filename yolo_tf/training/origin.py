@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from yolo_tf.config import ModelConfig
+from yolo_tf.config.model import PUBLISHED_WEIGHTS
 from yolo_tf.errors import InputError
 from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.files.keras import read_detector_network, read_network
@@ -12,8 +13,10 @@ from yolo_tf.files.spec import DetectorSpec
 from yolo_tf.files.weights import copy_fitting_weights
 from yolo_tf.heads import load_head, loss_options
 from yolo_tf.models.backbones import STRIDES
+from yolo_tf.models.imported.yolox import published_yolox, yolox_model
 from yolo_tf.models.network import build_network, network_layout, set_batch_norm_momentum
 from yolo_tf.models.parts import part_of
+from yolo_tf.system.atomic import sha256_on_disk
 from yolo_tf.terminal import say
 from yolo_tf.training.compression import quantizable
 
@@ -40,11 +43,27 @@ def read_origin(model, *, class_names, precision="float32"):
         options = dict(option="config.model.network", class_names=class_names, precision=precision)
         network, spec = read_detector_network(model.network, **options)
         return Origin(kind="model.network", path=model.network, spec=spec, network=network)
+    if model.weights in PUBLISHED_WEIGHTS:
+        return _published_origin(model)
     if model.weights:
         network = read_network(model.weights, option="config.model.weights")
         spec = read_spec(model.weights) if carries_spec(model.weights) else None
         return Origin(kind="model.weights", path=model.weights, spec=spec, network=network)
     return Origin()
+
+
+def _published_origin(model):
+    """Returns the Origin of the weights that `model.weights` names; says which file they are in."""
+    path, checkpoint, network, spec = published_yolox(model.weights)
+    wanted, given = yolox_model(checkpoint), model
+    for name in ("backbone", "depth", "width", "depthwise"):
+        if getattr(wanted, name) != getattr(given, name):
+            raise InputError(
+                f"config.model.weights: {model.weights} has {name} {getattr(wanted, name)}, while config.model.{name} is"
+                f" {getattr(given, name)}. Expected the same network. Begin with configs/models/{model.weights}.yaml."
+            )
+    say(f"weights: {model.weights}, {path}, SHA-256 {checkpoint.digest}")
+    return Origin(kind="model.weights", path=str(path), spec=spec, network=network)
 
 
 def first_layout(model, origin):
@@ -114,6 +133,7 @@ def first_network(config, origin, spec):
     if origin.kind == "nothing":
         return network, None
     loaded = copy_fitting_weights(network, origin.network, path=origin.path)
+    loaded = dataclasses.replace(loaded, sha256=sha256_on_disk(origin.path))
     say(str(loaded))
     if load_head(spec.head).scale_new(network, loaded.loaded, config.model.new_head_scale):
         say(f"new head: initial kernels times {config.model.new_head_scale:g} (model.new_head_scale)")

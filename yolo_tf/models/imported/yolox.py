@@ -8,13 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from yolo_tf.checkpoints.published import read_published
 from yolo_tf.checkpoints.yolox.checkpoint import WHAT, YoloxCheckpoint, read_yolox
 from yolo_tf.checkpoints.yolox.classes import yolox_class_names
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.plain import plain
 from yolo_tf.errors import InputError
 from yolo_tf.files.keras import check_out, save_network
-from yolo_tf.files.spec import detector_spec
+from yolo_tf.files.spec import DetectorSpec, detector_spec
 from yolo_tf.files.weights import fill_network
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.surgery.graph import kernel_names, nodes_of
@@ -76,6 +77,13 @@ def import_yolox(
         image_size=image_size,
         trainable_params=sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
     )
+
+
+def published_yolox(name: str) -> tuple[Path, YoloxCheckpoint, keras.Model, DetectorSpec]:
+    """Returns a published YOLOX, one of PUBLISHED_WEIGHTS, with the file that it is from; see `read_published`."""
+    path, checkpoint = read_published(name)
+    spec = yolox_spec(checkpoint, yolox_class_names(checkpoint, where=path), checkpoint.image_size)
+    return path, checkpoint, build_imported_yolox(checkpoint, where=path), spec
 
 
 def yolox_model(checkpoint):

@@ -40,6 +40,7 @@ class StartReport:
     normalization: dict[str, list[Normalization]]  # by part
     activation_megabytes: dict  # part, "total" -> float32 outputs of all layers for one image
     loaded: dict | None  # part -> (tensors of the file that were loaded, tensors in all); None = no file
+    weights_sha256: str | None  # of that file; None = no file
     frozen_layers: int
     warnings: list[str]
 
@@ -71,6 +72,7 @@ def start_report(network, report, *, loaded=None, frozen=(), steps=None):
         normalization=normalization,
         activation_megabytes=activation_megabytes(network, report.image_size),
         loaded=tensors,
+        weights_sha256=loaded.sha256 or None if loaded else None,
         frozen_layers=len(names),
         warnings=_warnings(report, normalization, steps),
     )
