@@ -1,5 +1,6 @@
 """A file of YOLOX becomes a `.keras` file with the same answers, or nothing at all, through the real command."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,10 +11,13 @@ from torch_writer import write_zip
 from yolo_tf import cli
 from yolo_tf.checkpoints.yolox.checkpoint import read_yolox
 from yolo_tf.checkpoints.yolox.classes import coco_names
+from yolo_tf.config import EVALUATION_DETECT
+from yolo_tf.evaluation.evaluate import evaluate
 from yolo_tf.files import read_spec
 from yolo_tf.files.keras import load_network
-from yolo_tf.inference.detector import open_detector
-from yolo_tf.models.imported.yolox import build_imported_yolox
+from yolo_tf.inference.detector import network_candidates, open_detector
+from yolo_tf.models.imported.yolox import build_imported_yolox, yolox_spec
+from yolo_tf.sources import read_dataset, read_source
 
 IMAGES = np.random.default_rng(3).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
 
@@ -116,3 +120,14 @@ def test_the_same_weights_in_a_pth_are_the_same_network(nano, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     assert run(path, "--out", tmp_path / "nano.keras") == 0
     assert open_detector(tmp_path / "nano.keras").spec.class_names == coco_names()
+
+
+@pytest.mark.slow
+def test_the_published_nano_finds_what_the_original_finds(nano, shared_dir):
+    """Of 128 images of COCO: ONNX Runtime with the published file, the same letterbox and suppression has .3329 and .5084."""
+    dataset = read_dataset(read_source("coco128", path=shared_dir / "data" / "coco128"), "val")
+    detect = dataclasses.replace(EVALUATION_DETECT, score_threshold=0.01, iou_threshold=0.65, multi_label=False)
+    spec = yolox_spec(read_yolox(shared_dir / "weights" / "yolox_nano.onnx"), coco_names(), (416, 416))
+    looks = {"image_size": (416, 416), "detect": detect, "letterbox": "corner"}
+    metrics = evaluate(network_candidates(nano, spec), dataset, **looks).metrics
+    assert metrics["AP"] == pytest.approx(0.3329, abs=2e-3) and metrics["AP50"] == pytest.approx(0.5084, abs=2e-3)
