@@ -6,11 +6,13 @@ import hashlib
 import keras
 import numpy as np
 import pytest
+from onnx_writer import write_onnx, yolox_parts
 from PIL import Image
 from torch_states import yolox_checkpoint, yolox_state
 from torch_writer import write_zip
 
 from yolo_tf import cli
+from yolo_tf.checkpoints.yolox.names import convolutions
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.reader import read_config
 from yolo_tf.errors import InputError
@@ -22,7 +24,7 @@ from yolo_tf.heads.anchor import layout as anchor_layout
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.sources import read_dataset, read_source
-from yolo_tf.training.origin import Origin, choose_layout, first_layout, first_name, first_network, read_origin
+from yolo_tf.training.origin import Origin, choose_layout, first_layout, first_name, first_network, read_origin, settle_origin
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +189,22 @@ def test_published_weights_want_their_own_network(published, monkeypatch):
     model = read_config("yolox_nano", ["model.weights=yolox_nano", "model.width=0.5"]).model
     with pytest.raises(InputError, match="has width 0.25, while config.model.width is 0.5"):
         read_origin(model, class_names=("line",))
+
+
+def test_a_published_onnx_gets_statistics_of_training_images(project, published, train_set, monkeypatch, tmp_path, capsys):
+    """Its batch norms were folded: as they stand, training would begin with another network."""
+    _, theirs = published
+    order = [one.name for one in convolutions(1, True)]
+    write_onnx(tmp_path / "yolox_nano.onnx", *yolox_parts(theirs, order))
+    monkeypatch.setenv("YOLO_TF_WEIGHTS", str(tmp_path))
+    config = read_config("yolox_nano", ["model.weights=yolox_nano", "data.image_size=64"])
+    origin = read_origin(config.model, class_names=("line",))
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    before = [np.asarray(tensor) for tensor in origin.network(images)]
+    name = "backbone_stage1_down_depthwise_batch_norm"
+    assert origin.folded and not origin.network.get_layer(name).moving_mean.numpy().any()
+    settle_origin(origin, train_set, config.data)
+    assert "they have the statistics of 9 training images now" in capsys.readouterr().out
+    assert origin.network.get_layer(name).moving_mean.numpy().all()
+    for ours, expected in zip(origin.network(images), before, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-4)

@@ -6,6 +6,9 @@ from yolo_tf.commands.arguments import add_image_size
 from yolo_tf.errors import InputError
 from yolo_tf.system.tensorflow_start import load_tensorflow
 
+MOST_PHOTOGRAPHS = 64  # their cells are millions, and the outputs of all layers are looked at
+PHOTOGRAPH_SIZE = (416, 416)  # px, where no size is given
+
 
 def add_arguments(parser):
     """Declares the arguments."""
@@ -15,6 +18,8 @@ def add_arguments(parser):
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL.keras", help="file to write")
     names = "names of its classes, in order: one a line, or a data set YAML; default: COCO's, for 80 classes"
     parser.add_argument("--names", type=Path, metavar="FILE", help=names)
+    images = "photographs (files, directories, globs) that give an .onnx the statistics it was folded out of, so that it trains"
+    parser.add_argument("--images", nargs="+", default=(), metavar="SOURCE", help=images)
     add_image_size(parser, "default: as trained (416 for nano and tiny, else 640), or as the .onnx is fixed to")
 
 
@@ -32,10 +37,26 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.models.imported.yolox import import_yolox
 
-    result = import_yolox(arguments.weights, arguments.out, class_names=names, image_size=size)
+    images = _photographs(arguments.images, size) if arguments.images else None
+    result = import_yolox(arguments.weights, arguments.out, class_names=names, image_size=size, images=images)
     print(_format(result))
     print(f"wrote {result.out}")
     return result
+
+
+def _photographs(sources, image_size):
+    """Reads MOST_PHOTOGRAPHS of the images that are named, at most, as the network sees them: uint8 [n, H, W, 3]."""
+    import numpy as np
+
+    from yolo_tf.data.images import read_image
+    from yolo_tf.data.letterbox import letterbox_image
+    from yolo_tf.inference.frames.files import list_images
+    from yolo_tf.models.imported.yolox import LETTERBOX
+
+    paths = list_images(sources)
+    paths = paths[:: max(1, -(-len(paths) // MOST_PHOTOGRAPHS))]
+    size = image_size or PHOTOGRAPH_SIZE
+    return np.stack([letterbox_image(read_image(path), size, letterbox=LETTERBOX)[0].numpy().astype(np.uint8) for path in paths])
 
 
 def _format(report):
@@ -47,9 +68,9 @@ def _format(report):
         " corner",
         f"weights: {checkpoint.tensors} tensors, all used; SHA-256 {checkpoint.digest}",
     ]
-    if checkpoint.folded:
+    if not report.trains:
         lines.append(
-            "its batch norms are folded into the convolutions: it answers as the original does; to train it further, start from"
-            " the .pth, which has their statistics"
+            "its batch norms are folded into the convolutions: it answers as the original does; to train it further, import the"
+            " .pth, which has their statistics, or give photographs: --images SOURCE"
         )
     return "\n".join(lines)

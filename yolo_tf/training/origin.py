@@ -3,9 +3,11 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.model import PUBLISHED_WEIGHTS
+from yolo_tf.data.pipeline import make_eval_dataset
 from yolo_tf.errors import InputError
 from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.files.keras import read_detector_network, read_network
@@ -16,9 +18,12 @@ from yolo_tf.models.backbones import STRIDES
 from yolo_tf.models.imported.yolox import published_yolox, yolox_model
 from yolo_tf.models.network import build_network, network_layout, set_batch_norm_momentum
 from yolo_tf.models.parts import part_of
+from yolo_tf.surgery.unfold import unfold_batch_norm
 from yolo_tf.system.atomic import sha256_on_disk
 from yolo_tf.terminal import say
 from yolo_tf.training.compression import quantizable
+
+SETTLING_IMAGES = 64  # of the training images at most: their cells are millions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,6 +34,7 @@ class Origin:
     path: str = ""
     spec: DetectorSpec | None = None  # None: the file is no detector, or there is no file
     network: keras.Model | None = None  # as it is in the file; with model.network in the precision of the run
+    folded: bool = False  # whether its batch norms compute nothing, their statistics being lost
 
 
 def read_origin(model, *, class_names, precision="float32"):
@@ -63,7 +69,24 @@ def _published_origin(model):
                 f" {getattr(given, name)}. Expected the same network. Begin with configs/models/{model.weights}.yaml."
             )
     say(f"weights: {model.weights}, {path}, SHA-256 {checkpoint.digest}")
-    return Origin(kind="model.weights", path=str(path), spec=spec, network=network)
+    return Origin(kind="model.weights", path=str(path), spec=spec, network=network, folded=checkpoint.folded)
+
+
+def settle_origin(origin, train_set, data):
+    """Gives a network whose batch norms were folded the statistics of training images; any other stays as it is.
+
+    Args:
+        origin: Origin.
+        train_set: DetectionDataset.
+        data: DataConfig.
+    """
+    if not origin.folded:
+        return
+    records = train_set.records[:: max(1, -(-len(train_set.records) // SETTLING_IMAGES))]
+    some = dataclasses.replace(train_set, records=records)
+    batches = make_eval_dataset(some, image_size=data.image_size, batch_size=1, letterbox=data.letterbox)
+    unfold_batch_norm(origin.network, np.concatenate([images.numpy() for images, _, _ in batches]))
+    say(f"batch norms were folded in {origin.path}: they have the statistics of {len(records)} training images now")
 
 
 def first_layout(model, origin):

@@ -29,7 +29,7 @@ from yolo_tf.training.capacity import choose_max_boxes
 from yolo_tf.training.compression import check_kept_zeros, check_quantize_aware, read_teacher
 from yolo_tf.training.data_sets import in_order_of_files, read_splits
 from yolo_tf.training.estimate import bytes_of_boxes, choose_batch_size, estimate_memory, format_memory
-from yolo_tf.training.origin import choose_layout, first_layout, first_name, first_network, read_origin
+from yolo_tf.training.origin import choose_layout, first_layout, first_name, first_network, read_origin, settle_origin
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,6 +123,7 @@ def _begin(config, train_set):
     """Reads what the run begins with; returns (config with its anchors, DetectorSpec, network, LoadedWeights or None)."""
     keras.utils.set_random_seed(config.train.seed)
     origin = read_origin(config.model, class_names=train_set.class_names, precision=config.hardware.precision)
+    settle_origin(origin, train_set, config.data)
     config = choose_layout(config, origin, train_set)
     spec = detector_spec(
         class_names=train_set.class_names,

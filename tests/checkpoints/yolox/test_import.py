@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from torch_states import yolox_checkpoint, yolox_state
 from torch_writer import write_zip
 
@@ -17,6 +18,7 @@ from yolo_tf.files import read_spec
 from yolo_tf.files.keras import load_network
 from yolo_tf.inference.detector import network_candidates, open_detector
 from yolo_tf.models.imported.yolox import build_imported_yolox, yolox_spec
+from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.sources import read_dataset, read_source
 
 IMAGES = np.random.default_rng(3).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
@@ -82,6 +84,23 @@ def test_a_file_given_in_place_of_a_detector_names_the_command(yolox_onnx, yolox
     for path in (yolox_onnx(), yolox_pth()):
         assert cli.main(["predict", str(path), str(tmp_path / "a.jpg")]) == 2
         assert f"yolo-tf import-yolox {path} --out small.keras" in capsys.readouterr().err
+
+
+def test_photographs_give_an_onnx_what_it_trains_with(yolox_onnx, yolox_network, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    for number, image in enumerate(generated_images((60, 96), count=5, seed=1)):
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / "photos" / f"{number}.png")
+    (tmp_path / "n.txt").write_text("a\nb\nc\n")
+    path, words = yolox_onnx(), ["--names", tmp_path / "n.txt", "--image-size", 64, 96]
+    assert run(path, "--out", tmp_path / "empty.keras", *words) == 0
+    assert "give photographs: --images SOURCE" in capsys.readouterr().out
+    assert run(path, "--out", tmp_path / "m.keras", *words, "--images", tmp_path / "photos") == 0
+    assert "--images" not in capsys.readouterr().out
+    settled, empty = (load_network(tmp_path / f"{name}.keras") for name in ("m", "empty"))
+    for ours, theirs in zip(settled(IMAGES), yolox_network(IMAGES), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    name = "backbone_stage2_csp_merge_batch_norm"
+    assert settled.get_layer(name).moving_mean.numpy().all() and not empty.get_layer(name).moving_mean.numpy().any()
 
 
 def test_the_names_of_coco():

@@ -19,6 +19,7 @@ from yolo_tf.files.spec import DetectorSpec, detector_spec
 from yolo_tf.files.weights import fill_network
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.surgery.graph import kernel_names, nodes_of
+from yolo_tf.surgery.unfold import unfold_batch_norm
 
 BACKBONE, NECK, HEAD = "csp_darknet_yolox", "csp_pan_unpooled", "decoupled"  # rows of their tables
 LETTERBOX = "corner"  # as YOLOX was trained and its published AP measured
@@ -33,6 +34,7 @@ class YoloxReport:
     class_names: tuple[str, ...]
     image_size: tuple[int, int]  # (height, width) px that the detector runs at by default
     trainable_params: int
+    trains: bool  # whether its batch norms have statistics: those of the file, or of the images that were given
 
     def to_json(self):
         """Returns JSON values: these, and what describes the file; not its weights."""
@@ -51,6 +53,7 @@ def import_yolox(
     *,
     class_names: tuple[str, ...] | None = None,
     image_size: tuple[int, int] | None = None,
+    images: np.ndarray | None = None,
 ) -> YoloxReport:
     """Turns a file of YOLOX's authors into a `.keras` file, without PyTorch or ONNX, and returns a YoloxReport.
 
@@ -59,6 +62,8 @@ def import_yolox(
         out: `.keras` file to write. It opens with Keras alone, and carries class names and letterbox.
         class_names: of its classes, in order; None = COCO's, for a file of 80.
         image_size: (height, width) px that the detector runs at by default; None = as it was trained.
+        images: photographs in the network's input, uint8 or float32 [n, H, W, 3] RGB. Where batch norms were folded into the
+            convolutions, they get the statistics of these, and the network can be trained further; None = they stay empty.
 
     Raises:
         InputError: the file cannot be read or is of another network, or its classes need other names. Nothing is written then.
@@ -68,6 +73,9 @@ def import_yolox(
     checkpoint = read_yolox(path)
     class_names = yolox_class_names(checkpoint, class_names, where=path)
     network = build_imported_yolox(checkpoint, where=path)
+    settled = checkpoint.folded and images is not None
+    if settled:
+        unfold_batch_norm(network, images)
     image_size = tuple(image_size or checkpoint.image_size)
     save_network(network, yolox_spec(checkpoint, class_names, image_size), out)
     return YoloxReport(
@@ -75,6 +83,7 @@ def import_yolox(
         checkpoint=checkpoint,
         class_names=class_names,
         image_size=image_size,
+        trains=settled or not checkpoint.folded,
         trainable_params=sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
     )
 
