@@ -53,7 +53,7 @@ def test_an_unknown_head_is_named(tmp_path):
     text = spec_to_json(SPEC).replace('"head": "anchor"', '"head": "point"')
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("detector.json", text)
-    with pytest.raises(InputError, match="a.keras: detector.json names the head 'point'. Expected anchor. Use the yolo_tf that"):
+    with pytest.raises(InputError, match="a.keras: detector.json names the head 'point'. Expected anchor, decoupled. Use"):
         read_spec(tmp_path / "a.keras")
 
 

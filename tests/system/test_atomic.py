@@ -1,12 +1,22 @@
 """Files are whole or absent."""
 
 import errno
+import hashlib
 import json
 import os
 
 import pytest
 
-from yolo_tf.system.atomic import atomic_path, digest_on_disk, json_text, naming, remove_leftovers, write_json, write_text
+from yolo_tf.system.atomic import (
+    atomic_path,
+    digest_on_disk,
+    json_text,
+    naming,
+    remove_leftovers,
+    sha256_on_disk,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_appears_whole_and_keeps_its_suffix(tmp_path):
@@ -118,3 +128,10 @@ def test_a_digest_is_that_of_names_and_content(tmp_path):
     (tmp_path / "x").write_bytes(b"12")
     (tmp_path / "y").write_bytes(b"12")
     assert len(digests) == 3 and digest_on_disk(tmp_path / "x") == digest_on_disk(tmp_path / "y") not in digests
+
+
+def test_a_file_has_the_sha_256_that_other_programs_print(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc" * 2**20)
+    assert sha256_on_disk(tmp_path / "a") == hashlib.sha256(b"abc" * 2**20).hexdigest()
+    (tmp_path / "a").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert sha256_on_disk(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
