@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
+from yolo_tf.commands import predict_lines as lines
 from yolo_tf.commands.arguments import (
     add_detecting,
     add_model,
@@ -12,7 +13,6 @@ from yolo_tf.commands.arguments import (
     open_given_detector,
     say_undrawable,
 )
-from yolo_tf.commands.predict_lines import count_names, describe_cut, describe_nothing, describe_totals, raise_faults
 from yolo_tf.errors import InputError, shown
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
@@ -54,8 +54,6 @@ def run(arguments):
     from yolo_tf.files import read_spec
     from yolo_tf.files.run_directory import reserved_directory
     from yolo_tf.inference.outputs import OUTPUTS
-    from yolo_tf.sources.image_files import deep_images
-    from yolo_tf.sources.label_check import describe_dark
 
     if arguments.save_txt_scores and not arguments.save_txt:
         raise InputError("--save-conf: there is no --save-txt, whose lines it is for. Expected both. Add it, or leave this out.")
@@ -85,8 +83,7 @@ def run(arguments):
         **{name: number for name, number in given.items() if number is not None},
     )
     paths = list_images(arguments.sources)
-    if dark := describe_dark(deep_images(paths)):
-        say(dark)
+    say(*lines.describe_pictures(paths))
     if "pictures" in outputs:
         say_undrawable(class_names)
     rows, unreadable, show = [], [], progress_bar(len(paths))
@@ -100,18 +97,18 @@ def run(arguments):
                 unreadable.append(result)
             else:
                 rows.append(result.to_json(class_names))
-                say(f"{shown(result.path)}: {count_names(rows[-1]['detections'])}  ({result.milliseconds:.1f} ms)")
+                say(f"{shown(result.path)}: {lines.count_names(rows[-1]['detections'])}  ({result.milliseconds:.1f} ms)")
 
     detector = open_given_detector(arguments)
     with contextlib.nullcontext(arguments.out) if arguments.out else reserved_directory("runs", "predict") as out:
         totals = predict_to_files(detector, paths, out, options, watch=watch)
     if many or rows:
-        say(f"{describe_totals(totals, many)} -> {out}")
+        say(f"{lines.describe_totals(totals, many)} -> {out}")
     if totals.num_images_cut:
-        say(describe_cut(totals, totals.num_images, detect.candidate_limit))
+        say(lines.describe_cut(totals, totals.num_images, detect.candidate_limit))
     if totals.num_images > totals.num_bad_images and not totals.num_detections:
-        say(*describe_nothing(best_score(detector, paths, options), arguments.model, detect.score_threshold))
-    raise_faults(unreadable, totals, len(paths))
+        say(*lines.describe_nothing(best_score(detector, paths, options), arguments.model, detect.score_threshold))
+    lines.raise_faults(unreadable, totals, len(paths))
     return {"out": str(out), **({} if many else {"images": rows}), **dataclasses.asdict(totals)}
 
 

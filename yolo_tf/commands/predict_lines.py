@@ -35,6 +35,14 @@ def count_names(detections):
     return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing found"
 
 
+def describe_pictures(paths):
+    """Returns the lines about pictures that look otherwise than they should: dark ones of 16 bits."""
+    from yolo_tf.sources.image_files import deep_images
+    from yolo_tf.sources.label_check import describe_dark
+
+    return [line for line in [describe_dark(deep_images(paths))] if line]
+
+
 def describe_nothing(best, model, threshold):
     """Returns the lines that say how near the detector came (a BestScore or None), and what is known of its accuracy."""
     from yolo_tf.files.run_directory import recorded_accuracy
