@@ -42,6 +42,6 @@ def warn_if_short(config, *, steps):
     updates = sum(step <= total for step in enough)
     say(
         f"warning: {total} steps make {updates} updates, and no run from random weights learned here with {train.optimizer} from"
-        f" fewer than {shortest} ({which}). Set train.epochs={-(-enough[-1] // steps)} or more, or begin with any trained"
-        " detector: model.weights=FILE.keras (`yolo-tf import-yolov5` makes one of a YOLOv5 checkpoint)"
+        f" fewer than {shortest} ({which}). Set train.epochs={-(-enough[-1] // steps)} or more, or begin with trained"
+        " weights: the config yolox_nano with model.weights=yolox_nano, or model.weights=FILE.keras of any detector"
     )
