@@ -99,7 +99,7 @@ def test_evaluation_finds_every_object_in_its_place(datasets, rect):
 
 
 def test_prediction_answers_in_the_upright_image(datasets):
-    spec = SimpleNamespace(strides=(8, 16, 32), class_names=("thing",))
+    spec = SimpleNamespace(strides=(8, 16, 32), class_names=("thing",), letterbox="center")
     detector = Detector(path=Path("red"), kind="keras", spec=spec, candidates=find_red)
     for record in datasets[0].records:
         result = predict_image(detector, record.path, image_size=128, detect=DetectConfig(score_threshold=0.1))

@@ -69,7 +69,7 @@ def test_magnitude_keeps_the_structure(model, tmp_path, capsys):
         ({"--method": "chanels"}, "Did you mean 'channels'?"),
         ({"--amount": "1"}, "--amount: got 1.0. Expected 0 < amount < 1"),
         ({"--amount": "0"}, "--amount: got 0.0"),
-        ({"--amount": "nan"}, "--amount: got nan"),
+        ({"--amount": "nan"}, "--amount: expected a finite number, got nan"),
         ({"--amount": "many"}, "invalid float value: 'many'"),
         ({"--amount": "0.01"}, "no channel can go at --amount 0.01"),
         ({"--out": "pruned.h5"}, "pruned.h5: is no name of a Keras file"),

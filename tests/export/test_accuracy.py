@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def finds(width):
 
 
 def detector(width):
-    return Detector(path=Path("export"), kind="tflite", spec=None, candidates=finds(width))
+    return Detector(path=Path("export"), kind="tflite", spec=SimpleNamespace(letterbox="center"), candidates=finds(width))
 
 
 def test_the_numbers_of_both(dataset):
