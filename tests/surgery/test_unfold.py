@@ -71,3 +71,20 @@ def test_a_batch_norm_that_could_not_undo_it_stays_as_it_is():
     unfold_batch_norm(network, IMAGES)
     np.testing.assert_allclose(network(IMAGES), expected, atol=1e-3)
     assert layer.moving_mean.numpy().tolist() == [0, 0, 0]
+
+
+def test_filters_that_folding_made_short_are_as_long_as_new_ones_and_answer_the_same():
+    """Else an update, which turns a filter by 1 / length^2, throws away what filters of pixels 0..255 know."""
+    _, folded = networks()
+    first, *_, depthwise = (
+        layer for layer in folded.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
+    )
+    long = np.zeros_like(first.get_weights()[0])
+    long[0, 0, 0] = 1e-4, 0.1, 0, 2  # filters of these lengths, one of them dead
+    first.set_weights([long])
+    depthwise.set_weights([depthwise.get_weights()[0] * 1e-3])
+    expected = folded(IMAGES, training=False)
+    unfold_batch_norm(folded, IMAGES)
+    np.testing.assert_allclose(folded(IMAGES, training=False), expected, atol=1e-3)
+    np.testing.assert_allclose(first.get_weights()[0][0, 0, 0], [3**-0.5, 3**-0.5, 0, 2], rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(depthwise.get_weights()[0], axis=(0, 1)), 3**-0.5, rtol=1e-6)

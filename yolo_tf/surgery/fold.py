@@ -40,7 +40,7 @@ def fold_batch_norm(network):
 
     Source: Jacob et al., Quantization and Training of Neural Networks, arXiv:1712.05877, section 3.2.
     """
-    return _rebuild(network, find_folds=_find_folds)
+    return _rebuild(network, find_folds=find_folds)
 
 
 def _rebuild(network, find_folds, *, dtype="float32", float32_layers=()):
@@ -77,7 +77,7 @@ def _rebuild(network, find_folds, *, dtype="float32", float32_layers=()):
     return copy
 
 
-def _find_folds(network):
+def find_folds(network):
     """Returns {name of a convolution: the batch norm that alone reads it}."""
     nodes = nodes_of(network)
     uses = collections.Counter(node.operation.name for node in nodes)
@@ -108,11 +108,15 @@ def batch_norm_factor_and_shift(batch_norm):
 def _folded_weights(convolution, batch_norm):
     """Returns [kernel, bias] of the convolution that does the work of both; float64 inside, where it costs nothing."""
     factor, shift = batch_norm_factor_and_shift(batch_norm)
+    return [scaled_filters(convolution, factor), _read(convolution.bias, 0) * factor + shift]
+
+
+def scaled_filters(convolution, factor):
+    """Returns the kernel of a convolution, float64, the filter of each output channel times its `factor` [channels]."""
     kernel = _read(convolution.kernel, 0)
     # a depthwise kernel is [height, width, channels, multiplier], its outputs counted channel by channel
     depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
-    scaled = kernel * (factor.reshape(kernel.shape[2:]) if depthwise else factor)
-    return [scaled, _read(convolution.bias, 0) * factor + shift]
+    return kernel * (factor.reshape(kernel.shape[2:]) if depthwise else factor)
 
 
 def _read(variable, default):

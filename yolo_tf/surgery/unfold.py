@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 
-from yolo_tf.surgery.fold import batch_norm_factor_and_shift
+from yolo_tf.surgery.fold import batch_norm_factor_and_shift, find_folds, scaled_filters
 
 BATCH = 4  # images in one call: the outputs of all convolutions are held at once
+NEW_FILTER = 3**-0.5  # norm of a filter that begins anew (variance 1 / 3 fan-in), which learning rates are made for
 
 
 def unfold_batch_norm(network, images):
@@ -14,6 +15,10 @@ def unfold_batch_norm(network, images):
     In inference a batch norm is y = x * factor + shift; with the new statistics gamma = factor * sqrt(variance + epsilon) and
     beta = shift + mean * factor give the same y, so no answer changes. In training it normalises by the statistics of
     its batch: where folding has left mean 0 and variance 1, that would be another network altogether.
+
+    Folding also shrinks filters whose outputs are large, most of all those that see pixels of 0..255. In front of a batch
+    norm the length of a filter changes no answer, but an update turns it by 1 / length^2: at a thousandth of a new filter's it
+    would lose what it knows in one. So filters shorter than new ones are made as long as these.
 
     Args:
         network: functional keras.Model, images [B, H, W, 3] -> anything; changed in place.
@@ -31,8 +36,26 @@ def unfold_batch_norm(network, images):
             seen = np.asarray(seen, np.float64).reshape(-1, seen.shape[-1])
             sums[index], squares[index] = sums[index] + seen.sum(0), squares[index] + np.square(seen).sum(0)
             counts[index] += len(seen)
+    behind = {batch_norm.name: network.get_layer(name) for name, batch_norm in find_folds(network).items()}
     for layer, total, square, count in zip(batch_norms, sums, squares, counts, strict=True):
         factor, shift = batch_norm_factor_and_shift(layer)
         mean = total / count
         variance = np.maximum(square / count - np.square(mean), 0)
+        longer = _lengthen_filters(behind.get(layer.name))
+        factor, mean, variance = factor / longer, mean * longer, variance * np.square(longer)
         layer.set_weights([factor * np.sqrt(variance + layer.epsilon), shift + mean * factor, mean, variance])
+
+
+def _lengthen_filters(convolution):
+    """Makes filters that are shorter than NEW_FILTER as long; returns by how much, float64 [channels] or 1.
+
+    `convolution` is the one that a batch norm alone reads; None where something else stands in front of it.
+    """
+    if convolution is None or convolution.use_bias:
+        return 1.0
+    kernel = scaled_filters(convolution, np.ones(convolution.output.shape[-1]))
+    depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+    squares = np.square(kernel).sum(axis=(0, 1) if depthwise else (0, 1, 2)).reshape(-1)
+    longer = np.where(squares > 0, np.maximum(NEW_FILTER / np.sqrt(np.maximum(squares, 1e-30)), 1), 1)
+    convolution.set_weights([scaled_filters(convolution, longer)])
+    return longer
