@@ -11,8 +11,9 @@ LARGEST = 4.0  # what a first convolution may see; ImageNet's mean and deviation
 def move_pixel_range(network):
     """Divides what the first convolutions see by its largest value, where that is large, and multiplies their kernels by it.
 
-    The network computes the same. Behind a batch norm it also learns the same; without one, as after folding, the gradient of
-    a kernel grows with its inputs and its weights shrink with them, so pixels of 0..255 make the first step a leap.
+    The network computes the same, and learns otherwise. Without a batch norm behind it, as after folding, the gradient of a
+    kernel grows with its inputs and its weights shrink with them, so pixels of 0..255 make the first step a leap. With one
+    behind it, it is the length of the filters that counts (see unfold.py), and they would hardly learn any more.
 
     Args:
         network: functional keras.Model with a layer `pixel_scaling`, read by convolutions alone, padding in between;
