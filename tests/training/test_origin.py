@@ -191,6 +191,12 @@ def test_published_weights_want_their_own_network(published, monkeypatch):
         read_origin(model, class_names=("line",))
 
 
+def test_a_word_that_names_no_weights_is_told_those_that_do(tmp_path):
+    told = "/yolox_nanno: no such file, and no published weights are called yolox_nanno. Expected a .keras file, or yolox_nano, "
+    with pytest.raises(InputError, match=told):
+        read_origin(ModelConfig(weights=str(tmp_path / "yolox_nanno")), class_names=("a",))
+
+
 def test_a_published_onnx_gets_statistics_of_training_images(project, published, train_set, monkeypatch, tmp_path, capsys):
     """Its batch norms were folded: as they stand, training would begin with another network."""
     _, theirs = published

@@ -1,6 +1,7 @@
 """What a run's first weights come from: nothing, a detector to train as it is, or weights to start from."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.model import PUBLISHED_WEIGHTS
 from yolo_tf.data.pipeline import make_eval_dataset
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, any_of
 from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.files.keras import read_detector_network, read_network
 from yolo_tf.files.spec import DetectorSpec
@@ -52,6 +53,12 @@ def read_origin(model, *, class_names, precision="float32"):
     if model.weights in PUBLISHED_WEIGHTS:
         return _published_origin(model)
     if model.weights:
+        path = Path(model.weights)
+        if not path.suffix and not path.exists():  # a word
+            raise InputError(
+                f"{path}: no such file, and no published weights are called {path.name}. Expected a .keras file, or"
+                f" {any_of(PUBLISHED_WEIGHTS)}. Check config.model.weights."
+            )
         network = read_network(model.weights, option="config.model.weights")
         spec = read_spec(model.weights) if carries_spec(model.weights) else None
         return Origin(kind="model.weights", path=model.weights, spec=spec, network=network)
