@@ -185,3 +185,11 @@ def test_what_is_read_is_what_was_sent(content, cache):
         _, checkpoint = read_published("yolox_nano", address=address)
     assert checkpoint.digest == hashlib.sha256(content).hexdigest()
     assert np.isfinite(checkpoint.weights["head_p3_class"][0]).all()
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_way_around_it(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no directory")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    told = r"file/yolo_tf: yolox_nano.pth cannot be kept there \(Not a directory\). Expected .* Set KERAS_HOME .* YOLO_TF_WEIGHTS"
+    with pytest.raises(InputError, match=told):
+        read_published("yolox_nano", address="http://127.0.0.1:9/")

@@ -40,9 +40,15 @@ def read_published(name, *, address=ADDRESS, patience=PATIENCE):
             if path.is_file():
                 return path, _read(path, name, shown=path)
     path, url = cache_directory() / f"{name}.pth", f"{address}{name}.pth"
-    with atomic_path(path) as temporary:
-        _fetch(url, temporary, path, patience)
-        checkpoint = _read(temporary, name, shown=url)
+    try:
+        with atomic_path(path) as temporary:
+            _fetch(url, temporary, path, patience)
+            checkpoint = _read(temporary, name, shown=url)
+    except OSError as error:
+        raise InputError(
+            f"{path.parent}: {path.name} cannot be kept there ({error.strerror}). Expected a directory that can be written, with"
+            f" room for it. Set KERAS_HOME to another, or put the file into a directory that {DIRECTORY} names."
+        ) from error
     return path, checkpoint
 
 
