@@ -62,12 +62,17 @@ def take_units(tensors, units, *, where, what):
         (layer name -> list of float32 arrays in the order and layout of the Keras layer, set of the names that were read).
 
     Raises:
-        InputError: a tensor is missing, or a kernel has not four sides.
+        InputError: a tensor is missing, a kernel has not four sides, or a variance is negative.
     """
     weights, used = {}, set()
     for unit in units:
         names = [f"{unit.kernel}.weight", *(f"{unit.batch_norm}.{part}" for part in BATCH_NORM)]
         kernel, *statistics = (take(tensors, name, where=where, what=what) for name in names)
+        if (statistics[-1] < 0).any():  # its root would be no number, in every answer
+            raise InputError(
+                f"{where}: the variance {names[-1]} holds {statistics[-1].min():g}. Expected 0 or more, as in {what}. Use"
+                " another."
+            )
         weights[f"{unit.name}_conv"] = [to_keras(kernel, unit.name, where=where, what=what)]
         weights[f"{unit.name}_batch_norm"] = statistics
         used.update(names)

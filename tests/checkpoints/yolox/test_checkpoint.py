@@ -61,6 +61,17 @@ def of_another_shape(state):
     state["head.stems.1.conv.weight"] = Tensor(np.zeros([32, 24, 1, 1], np.float32))
 
 
+def classes_of_shape(*sides):
+    def change(state):
+        state["head.cls_preds.0.bias"] = Tensor(np.zeros(sides, np.float32))
+
+    return change
+
+
+def of_negative_variance(state):
+    state["head.stems.1.bn.running_var"] = Tensor(np.array([1, -0.25] * 16, np.float32))
+
+
 def not_finite(state):
     state["head.obj_preds.2.bias"] = Tensor(np.array([np.nan], np.float32))
 
@@ -84,6 +95,9 @@ def other_classes(state):
         (lambda state: state.pop(STEM), "has no tensor backbone.backbone.stem.conv.conv.weight; its first is head.cls_preds"),
         (lacks, "has no tensor backbone.C3_p3.m.1.conv2.pconv.bn.running_var. Expected a YOLOX of its authors"),
         (of_another_shape, r"head_p4_stem_conv has weights of shape \[\(1, 1, 24, 32\)\]. Expected \[\(1, 1, 64, 32\)\]"),
+        (classes_of_shape(), r"the bias of head_p3_class has shape \[\]. Expected \[classes\], one or more"),
+        (classes_of_shape(0), r"the bias of head_p3_class has shape \[0\]. Expected \[classes\], one or more"),
+        (of_negative_variance, "the variance head.stems.1.bn.running_var holds -0.25. Expected 0 or more"),
         (not_finite, "1 of the 1 numbers of head.obj_preds.2.bias are not finite"),
         (too_many, "has a tensor head.extra.weight, which has no place here"),
         (

@@ -68,7 +68,7 @@ def _read_pth(path):
             used.update(names)
     check_used(tensors, used, where=path, what=WHAT)
     stem_kernel = take(tensors, stem, where=path, what=WHAT)
-    return _checkpoint(shape, weights, stem_kernel, (shape.side, shape.side), folded=False, tensors=len(used))
+    return _checkpoint(shape, weights, stem_kernel, (shape.side, shape.side), path=path, folded=False, tensors=len(used))
 
 
 def _read_onnx(path):
@@ -102,7 +102,7 @@ def _read_onnx(path):
         for one, numbers in zip(listed, convolution_sources(graph), strict=True)
     }
     facts = {"folded": True, "tensors": 2 * len(kernels), "sources": sources}
-    return _checkpoint(shape, weights, kernels[0][0], image_size, **facts)
+    return _checkpoint(shape, weights, kernels[0][0], image_size, path=path, **facts)
 
 
 def _stored(graph, operation, path):
@@ -136,9 +136,15 @@ def _shape(stem, repeats, depthwise, path):
     return Shape(repeats=repeats, width=stem[0] / STEM_CHANNELS, depthwise=depthwise)
 
 
-def _checkpoint(shape, weights, stem_kernel, image_size, **facts):
+def _checkpoint(shape, weights, stem_kernel, image_size, *, path, **facts):
     """Finishes a YoloxCheckpoint: the kernel behind the Focus layer becomes that of the stem, for images in RGB order."""
     kernel = focus_to_convolution(stem_kernel)[:, ::-1]  # of its channels B, G, R
     weights[f"{STEM}_conv"] = [np.ascontiguousarray(kernel.transpose(2, 3, 1, 0))]
-    num_classes = weights["head_p3_class"][1].shape[0]
+    biases = weights["head_p3_class"][1]
+    if biases.ndim != 1 or not biases.size:
+        raise InputError(
+            f"{path}: the bias of head_p3_class has shape {list(biases.shape)}. Expected [classes], one or more, as in {WHAT}."
+            " Use another."
+        )
+    num_classes = biases.size
     return YoloxCheckpoint(shape=shape, num_classes=num_classes, image_size=image_size, weights=weights, digest="", **facts)

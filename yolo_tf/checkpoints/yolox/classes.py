@@ -17,9 +17,10 @@ def yolox_class_names(checkpoint, class_names=None, *, where):
     count = checkpoint.num_classes
     names = clean_names(coco_names() if class_names is None else class_names, where)
     if len(names) != count:
+        classes = "class" if count == 1 else "classes"
         given = "COCO has" if class_names is None else "there are"
         fix = "Give the names of its classes, in order, as `names`." if class_names is None else "Correct `names`."
-        raise InputError(f"{where}: finds {count} classes, while {given} {len(names)} names. Expected one for each. {fix}")
+        raise InputError(f"{where}: finds {count} {classes}, while {given} {len(names)} names. Expected one for each. {fix}")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{where}: the names {repeated} repeat. Expected each once. Correct `names`.")
