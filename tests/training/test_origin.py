@@ -22,8 +22,10 @@ from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor import layout as anchor_layout
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
+from yolo_tf.models.imported.yolox import import_yolox
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.sources import read_dataset, read_source
+from yolo_tf.surgery.unfold import is_folded
 from yolo_tf.training.origin import Origin, choose_layout, first_layout, first_name, first_network, read_origin, settle_origin
 
 
@@ -214,3 +216,17 @@ def test_a_published_onnx_gets_statistics_of_training_images(project, published,
     assert origin.network.get_layer(name).moving_mean.numpy().all()
     for ours, expected in zip(origin.network(images), before, strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-4)
+
+
+def test_a_file_whose_batch_norms_were_folded_gets_statistics_however_it_is_named(published, train_set, tmp_path, capsys):
+    _, theirs = published
+    write_onnx(tmp_path / "yolox_nano.onnx", *yolox_parts(theirs, [one.name for one in convolutions(1, True)]))
+    out = tmp_path / "nano.keras"
+    names = import_yolox(tmp_path / "yolox_nano.onnx", out).class_names
+    for model in (ModelConfig(weights=str(out)), ModelConfig(network=str(out))):
+        origin = read_origin(model, class_names=names)
+        assert origin.folded
+        settle_origin(origin, train_set, read_config("yolox_nano", ["data.image_size=64"]).data)
+        assert f"folded in {out}: they have the statistics of 9 training images now" in capsys.readouterr().out
+        assert origin.network.get_layer("neck_p5_reduce_batch_norm").moving_mean.numpy().all()
+    assert not is_folded(theirs) and not is_folded(origin.network)

@@ -9,6 +9,20 @@ BATCH = 4  # images in one call: the outputs of all convolutions are held at onc
 NEW_FILTER = 3**-0.5  # norm of a filter that begins anew (variance 1 / 3 fan-in), which learning rates are made for
 
 
+def is_folded(network):
+    """Tells whether all batch norms of a network were folded, as an import leaves them: mean 0, variance + epsilon 1.
+
+    One that was never trained has the variance 1.
+    """
+    batch_norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+    def computes_nothing(layer):
+        mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
+        return not mean.any() and np.allclose(variance + layer.epsilon, 1, rtol=0, atol=min(1e-6, layer.epsilon / 10))
+
+    return bool(batch_norms) and all(map(computes_nothing, batch_norms))
+
+
 def unfold_batch_norm(network, images):
     """Gives each batch norm the mean and variance of its input over some images, and the gamma and beta that undo it.
 

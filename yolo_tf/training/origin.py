@@ -19,7 +19,7 @@ from yolo_tf.models.backbones import STRIDES
 from yolo_tf.models.imported.yolox import published_yolox, yolox_model
 from yolo_tf.models.network import build_network, network_layout, set_batch_norm_momentum
 from yolo_tf.models.parts import part_of
-from yolo_tf.surgery.unfold import unfold_batch_norm
+from yolo_tf.surgery.unfold import is_folded, unfold_batch_norm
 from yolo_tf.system.atomic import sha256_on_disk
 from yolo_tf.terminal import say
 from yolo_tf.training.compression import quantizable
@@ -49,7 +49,7 @@ def read_origin(model, *, class_names, precision="float32"):
     if model.network:
         options = dict(option="config.model.network", class_names=class_names, precision=precision)
         network, spec = read_detector_network(model.network, **options)
-        return Origin(kind="model.network", path=model.network, spec=spec, network=network)
+        return Origin(kind="model.network", path=model.network, spec=spec, network=network, folded=is_folded(network))
     if model.weights in PUBLISHED_WEIGHTS:
         return _published_origin(model)
     if model.weights:
@@ -61,7 +61,7 @@ def read_origin(model, *, class_names, precision="float32"):
             )
         network = read_network(model.weights, option="config.model.weights")
         spec = read_spec(model.weights) if carries_spec(model.weights) else None
-        return Origin(kind="model.weights", path=model.weights, spec=spec, network=network)
+        return Origin(kind="model.weights", path=model.weights, spec=spec, network=network, folded=is_folded(network))
     return Origin()
 
 
