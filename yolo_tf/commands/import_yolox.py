@@ -71,6 +71,6 @@ def _format(report):
     if not report.trains:
         lines.append(
             "its batch norms are folded into the convolutions: it answers as the original does; to train it further, import the"
-            " .pth, which has their statistics, or give photographs: --images SOURCE"
+            " .pth, which has their statistics, or give photographs: --images SOURCE; `yolo-tf train` takes its own images"
         )
     return "\n".join(lines)
