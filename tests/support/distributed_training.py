@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo_tf.config import ModelConfig, TrainConfig
+from yolo_tf.config import LossConfig, ModelConfig, TrainConfig
 from yolo_tf.engine.devices import choose_strategy, distribute_batches
 from yolo_tf.engine.optimizers import build_optimizer
 from yolo_tf.engine.trainer import DetectorTrainer
@@ -23,6 +23,7 @@ from yolo_tf.structures import Targets
 
 STEPS, BATCH, HEIGHT, WIDTH, BOXES, CLASSES = 20, 6, 64, 96, 7, 5
 ANCHORS = anchor_set((8, 16), [[(10, 14), (20, 12)], [(24, 18), (16, 30)]])
+LOSS_OPTIONS = {"anchor": LossConfig(level_balance=(4.0, 1.0))}  # of two levels; other heads have their defaults
 # head -> layout; the matches of the last two depend on what is predicted
 LAYOUTS = {"anchor": ANCHORS, "cell": cell_head.Cells((8, 16)), "decoupled": cell_grid((8, 16))}
 
@@ -85,6 +86,7 @@ def train_steps(strategy, *, xla=False, sync=True, half=False, optimizer="sgd", 
         trainer = DetectorTrainer(
             network,
             layout,
+            loss=LOSS_OPTIONS.get(layout.head),
             fused_batch_norm=not xla,
             sync_batch_norm=sync,
         )
