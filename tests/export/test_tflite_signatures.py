@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-from yolo_tf.export.tflite_graph import read_operations
-from yolo_tf.export.tflite_signatures import ALIGNMENT, BEFORE_SUPPRESSION, give_signatures_graphs
+from yolo_tf.export.tflite_graph import ALIGNMENT, read_operations
+from yolo_tf.export.tflite_signatures import BEFORE_SUPPRESSION, give_signatures_graphs
 
 
 @pytest.fixture(scope="module")

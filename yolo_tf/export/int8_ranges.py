@@ -1,13 +1,11 @@
 """The ranges of the tensors of an int8 file: what its 256 steps are laid over, taken from calibration images."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
-from tensorflow.lite.python.interpreter import Interpreter
-from tensorflow.lite.tools.flatbuffer_utils import convert_object_to_bytearray
 
-from yolo_tf.export.tflite_graph import schema
+from yolo_tf.export.tflite_graph import read_model, write_model
+from yolo_tf.files.tflite import tflite_interpreter
 
 
 class Ranges(NamedTuple):
@@ -24,11 +22,9 @@ def measure_ranges(content, samples):
     One image at a time goes through, so memory does not grow with their number. What the converter's own calibration
     notes is of all images together and, where an operation writes its result over its input, of both.
     """
-    graph = _model_of(content).subgraphs[0]
+    graph = read_model(content).subgraphs[0]
     tensors = tuple(place for place, tensor in enumerate(graph.tensors) if _has_range(tensor))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it announces its move to another package, and the memory that tensors take
-        interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
+    interpreter = tflite_interpreter(model_content=content, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
     least, largest = [], []
     for (images,) in samples:
@@ -58,7 +54,7 @@ def set_ranges(content, ranges, *, whole, unset):
 
     Source: ranges averaged over calibration batches, arXiv:1712.05877, section 3.1.
     """
-    model = _model_of(content)
+    model = read_model(content)
     for place, least, largest in zip(ranges.tensors, ranges.least.T, ranges.largest.T, strict=True):
         tensor = model.subgraphs[0].tensors[place]
         name, stated = tensor.name.decode(), tensor.quantization
@@ -67,11 +63,7 @@ def set_ranges(content, ranges, *, whole, unset):
         else:
             stated.min = np.float32([least.min() if name in whole else least.mean()])
             stated.max = np.float32([largest.max() if name in whole else largest.mean()])
-    return bytes(convert_object_to_bytearray(model))
-
-
-def _model_of(content):
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    return write_model(model)
 
 
 def _has_range(tensor):

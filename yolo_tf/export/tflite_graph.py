@@ -1,8 +1,11 @@
-"""The operations of a TFLite file, read from its bytes."""
+"""A TFLite file as a tree of objects, both ways, and the operations in it."""
 
 from typing import NamedTuple
 
+import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
+
+ALIGNMENT = 16  # bytes; as schema.fbs demands of the weights
 
 
 class Tensor(NamedTuple):
@@ -21,9 +24,21 @@ class Operation(NamedTuple):
     outputs: tuple  # of Tensor
 
 
+def read_model(content):
+    """Returns the schema.ModelT of a TFLite file (`content`, bytes): a tree of objects that may be changed."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+
+
+def write_model(model):
+    """Returns the TFLite file, bytes, of a schema.ModelT."""
+    builder = _AligningBuilder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
 def read_operations(content):
     """Returns the Operations of a TFLite file (`content`, bytes), in the order in which they run."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = read_model(content)
     operation_names, dtypes = _names_of(schema.BuiltinOperator), _names_of(schema.TensorType)
     kinds = []
     for code in model.operatorCodes:
@@ -46,3 +61,10 @@ def read_operations(content):
 
 def _names_of(enumeration):
     return {number: name for name, number in vars(enumeration).items() if not name.startswith("_")}
+
+
+class _AligningBuilder(flatbuffers.Builder):
+    """Puts bytes, which the weights are, where the schema wants them; the Python of FlatBuffers forgets its `force_align`."""
+
+    def StartVector(self, elemSize, numElems, alignment):
+        return super().StartVector(elemSize, numElems, ALIGNMENT if elemSize == 1 else alignment)

@@ -2,13 +2,10 @@
 
 import copy
 
-import flatbuffers
-
-from yolo_tf.export.tflite_graph import schema
+from yolo_tf.export.tflite_graph import read_model, schema, write_model
 from yolo_tf.files.format import CANDIDATES
 
 BEFORE_SUPPRESSION = "candidates_"  # before the names of the outputs that become the signature `candidates` beside another
-ALIGNMENT = 16  # bytes; as schema.fbs demands of the weights
 
 
 def give_signatures_graphs(content):
@@ -26,7 +23,7 @@ def give_signatures_graphs(content):
     Returns:
         bytes.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = read_model(content)
     (converted,), (graph,) = model.signatureDefs, model.subgraphs
     given = {output.name.decode(): output.tensorIndex for output in converted.outputs}
     inputs = {one.name.decode(): one.tensorIndex for one in converted.inputs}
@@ -41,9 +38,7 @@ def give_signatures_graphs(content):
         ends = [[schema.TensorMapT(name.encode(), place[old]) for name, old in side.items()] for side in (inputs, outputs)]
         model.subgraphs.append(alone)
         model.signatureDefs.append(schema.SignatureDefT(*ends, signature.encode(), index))
-    builder = _AligningBuilder(len(content))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return write_model(model)
 
 
 def _part_that_makes(graph, inputs, outputs):
@@ -62,10 +57,3 @@ def _part_that_makes(graph, inputs, outputs):
         tensors[place[old]].name = name.encode()
     ends = ([place[old] for old in side.values()] for side in (inputs, outputs))
     return schema.SubGraphT(tensors, *ends, operators), place
-
-
-class _AligningBuilder(flatbuffers.Builder):
-    """Puts bytes, which the weights are, where the schema wants them; the Python of FlatBuffers forgets its `force_align`."""
-
-    def StartVector(self, elemSize, numElems, alignment):
-        return super().StartVector(elemSize, numElems, ALIGNMENT if elemSize == 1 else alignment)

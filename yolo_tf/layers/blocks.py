@@ -75,15 +75,20 @@ def _depthwise_block(x, kernel, stride, *, activation, name):
     """Applies a convolution of each channel on its own, batch norm and activation, padded as in `conv_block`."""
     if stride > 1:
         x = keras.layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
-    x = keras.layers.DepthwiseConv2D(
+    x = depthwise_conv(kernel, stride, name=f"{name}_conv")(x)
+    return _normalized(x, activation=activation, name=name)
+
+
+def depthwise_conv(kernel, stride, *, name):
+    """Returns a convolution layer of each channel on its own, without bias; at a stride above 1 it pads nothing."""
+    return keras.layers.DepthwiseConv2D(
         kernel,
         stride,
         padding="same" if stride == 1 else "valid",
         use_bias=False,
         depthwise_initializer=fan_uniform("fan_out"),  # what Keras calls so here are the inputs of one output
-        name=f"{name}_conv",
-    )(x)
-    return _normalized(x, activation=activation, name=name)
+        name=name,
+    )
 
 
 def _normalized(x, *, activation, name):

@@ -2,7 +2,7 @@
 
 import keras
 
-from yolo_tf.layers.blocks import fan_uniform
+from yolo_tf.layers.blocks import depthwise_conv, fan_uniform
 
 
 def conv_batch_norm(x, filters, kernel=1, stride=1, *, groups=1, activation=None, name):
@@ -49,14 +49,7 @@ def depthwise_batch_norm(x, kernel, stride=1, *, activation=None, name):
         [B, Y / stride, X / stride, c].
     """
     x, stride = _prepared(x, kernel, stride, name=name)
-    x = keras.layers.DepthwiseConv2D(
-        kernel,
-        stride,
-        padding="same" if stride == 1 else "valid",
-        use_bias=False,
-        depthwise_initializer=fan_uniform("fan_out"),  # what Keras calls so here are the inputs of one output
-        name=f"{name}_depthwise",
-    )(x)
+    x = depthwise_conv(kernel, stride, name=f"{name}_depthwise")(x)
     return _normalized(x, activation, name=name)
 
 
