@@ -59,6 +59,7 @@ def folders(tmp_path):
     return lambda *names: write_data(tmp_path / "-".join(names), names)
 
 
+@pytest.mark.slow
 def test_evaluate(perfect, folders, tmp_path, capsys):
     found = {}
     for names in (("car", "bus", "tram"), ("bus", "car", "tram")):
@@ -81,6 +82,7 @@ def test_other_classes_are_refused_before_anything_is_run(folders, capsys):
         assert "only the detector has ['bus']; only the data set has ['van']" in line and "images per second" not in captured.out
 
 
+@pytest.mark.slow
 def test_compare(perfect, folders, capsys):
     data = folders("tram", "bus", "car")
     assert main(["compare", str(detector_files.keras_file()), "--data", str(data), "--repeats", "2", "--threads", "1"]) == 0

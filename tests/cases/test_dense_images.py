@@ -1,6 +1,7 @@
 """400 objects a picture, as on a shop shelf: all of them reach the loss."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
@@ -9,6 +10,7 @@ from yolo_tf.data.pipeline import make_train_dataset
 from yolo_tf.sources import read_dataset, read_source
 
 
+@pytest.mark.slow
 def test_every_object_reaches_the_loss(tmp_path):
     side = 320
     for folder in ("images", "labels"):

@@ -63,7 +63,7 @@ def file(request, tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("format", "precision"), FORMATS, ids=lambda value: value or "float")
 def test_every_format_and_precision_finds_what_the_network_finds(file, tmp_path, format, precision):
     if format == "onnx":
@@ -86,7 +86,7 @@ def test_every_format_and_precision_finds_what_the_network_finds(file, tmp_path,
         np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pruned_network_is_smaller_and_has_the_same_predictions_to_give(file, tmp_path):
     report = prune_detector(file, tmp_path / "pruned.keras", "channels", 0.4)
     assert report.after.params["total"] < 0.75 * report.before.params["total"]
@@ -114,7 +114,7 @@ def losses(head, *, policy="float32", **options):
         keras.config.set_dtype_policy("float32")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("head", HEADS)
 def test_a_step_under_xla_is_the_step_without(head):
     plain, compiled = losses(head), losses(head, jit_compile=True)
@@ -122,7 +122,7 @@ def test_a_step_under_xla_is_the_step_without(head):
     assert compiled[0] == pytest.approx(plain[0], rel=1e-5) and plain[-1] < plain[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("head", HEADS)
 def test_half_precision_learns_too(head, policy):

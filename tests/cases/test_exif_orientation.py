@@ -66,6 +66,7 @@ def test_records_are_upright_in_every_way_to_read_them(datasets, tmp_path):
             np.testing.assert_array_equal(read_record_image(record), read_record_image(other))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", ["none", "files", "images"])
 def test_training_sees_the_twin(datasets, cache):
     """Pixels and boxes of a batch, with all that augmentation does, are those of the upright files."""
@@ -87,6 +88,7 @@ def test_training_sees_the_twin(datasets, cache):
     assert (targets.class_ids == 0).sum() >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rect", [False, True])
 def test_evaluation_finds_every_object_in_its_place(datasets, rect):
     turned, twin = datasets

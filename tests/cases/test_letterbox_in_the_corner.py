@@ -61,6 +61,7 @@ def test_evaluate_and_predict_do_as_the_file_says_unless_told_otherwise(folder, 
     assert "argument --letterbox: invalid choice: 'left'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_saved_model_puts_files_into_the_corner_and_is_measured_so(folder, tmp_path):
     from yolo_tf.sources import read_dataset, read_source
 

@@ -23,6 +23,7 @@ def photo(tmp_path):
     return tmp_path / "photo.png"
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_without_a_directory(photo, tmp_path):
     """Each ends with its own results, whoever comes first."""
     command = [sys.executable, "-m", "yolo_tf", "predict", detector_files.keras_file(), photo, "--save-json", "--no-pictures"]
@@ -91,6 +92,7 @@ def test_one_picture_costs_that_picture(awkward, tmp_path, capsys):
     assert len((out / "detections.jsonl").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_names_and_terminals_that_are_not_utf_8(tmp_path, monkeypatch):
     """A name is what the system says; what cannot be shown is shown as an escape, and JSON stays JSON."""
     paths = [tmp_path / "é.png", tmp_path / os.fsdecode(b"\xff.png")]

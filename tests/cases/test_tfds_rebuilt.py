@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pytest
 
 from yolo_tf.data.images import check_images, read_record_image
 from yolo_tf.sources import read_dataset, read_source
@@ -36,6 +37,7 @@ def build(root, seed):
     OwnSet(data_dir=str(root), file_format="tfrecord").download_and_prepare()
 
 
+@pytest.mark.slow
 def test_a_set_rebuilt_under_its_version_shows_its_new_pictures(tmp_path):
     (tmp_path / "data.yaml").write_text("format: tfds\nname: own_set\npath: tfds\ntrain: train\n")
     for seed in (0, 9):

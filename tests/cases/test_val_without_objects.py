@@ -29,6 +29,7 @@ def config(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_the_last_epoch_is_kept_and_patience_is_off(config, tmp_path, capsys):
     run = RunDirectory(tmp_path / "run")
     assert main(["train", "--config", str(config), "--run", str(run.root)]) == 0

@@ -72,6 +72,7 @@ def test_benchmark(measured, tmp_path, capsys):
     assert result["conditions"]["threads"] == 2 and [row["median_ms"] for row in result["models"]] == [8, 16]
 
 
+@pytest.mark.slow
 def test_compare(measured, data_yaml, capsys):
     """The accuracy is that of `evaluate`, whatever the format."""
     models, out = [detector_files.keras_file(), detector_files.tflite_file()], data_yaml.parent / "out"

@@ -42,7 +42,7 @@ def start(*arguments):
     raise AssertionError(process.stderr.read())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_dispatcher_and_a_worker_serve_until_ctrl_c():
     import tensorflow as tf
 

@@ -8,7 +8,7 @@ from yolo_tf import cli
 from yolo_tf.commands.demo import format_summary
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_leaves_a_network_pictures_and_equal_exports(tmp_path, capsys):
     assert cli.main(["demo", "--out", str(tmp_path / "d"), "--epochs", "1", "--images", "12", "--image-size", "64"]) == 0
     out = capsys.readouterr().out

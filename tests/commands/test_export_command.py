@@ -29,7 +29,7 @@ def run(*words):
     return main(["export", *(str(word) for word in words)])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_saved_model_with_thresholds_on_given_images(photos, capsys):
     out = photos / "exports" / "tiny"
     words = ["--format", "saved_model", "--out", out, "--json", photos / "r.json", "--images", photos / "images" / "0[0-4].png"]
@@ -42,6 +42,7 @@ def test_saved_model_with_thresholds_on_given_images(photos, capsys):
     assert f"{out}: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_tflite_on_a_data_set(photos, capsys):
     out = photos / "tiny.tflite"
     words = ["--format", "tflite", "--out", out, "--image-size", 64, "--data", photos / "data.yaml", "--json", photos / "r.json"]
@@ -54,6 +55,7 @@ def test_tflite_on_a_data_set(photos, capsys):
     assert f"on 10 val images of {photos / 'data.yaml'}:" in printed and "  1000 candidates and " in printed
 
 
+@pytest.mark.slow
 def test_int8_with_calibration_images(photos, capsys):
     out = photos / "tiny.tflite"
     words = ["--format", "tflite", "--precision", "int8", "--io", "uint8", "--calibration", "elsewhere.yaml", "--seed", 3]

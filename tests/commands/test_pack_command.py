@@ -92,7 +92,7 @@ def test_bad_labels_are_left_out_on_request(project, capsys):
     assert [len(record.boxes) for record in dataset.records] == [1, 0, 1, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_packed_data_train_and_evaluate(project, capsys):
     assert pack(project, "--split", "train", "val") == 0
     data = str(project / "packed/dataset.yaml")

@@ -50,7 +50,7 @@ def parquet_rows(out):
     return [row for part in sorted(out.glob("*.parquet")) for row in pyarrow.parquet.read_table(part).to_pylist()]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_in_the_middle_and_resumed(images, listing, tmp_path, capsys):
     """Reading a pipe that nobody writes to waits for ever: there the process is when it is killed, 14 of 26 images in."""
     pytest.importorskip("pyarrow", reason="needs pip install 'yolo_tf[parquet]'")
@@ -91,6 +91,7 @@ def test_killed_in_the_middle_and_resumed(images, listing, tmp_path, capsys):
     assert len(lines(killed)) == COUNT
 
 
+@pytest.mark.slow
 def test_a_signal_stops_behind_the_batch_and_the_run_goes_on(images, listing, tmp_path, monkeypatch, capfd):
     from yolo_tf.inference import prediction
 
@@ -116,6 +117,7 @@ def test_stop_at_a_bad_image(images, tmp_path, capsys):
     assert len(lines(tmp_path / "out")) == 5
 
 
+@pytest.mark.slow
 def test_pictures_and_txt_of_many(images, tmp_path):
     options = [str(word) for word in (images, "--out", tmp_path, "--save-jsonl", "--save-txt", "--rect")]
     assert main(["predict", str(detector_files.saved_model()), *options]) == 0
@@ -158,7 +160,7 @@ def test_rect_needs_a_file_of_any_size(images, capsys, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_images(images, tmp_path):
     """2,000 images instead of 200, each a file of its own: the peak of the process is less than 20 MB higher."""

@@ -46,6 +46,7 @@ def test_model_with_rows(show):
     assert ["2", "-1", "880", "8", "backbone_stem"] in [line.split() for line in output.splitlines()]
 
 
+@pytest.mark.slow
 def test_model_needs_no_download(show):
     code, report, _, _ = show("model", "model.backbone=mobilenetv3small", "model.backbone_weights=imagenet")
     assert code == 0
@@ -113,7 +114,7 @@ def test_scaling(show, kind):
         assert any(line.startswith(first) for line in output.splitlines())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_scaling_writes_the_largest_backbone(show, tmp_path):
     path = tmp_path / "scaled.keras"
     code, result, output, _ = show("scaling", "--phi", "0", "--image-size", "224", "--write", str(path))

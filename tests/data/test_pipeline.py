@@ -70,6 +70,7 @@ def test_element_spec_is_static(dataset_of):
     assert (targets.class_ids.shape, targets.class_ids.dtype) == ((2, 7), tf.int32)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_batches_with_and_without_cache(dataset_of):
     dataset = dataset_of(SIZES)
     first = batches_of(dataset, 4, augment=AugmentConfig())
@@ -80,6 +81,7 @@ def test_the_same_seed_gives_the_same_batches_with_and_without_cache(dataset_of)
     assert np.any(first[0][0] != first[3][0])
 
 
+@pytest.mark.slow
 def test_first_epoch_continues_where_the_run_stopped(dataset_of):
     dataset = dataset_of(SIZES)
     augment = AugmentConfig(mixup=0.5)
@@ -87,7 +89,7 @@ def test_first_epoch_continues_where_the_run_stopped(dataset_of):
     assert_equal_batches(whole[6:], batches_of(dataset, 3, augment=augment, first_epoch=2))
 
 
-@pytest.mark.parametrize("first_step", [1, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 3, 7))])
+@pytest.mark.parametrize("first_step", [1, *(pytest.param(step, marks=pytest.mark.long) for step in (2, 3, 7))])
 def test_first_step_continues_within_the_epoch(dataset_of, first_step):
     """Three steps an epoch; a first step beyond the epoch is one of a later epoch."""
     dataset = dataset_of(SIZES)
@@ -97,6 +99,7 @@ def test_first_step_continues_within_the_epoch(dataset_of, first_step):
     assert_equal_batches(whole[3 + first_step :], rest)
 
 
+@pytest.mark.slow
 def test_private_threads_change_nothing(dataset_of):
     dataset = dataset_of(SIZES)
     workers = dataclasses.replace(DATA, workers=3)
@@ -105,6 +108,7 @@ def test_private_threads_change_nothing(dataset_of):
     assert_equal_batches(batches_of(dataset, 3), batches_of(dataset, 3, data=workers))
 
 
+@pytest.mark.slow
 def test_image_weights_draw_rare_classes_more_often(dataset_of):
     """Classes of the images: 0 1 2 3 0, the second without box. Weights 1/2, 0, 1, 1, 1/2."""
     dataset = dataset_of(SIZES, empty=(1,))
@@ -115,6 +119,7 @@ def test_image_weights_draw_rare_classes_more_often(dataset_of):
     assert_equal_batches(weighted[3:7], again)
 
 
+@pytest.mark.slow
 def test_mosaic_closes_for_the_last_epochs(dataset_of):
     dataset = dataset_of([(96, 160)] * 4)  # fills the input, so grey or a second rectangle means mosaic
     augment = dataclasses.replace(NOTHING, mosaic=1.0, mixup=1.0, close_mosaic=3)

@@ -48,6 +48,7 @@ def leaves(batch):
     return [leaf for leaf in tf.nest.flatten(batch) if leaf is not None]
 
 
+@pytest.mark.slow
 def test_one_worker_gives_the_same_stream(dataset_of, serve):
     """Augmentation compiled by XLA on the worker included."""
     dataset = dataset_of([(48, 64), (64, 96), (100, 60), (30, 30)])
@@ -56,6 +57,7 @@ def test_one_worker_gives_the_same_stream(dataset_of, serve):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_two_workers_give_every_batch_once_in_any_order(dataset_of, serve):
     dataset = dataset_of([(48, 64), (64, 96), (100, 60), (30, 30)])
     options = dict(augment_on="accelerator", first_epoch=1)

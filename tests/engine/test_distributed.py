@@ -80,14 +80,14 @@ def test_two_workers_equal_one(alone, tmp_path):
         check_equal(result, alone)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_devices_equal_one_with_adamw(tmp_path):
     losses, weights, _ = distributed_training.train_steps(tf.distribute.get_strategy(), optimizer="adamw")
     finish(start(tmp_path / "three.npz", "--devices", "3", "--optimizer", "adamw"))
     check_equal(tmp_path / "three.npz", (losses, weights), replicas=3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_devices_with_a_teacher_equal_one(alone, tmp_path):
     losses, weights, _ = distributed_training.train_steps(tf.distribute.get_strategy(), teacher=True)
     assert (losses[:, 0] > 1.1 * alone[0][:, 0]).all(), "the teacher is part of the loss"
@@ -110,7 +110,7 @@ def test_two_devices_equal_one_where_matches_depend_on_predictions(tmp_path, hea
     np.testing.assert_allclose(read(tmp_path / "xla.npz")[0], read(tmp_path / "graph.npz")[0], rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_devices_equal_one_in_half_precision_with_loss_scaling(tmp_path):
     losses, weights, _ = distributed_training.train_steps(tf.distribute.get_strategy(), half=True)
     finish(start(tmp_path / "half.npz", "--devices", "2", "--half"))
@@ -119,7 +119,7 @@ def test_two_devices_equal_one_in_half_precision_with_loss_scaling(tmp_path):
     np.testing.assert_allclose(found, losses, rtol=5e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [False, True])
 def test_xla_on_each_of_two_devices_equals_no_xla(tmp_path, workers):
     """Batch norm is that of each device here, so the two runs to compare have two devices each."""
@@ -153,7 +153,7 @@ def launch(folder, workers, *arguments):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_of_two_workers_is_the_run_of_one(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     (tmp_path / "shapes.yaml").write_text(SHAPES)
@@ -172,7 +172,7 @@ def test_a_run_of_two_workers_is_the_run_of_one(tmp_path):
     assert detections[0].keys() == detections[1].keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_fails_ends_the_others(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     result = launch(tmp_path, 2, "--run", str(tmp_path / "run"))

@@ -80,6 +80,7 @@ def test_the_network_saves_and_opens_with_keras_alone_after_training(trained, tm
     assert not any("fused" in layer.name for layer in again.layers)
 
 
+@pytest.mark.slow
 def test_fit_works_with_any_keras_optimizer(tiny_network, tiny_anchors, random_targets):
     trainer = DetectorTrainer(tiny_network(), tiny_anchors)
     trainer.compile(optimizer="adam")
@@ -134,7 +135,7 @@ def test_the_fused_view_predicts_in_a_graph_with_every_activation(activation):
     np.testing.assert_allclose(predicted, network(batch), atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_trains_to_finite_float32_losses(tiny_network, tiny_anchors, random_targets, policy):
     keras.config.set_dtype_policy(policy)
@@ -179,6 +180,7 @@ def test_float16_gets_its_loss_scaled(tiny_network, tiny_anchors, random_targets
     assert int(trainer.optimizer.iterations) == 0
 
 
+@pytest.mark.slow
 def test_augmentation_is_part_of_the_step(tiny_network, tiny_anchors, random_targets):
     (images, targets) = next(iter(make_batches(random_targets)))
 
@@ -217,7 +219,7 @@ def test_the_mean_loss_of_two_shares_is_the_loss_of_the_batch(tiny_anchors, rand
     assert mean_loss(None)["box"] != pytest.approx(whole["box"], rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_teacher_adds_a_part_to_the_loss_and_none_of_its_variables(tiny_network, tiny_anchors, random_targets):
     network, teacher = tiny_network(), tiny_network(seed=1)
     before = [weight.numpy() for weight in teacher.weights]
@@ -242,7 +244,7 @@ def test_a_teacher_adds_a_part_to_the_loss_and_none_of_its_variables(tiny_networ
     assert evaluated["distillation"] == pytest.approx(0.7 * float(apart), rel=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_teacher_of_weight_zero_changes_nothing(tiny_network, tiny_anchors, random_targets):
     train, weights, losses = TrainConfig(batch_size=4, nominal_batch_size=4), [], []
     for weight in (None, 0.0, 1.0):
@@ -258,7 +260,7 @@ def test_a_teacher_of_weight_zero_changes_nothing(tiny_network, tiny_anchors, ra
     assert np.abs(weights[2] - weights[0]).max() > 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_network_is_trained_through_another_view_of_it(tiny_network, tiny_anchors, random_targets):
     """Rounded kernels and activations: the loss is that of the view, the network that is saved stays as it is."""
     train, losses = TrainConfig(batch_size=4, nominal_batch_size=4, learning_rate=0.02, warmup_epochs=0.0), []
@@ -283,7 +285,7 @@ def test_xla_and_synchronized_batch_norm_do_not_go_together(tiny_network, tiny_a
         trainer.compile("sgd", jit_compile=True)
 
 
-@pytest.mark.parametrize("taught", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("taught", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_xla_gives_the_same_loss_for_two_small_levels(random_targets, taught):
     images = keras.Input((32, 48, 3))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(5, 8, 8, use_bias=False)(images))
@@ -305,7 +307,7 @@ def test_xla_gives_the_same_loss_for_two_small_levels(random_targets, taught):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_xla_gives_the_same_loss(tiny_network, tiny_anchors, random_targets):
     losses = []
     for jit_compile in (False, True):

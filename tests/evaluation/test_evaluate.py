@@ -142,6 +142,7 @@ class Workers:
         return tf.constant(np.concatenate(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 7])
 def test_many_workers_together_measure_what_one_measures(dataset, count):
     """Seven workers for five images: two have nothing to do."""

@@ -50,6 +50,7 @@ def test_the_numbers_of_both(dataset):
     assert numbers["file"] == pytest.approx({"AP": 0.3, "AP50": 1.0})
 
 
+@pytest.mark.slow
 def test_the_largest_drop(dataset):
     assert check_accuracy(finds(32), detector(20), dataset, image_size=(64, 96), max_ap_drop=0.71)["file"]["AP"] < 0.31
     assert check_accuracy(finds(20), detector(32), dataset, image_size=(64, 96), max_ap_drop=0)["file"]["AP"] > 0.99

@@ -172,7 +172,7 @@ def run_compiled(folder, python):
     assert {name for signature, name in found if signature == "candidates"} == set(CANDIDATES)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.network
 def test_an_environment_with_litert_numpy_and_pillow_alone(folder, tmp_path):
     environment = tmp_path / "environment"

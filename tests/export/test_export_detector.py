@@ -29,6 +29,7 @@ def needed_packages(request):
             pytest.importorskip(package, reason="needs pip install 'yolo_tf[onnx]'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", EXPORTERS)
 def test_every_format_equals_the_network(format, tmp_path):
     """On images of another shape than the input, at another size than that of training."""
@@ -57,7 +58,7 @@ def test_an_untrained_network_is_compared_by_its_candidates(tmp_path, monkeypatc
     assert report.box_difference > 0
 
 
-@pytest.mark.parametrize("format", [pytest.param(name, marks=[pytest.mark.slow] * (name != "tflite")) for name in EXPORTERS])
+@pytest.mark.parametrize("format", [pytest.param(name, marks=[pytest.mark.long] * (name != "tflite")) for name in EXPORTERS])
 def test_a_file_that_differs_does_not_appear(format, tmp_path, monkeypatch):
     """The batch norms are lost on the way; an earlier export stays as it was."""
 
@@ -149,7 +150,7 @@ def test_generated_images_have_texture_and_repeat():
     assert (images[0] != images[1]).mean() > 0.9 and (images != generated_images((50, 70), count=3, seed=1)).mean() > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("backbone", ["csp_darknet", "efficientnetb0", "convnext_tiny", "repvgg_a0", "yolov4_csp"])
 @pytest.mark.parametrize("format", EXPORTERS)
 def test_whole_networks(backbone, format, tmp_path):

@@ -146,7 +146,7 @@ def test_convolutions_in_float_are_refused():
         check_convolutions(detector_files.tflite_file().read_bytes())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("backbone", ["csp_darknet", "efficientnetb0", "mobilenetv2", "convnext_tiny", "repvgg_a0"])
 def test_whole_networks(backbone, tmp_path, monkeypatch):
     """Networks of the package itself, with batch norms that have seen images: depthwise, squeeze-and-excitation, layer norms."""

@@ -16,7 +16,7 @@ from yolo_tf.pictures.generated_images import generated_images
 CALIBRATION = list(generated_images((96, 160), count=16, seed=9))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("activation, operation", [("relu6", None), ("hard_silu", "HARD_SWISH")])
 def test_exports_of_networks_with_them(activation, operation, tmp_path, monkeypatch):
     keras.utils.set_random_seed(2)

@@ -51,6 +51,7 @@ def test_signatures():
     }
 
 
+@pytest.mark.slow
 def test_serves_with_tensorflow_alone():
     """Batches of 1, 3 and 8 of several sizes; image files of every kind, and what only looks like one among them."""
     shapes = [(1, 640, 640), (3, 320, 416), (8, 96, 160)]
@@ -91,6 +92,7 @@ def test_serves_with_tensorflow_alone():
     assert answers["image_bytes-spoiled"]["status"].tolist() == [1, 1]
 
 
+@pytest.mark.slow
 def test_image_files_get_the_detections_of_predict(tmp_path):
     """In px of the file, whatever its size and ratio."""
     detector = open_detector(detector_files.keras_file())

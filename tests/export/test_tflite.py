@@ -53,6 +53,7 @@ def test_a_network_that_tflite_cannot_hold(tmp_path, capfd):
     assert "\n" not in str(raised.value) and not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "precision, weights, count, score_difference", [("float16", "FLOAT16", 8, 1e-3), ("dynamic", "INT8", 3, 0.02)]
 )

@@ -142,7 +142,7 @@ def check_is_suppressed(found, boxes, scores):
     assert suppressors.any(-1)[best > least].all() and (best > least).sum() > count
 
 
-@pytest.mark.parametrize("io_type", ["uint8", pytest.param("float", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("io_type", ["uint8", pytest.param("float", marks=pytest.mark.long)])
 def test_in_int8_suppression_is_float(io_type, tmp_path):
     path = tmp_path / "q.tflite"
     quantization = Quantization(precision="int8", io_type=io_type, calibration=CALIBRATION, nms=True)
@@ -160,6 +160,7 @@ def test_in_int8_suppression_is_float(io_type, tmp_path):
     assert report.same_detections > 0.8 and found.num_valid.numpy().min() > 3
 
 
+@pytest.mark.slow
 def test_a_wrong_suppression_does_not_pass(tmp_path, monkeypatch):
     from yolo_tf.export import tflite
 

@@ -87,6 +87,7 @@ def test_the_row_is_consistent(name, head, layout):
     assert set(head.loss(TARGETS, draw(head, layout), layout, loss=options_of(head))) == set(head.loss_parts)
 
 
+@pytest.mark.slow
 def test_a_network_has_the_shapes_that_the_row_says_and_every_variable_learns(name, head, layout):
     network = build_network(ModelConfig(head=name, width=0.05), num_classes=len(NAMES), anchors=layout)
     assert [tuple(raw.shape) for raw in network.outputs] == head.output_shapes(layout, len(NAMES))
@@ -113,6 +114,7 @@ def test_every_raw_prediction_gets_a_gradient(head, layout):
     assert (np.max(largest, 0) > 0).all()
 
 
+@pytest.mark.slow
 def test_what_the_loss_likes_best_is_decoded_as_the_targets(head, layout):
     predictions = draw(head, layout)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.2, 200))
@@ -209,6 +211,7 @@ def test_a_detector_json_says_it_all(name, head, layout):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_networks_are_saved_read_trained_and_made_ready_for_int8(head, layout, tmp_path):
     network = small_network(head, layout)
     save_network(network, detector_spec(class_names=NAMES, image_size=SIZE, anchors=layout), tmp_path / "a.keras")

@@ -17,7 +17,7 @@ from yolo_tf.system.atomic import size_on_disk
 MB = 1_000_000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_files_of_two_kinds():
     rows = benchmark([detector_files.keras_file(), detector_files.tflite_file()], batch=2, threads=1, repeats=12)
     assert [row.kind for row in rows] == ["keras", "tflite"]
@@ -103,6 +103,7 @@ def test_a_missing_file_is_told_before_any_process_starts(tmp_path, monkeypatch)
         benchmark([detector_files.keras_file(), tmp_path / "none.tflite"])
 
 
+@pytest.mark.slow
 def test_a_file_that_is_damaged_inside_is_one_line(tmp_path):
     (tmp_path / "bad.tflite").touch()
     attach_spec(tmp_path / "bad.tflite", read_spec(detector_files.keras_file()))

@@ -14,6 +14,7 @@ from yolo_tf.files import tflite
 from yolo_tf.inference.detector import choose_image_size, detect_images, open_detector
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", detector_files.FILES)
 def test_every_kind_gives_the_same_detections(kind):
     found = detect_images(open_detector(detector_files.FILES[kind]()), detector_files.images(), detector_files.DETECT)

@@ -100,8 +100,8 @@ def test_a_rectangle_has_the_scale_of_the_whole_input_and_less_grey(tmp_path):
     [
         detector_files.keras_file,
         detector_files.tflite_file,
-        pytest.param(detector_files.saved_model, marks=pytest.mark.slow),
-        pytest.param(detector_files.onnx_file, marks=pytest.mark.slow),
+        pytest.param(detector_files.saved_model, marks=pytest.mark.long),
+        pytest.param(detector_files.onnx_file, marks=pytest.mark.long),
     ],
 )
 def test_every_kind_of_file_finds_what_it_finds_in_one_image(model, paths):
@@ -127,6 +127,7 @@ def test_every_kind_of_file_finds_what_it_finds_in_one_image(model, paths):
     assert "09.png: no such image file" in str(results[9].error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [1, 4, 6, 11])
 def test_a_late_start_gives_the_same_to_the_last_digit(start, paths):
     detector = open_detector(detector_files.keras_file())
@@ -171,6 +172,7 @@ def test_plain_values_of_a_result():
     assert result.to_json(()) == {"path": "street/1.png", "error": "street/1.png: broken"}
 
 
+@pytest.mark.slow
 def test_the_totals_and_what_a_watcher_sees(paths, tmp_path):
     detector = open_detector(detector_files.keras_file())
     seen = []

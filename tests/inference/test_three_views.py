@@ -104,6 +104,7 @@ def test_a_symmetric_image_gives_the_mirrored_view_the_mirrored_boxes(tiny_netwo
     np.testing.assert_array_equal(scores[:, :1400], plain_scores[:, :1400])
 
 
+@pytest.mark.slow
 def test_a_function_with_unknown_shapes_equals_eager(tiny_network, tiny_anchors):
     augmented = augment_candidates(network_candidates(tiny_network(), spec_of(tiny_anchors)), tiny_anchors)
     traced = tf.function(augmented, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])

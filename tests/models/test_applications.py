@@ -27,7 +27,7 @@ REFERENCES = {
     "vgg16": ("VGG16", keras.applications.vgg16.preprocess_input),
 }
 QUICK = {"mobilenetv3small", "vgg16"}
-FAMILIES = [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in REFERENCES]
+FAMILIES = [pytest.param(name, marks=[pytest.mark.long] * (name not in QUICK)) for name in REFERENCES]
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def padded_everywhere(network):
     return padded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_features_from_a_file_equal_keras_applications(name, images, tmp_path):
     constructor, prepare = REFERENCES[name]
@@ -74,6 +75,7 @@ def test_features_from_a_file_equal_keras_applications(name, images, tmp_path):
         np.testing.assert_allclose(feature, reference_feature, atol=1e-4 * max(largest, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_layers_are_named_alike_in_every_build_and_public(name):
     first, second = build_backbone(name), build_backbone(name)
@@ -84,7 +86,7 @@ def test_layers_are_named_alike_in_every_build_and_public(name):
     assert {type(layer) for layer in first.layers} <= {getattr(keras.layers, type(layer).__name__) for layer in first.layers}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_numbered_layers_take_their_weights_from_a_file(images, tmp_path):
     build_backbone("xception").save(tmp_path / "first.keras")
     saved = keras.models.load_model(tmp_path / "first.keras")
@@ -94,7 +96,7 @@ def test_numbered_layers_take_their_weights_from_a_file(images, tmp_path):
         np.testing.assert_allclose(feature, expected, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["inceptionv3", "inceptionresnetv2"])
 def test_padding_leaves_the_first_windows_where_they_were(name, images, tmp_path):
     """Of the three convolutions of the stem, cells inside the border are those of the published network."""
@@ -172,7 +174,7 @@ def test_drop_path_drops_the_whole_branch_of_some_images(small_convnext):
     assert np.abs(branch[~kept]).max(axis=(1, 2, 3)).min() > 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_drop_path_of_the_config_reaches_the_network():
     model = ModelConfig(backbone="convnext_tiny", drop_path=0.34, width=0.125)
     network = build_network(model, num_classes=5, anchors=COCO_ANCHORS)

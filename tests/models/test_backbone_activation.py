@@ -47,6 +47,7 @@ def test_all_but_gates_are_replaced(activation):
     assert np.abs(features[0] - features[1]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_weights_come_from_the_same_file(tmp_path):
     path = str(tmp_path / "notop.weights.h5")
     keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(64, 64, 3)).save_weights(path)

@@ -32,7 +32,7 @@ def features_of(network, taps, images):
     return keras.Model(network.input, [network.get_layer(tap).output for tap in taps])(images)
 
 
-@pytest.mark.slow  # test_applications.py has quick ones of other families
+@pytest.mark.long  # test_applications.py has quick ones of other families
 @pytest.mark.parametrize("suffix", [".h5", ".weights.h5"])
 def test_efficientnet_from_a_file_equals_keras_applications(efficientnet, images, tmp_path, suffix):
     path = str(tmp_path / f"efficientnetb0_notop{suffix}")
@@ -43,7 +43,7 @@ def test_efficientnet_from_a_file_equals_keras_applications(efficientnet, images
         np.testing.assert_allclose(feature, reference, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_convnext_with_depthwise_layers_equals_keras_applications(images, tmp_path):
     reference = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(None, None, 3))
     for layer in reference.layers:
@@ -64,6 +64,7 @@ def test_feature_channels_follow_the_width_of_a_scalable_backbone_only():
     assert feature_channels(BACKBONES["efficientnetb0"], width=0.25) == (40, 112, 320)
 
 
+@pytest.mark.slow
 def test_backbone_starts_from_the_weights_of_a_detector_file(images, tmp_path):
     first, second = (build_backbone("csp_darknet", depth=0.33, width=0.125) for _ in range(2))
     detector = keras.Model(first.input, keras.layers.Conv2D(7, 1, name="head_p5")(first.outputs[-1]))
@@ -142,6 +143,7 @@ def test_detector_file_that_is_none(tmp_path):
         build_backbone("csp_darknet", weights=str(path), depth=0.33, width=0.125)
 
 
+@pytest.mark.slow
 def test_detector_file_of_another_width_or_depth(tmp_path):
     path = str(tmp_path / "narrow.keras")
     build_backbone("csp_darknet", depth=0.33, width=0.125).save(path)

@@ -136,7 +136,7 @@ SCALED_PIXELS = {
 }
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in FIGURES])
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.long] * (name not in QUICK)) for name in FIGURES])
 def built(request):
     """(name, ModelConfig, network, report) of one file, built once for all tests of it."""
     model = read_config(MODELS / f"{request.param}.yaml").model

@@ -15,7 +15,7 @@ from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
 from yolo_tf.models.network import adapt_features, build_network, network_layout
 
 SMALL = dict(name="small", width=0.125)
-SLOW = pytest.mark.slow
+SLOW = pytest.mark.long
 HAND_BUILT = ("resnet18", "ghostnet", "repvgg_a0", "inception_v4")
 
 
@@ -64,7 +64,7 @@ def test_adapters(kind, params, channels):
     assert not [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("adapters", "params"), [("none", 6_991_417), ("plain", 7_514_745)])
 def test_efficientnetb0_with_other_adapters_has_the_published_parameters(adapters, params):
     assert trainable_params(build(num_classes=80, backbone="efficientnetb0", adapters=adapters, width=0.5)) == params
@@ -103,7 +103,7 @@ def test_every_variable_gets_a_gradient(options):
     ],
     ids=["csp_darknet", "yolov4_csp", "efficientnetb0", "convnext_tiny", *HAND_BUILT],
 )
-@pytest.mark.slow
+@pytest.mark.long
 def test_file_opens_with_keras_alone(options, tmp_path):
     network = build(**options)
     network.save(tmp_path / "network.keras")
@@ -163,6 +163,7 @@ def test_network_is_named_as_tensorflow_accepts_it(name, expected):
     network(random_images(1, 32, 64))
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_network():
     outputs = []
     for _ in range(2):
@@ -210,6 +211,7 @@ def test_unusable_anchors(anchors):
         network_layout(ModelConfig(anchors=anchors))
 
 
+@pytest.mark.slow
 def test_batch_norm_momentum_replaces_that_of_every_batch_norm(tmp_path):
     network = build(batch_norm_momentum=0.5, **SMALL)
     network.save(tmp_path / "a.keras")

@@ -45,7 +45,7 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in PUBLISHED])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name in HEAVY)) for name in PUBLISHED])
 def test_every_published_number(name):
     model = read_config(MODELS / f"{name}.yaml").model
     network = build_network(model, num_classes=NUM_CLASSES, anchors=network_layout(model))

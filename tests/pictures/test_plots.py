@@ -132,6 +132,7 @@ def test_evaluation_writes_its_three_plots(tmp_path):
         assert_picture(tmp_path / "plots" / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [1, 3, 80])
 def test_labels(tmp_path, num_classes):
     dataset, _ = make_split(num_classes)

@@ -55,7 +55,7 @@ def test_differences_are_paired(script, cells):
     assert (cards["seeds"], cards["AP"]) == ("1", "-0.250"), "one pair has no interval, and the cell without a partner counts not"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_cells_are_trained_once(script, tmp_path, capsys):
     data = "format: shapes\npath: shapes\ntrain: 8\nval: 3\ntest: 2\nimage_size: 96\nmax_objects: 3\n"
     (tmp_path / "shapes.yaml").write_text(data)

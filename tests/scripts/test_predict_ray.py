@@ -35,7 +35,7 @@ def rows_of(out, kind):
     return [json.loads(line) for part in out.glob("*.json*") for line in part.read_text().splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind, workers", [("parquet", 2), ("jsonl", 1)])
 def test_rows_are_what_the_detector_finds(kind, workers, images, tmp_path):
     words = [detector_files.saved_model(), images, "--out", tmp_path, "--format", kind, "--workers", workers, "--batch", 2]

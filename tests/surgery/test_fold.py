@@ -174,7 +174,7 @@ def test_half_precision_becomes_float32():
     assert batch_norms(float32_copy(network)) == 5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["EfficientNetB0", "EfficientNetV2B0", "MobileNetV2", "ConvNeXtTiny"])
 def test_whole_backbones(name):
     network = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(96, 160, 3))

@@ -94,7 +94,7 @@ def test_a_grouped_block_by_hand():
     np.testing.assert_allclose(bias, [0.5 + 0.5 + 0.5 - 2 * 3] * 2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("groups", [1, pytest.param(2, id="grouped"), pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("groups", [1, pytest.param(2, id="grouped"), pytest.param(4, marks=pytest.mark.long)])
 def test_a_small_detector_predicts_the_same(groups):
     network = small_detector(groups)
     before = [weight.copy() for weight in network.get_weights()]
@@ -106,7 +106,7 @@ def test_a_small_detector_predicts_the_same(groups):
         np.testing.assert_array_equal(weight, old)
 
 
-@pytest.mark.parametrize("backbone", ["repvgg_a0", pytest.param("repvgg_b1g4", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backbone", ["repvgg_a0", pytest.param("repvgg_b1g4", marks=pytest.mark.long)])
 def test_a_whole_detector_predicts_the_same(backbone):
     keras.utils.set_random_seed(0)
     model = ModelConfig(backbone=backbone, width=0.125)
@@ -123,7 +123,7 @@ def test_a_whole_detector_predicts_the_same(backbone):
     assert_same_predictions(network, deployed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", BIG)
 def test_deployed_cost_is_the_published_one(name):
     deployed = deploy_form(build_backbone(name))
@@ -144,7 +144,7 @@ def test_a_sum_of_other_things_is_no_block():
     assert deploy_form(network) is network
 
 
-@pytest.mark.parametrize("format", [pytest.param("saved_model", marks=pytest.mark.slow), "tflite"])
+@pytest.mark.parametrize("format", [pytest.param("saved_model", marks=pytest.mark.long), "tflite"])
 def test_export_writes_the_deploy_form(format, tmp_path, monkeypatch):
     """And compares what it wrote with the network in the file, which has all branches."""
     written = []

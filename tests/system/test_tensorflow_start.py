@@ -15,12 +15,14 @@ from yolo_tf.system.tensorflow_start import load_tensorflow
 START = "from yolo_tf.system.tensorflow_start import load_tensorflow; load_tensorflow()"
 
 
+@pytest.mark.slow
 def test_nothing_is_written_to_standard_error():
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     result = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, env=environment)
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_closed_standard_error_is_no_reason_to_fail():
     assert subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{START}" 2>&-']).returncode == 0
 
@@ -33,7 +35,7 @@ def test_a_failed_import_shows_what_was_said(tmp_path):
     assert result.stderr.startswith("the reason\n") and "ImportError: broken" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_kernels_compiled_for_a_gpu_are_kept_unless_the_user_says_where():
     code = f"import os; {START}; print(os.environ['CUDA_CACHE_PATH'], os.environ['CUDA_CACHE_MAXSIZE'])"
     environment = {**os.environ, "CUDA_CACHE_PATH": "/elsewhere"}
@@ -45,6 +47,7 @@ def test_kernels_compiled_for_a_gpu_are_kept_unless_the_user_says_where():
 SETTINGS = f"{START}; import keras; print(keras.backend.backend(), keras.config.image_data_format(), keras.config.floatx())"
 
 
+@pytest.mark.slow
 def test_settings_of_keras_for_other_programs_are_left_aside(tmp_path):
     written = {"backend": "torch", "image_data_format": "channels_first", "floatx": "float16"}
     (tmp_path / "keras.json").write_text(json.dumps(written))

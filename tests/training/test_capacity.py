@@ -42,6 +42,7 @@ def config_of(max_boxes, **augment):
     return dataclasses.replace(config, data=data, train=train)
 
 
+@pytest.mark.slow
 def test_all_boxes_have_a_place(shelf, spec, capsys):
     config = choose_max_boxes(config_of("auto"), shelf, spec)
     assert config.data.max_boxes == 300  # 4 * 64 = 256
@@ -52,6 +53,7 @@ def test_all_boxes_have_a_place(shelf, spec, capsys):
     assert share_left_out(shelf, 300, data=config.data, augment=config.augment, train=config.train)[0] == 0.0
 
 
+@pytest.mark.slow
 def test_a_smaller_number_tells_the_share_that_is_lost(shelf, spec, capsys):
     """Without mosaic or zoom nearly all 64 boxes stay in view, of which 16 have a place."""
     config = config_of(16, level="none")
@@ -62,6 +64,7 @@ def test_a_smaller_number_tells_the_share_that_is_lost(shelf, spec, capsys):
     assert share_left_out(shelf, 16, data=config.data, augment=config.augment, train=config.train) == (0.75, 128)
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_what_a_batch_would_hold(shelf):
     """The share by the counts is that of the batches themselves."""
     config = config_of("auto")

@@ -27,6 +27,8 @@ run: {tensorboard: false}
 augment: {close_mosaic: 0}
 """
 
+pytestmark = pytest.mark.slow  # the run that they look at
+
 
 @pytest.fixture(scope="module")
 def project(tiny_network, tmp_path_factory):
@@ -68,7 +70,7 @@ def test_the_teacher_is_a_part_of_the_loss_that_is_kept(project):
         assert row["loss"] == pytest.approx(sum(row[name] for name in ("box", "objectness", "class", "distillation")), rel=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_such_a_run_goes_on_as_if_it_had_not_been_stopped(project):
     """It is one of model.network too: the network is made from the file again, then filled from the checkpoint."""
     whole, again = RunDirectory(project / "run"), RunDirectory(project / "again")

@@ -146,7 +146,7 @@ def test_a_batch_that_cannot_be_chosen_is_one_line(config, tiny_network, tiny_an
         choose_batch_size(config, tiny_network(), 9, spec=spec_of(tiny_anchors), compiled=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_probe_runs_a_step_and_leaves_the_network_alone(tiny_network, tiny_anchors, monkeypatch):
     network = tiny_network()
     before = [weight.numpy() for weight in network.weights]

@@ -56,7 +56,7 @@ def places_of(network):
     return [kernel.numpy() == 0 for kernel in kernels_of(network)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_zeros_stay_through_epochs_a_checkpoint_and_more_epochs(tmp_path, tiny_network, tiny_anchors, random_targets, optimizer):
     """One epoch, a checkpoint, another process's network of other weights and zeros, a second epoch: weights and averages."""
@@ -88,7 +88,7 @@ def test_zeros_stay_through_epochs_a_checkpoint_and_more_epochs(tmp_path, tiny_n
             assert np.abs(kernel.numpy() - start).max() > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sparsity_after_two_epochs_and_after_a_resumed_run(project, monkeypatch, capsys):
     share, places = zeros(project / "sparse.keras")
     assert share == pytest.approx(0.6, abs=1e-4)
@@ -115,12 +115,13 @@ def test_sparsity_after_two_epochs_and_after_a_resumed_run(project, monkeypatch,
             assert np.abs(one.numpy() - other.numpy()).max() > 0  # all kernels learned where they may
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_it_the_zeros_are_gone(project):
     assert train_sparse(project, "free", "train.epochs=1") == 0
     assert zeros(project / "free" / "last.keras")[0] < 0.1
 
 
+@pytest.mark.slow
 def test_nothing_to_keep_is_one_line(project, capsys):
     argv = ["train", "--config", str(project / "config.yaml"), "--run", str(project / "new"), "compress.keep_zeros=true"]
     assert cli.main(argv) == 2

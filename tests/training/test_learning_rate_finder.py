@@ -78,7 +78,7 @@ def test_too_few_updates_are_refused(tmp_path, capsys):
     assert not (tmp_path / "lr").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_writes_a_curve_and_a_suggestion(tmp_path, capsys):
     (tmp_path / "shapes.yaml").write_text("format: shapes\npath: shapes\ntrain: 12\nval: 3\nimage_size: 96\nmax_objects: 3\n")
     (tmp_path / "config.yaml").write_text(

@@ -104,6 +104,7 @@ def test_half_precision_computes_on_the_same_weights(project):
     assert all(variable.dtype == "float32" for variable in half.trainable_variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -149,6 +150,7 @@ def test_layers_without_names_by_part_train_but_have_no_stages(tiny_network, tmp
     assert len(frozen_layers(tiny_network(), ("stage2",))) == 2, "one convolution and its batch norm"
 
 
+@pytest.mark.slow
 def test_a_narrowed_yolov5_is_still_known_by_its_names():
     whole = build_network(ModelConfig(width=0.05), num_classes=5, anchors=COCO_ANCHORS)
     narrowed = {"backbone_stage1_csp_bottleneck0_1x1_conv": {"filters": 3}}  # what it gives is read by one layer alone

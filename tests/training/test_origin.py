@@ -62,7 +62,7 @@ def train_set(project):
     return read_dataset(read_source(project / "data.yaml"), "train")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_carries_its_fitted_anchors_its_batch_size_and_its_profile(project, train_set, capsys):
     root = project / "run"
     assert cli.main(["train", "--config", str(project / "config.yaml"), "--run", str(root), "--profile"]) == 0
@@ -138,6 +138,7 @@ def test_a_file_is_opened_once(config, tiny_network, tmp_path, monkeypatch):
     assert read_origin(config.model, class_names=("line",)).network is None
 
 
+@pytest.mark.slow
 def test_weights_leave_what_they_do_not_fill_as_it_is_without_them(config, tiny_network, tmp_path):
     """Reading the file must not move the random numbers that the rest of the network begins with."""
     plain = dataclasses.replace(config.model, width=0.05)
@@ -218,6 +219,7 @@ def test_a_published_onnx_gets_statistics_of_training_images(project, published,
         np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_whose_batch_norms_were_folded_gets_statistics_however_it_is_named(published, train_set, tmp_path, capsys):
     _, theirs = published
     write_onnx(tmp_path / "yolox_nano.onnx", *yolox_parts(theirs, [one.name for one in convolutions(1, True)]))

@@ -152,6 +152,7 @@ def test_a_run_goes_on_from_every_kind_of_place(make_run, head):
     assert left[0]["loss"] != left[1]["loss"] and left[0]["AP"] != left[1]["AP"]
 
 
+@pytest.mark.slow
 def test_a_bar_moves_where_a_person_watches(make_run, monkeypatch, capsys):
     plain = make_run("plain")
     out = capsys.readouterr().out

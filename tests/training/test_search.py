@@ -116,7 +116,7 @@ def test_without_keras_tuner_the_pip_line_is_shown(space, tmp_path, capsys, monk
 
 @needs_tuner
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
-@pytest.mark.parametrize("tuner", ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hyperband", "bayesian"))])
+@pytest.mark.parametrize("tuner", ["random", *(pytest.param(name, marks=pytest.mark.long) for name in ("hyperband", "bayesian"))])
 def test_every_trial_is_a_run_and_the_best_config_is_kept(space, tmp_path, capsys, runs, tuner):
     if tuner == "bayesian":
         pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'yolo_tf[search]'")

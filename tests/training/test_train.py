@@ -89,6 +89,7 @@ def test_the_resolved_config_can_be_trained_from_again(project):
     assert resolved["data"]["dataset"] == str(project / "shapes.yaml")
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_goes_on_after_migration(project, tmp_path, capsys):
     run = RunDirectory(shutil.copytree(project / "run", tmp_path / "old"))
     values = yaml.safe_load(run.config.read_text())
@@ -106,6 +107,7 @@ def test_a_run_of_an_earlier_version_goes_on_after_migration(project, tmp_path, 
     assert json.loads(run.metrics.read_text())["AP"] == json.loads((project / "run" / "metrics.json").read_text())["AP"]
 
 
+@pytest.mark.slow
 def test_evaluate_repeats_the_run_s_own_figures(project, capsys):
     argv = ["evaluate", str(project / "run" / "best.keras"), "--data", str(project / "shapes.yaml"), "--batch-size", "4"]
     assert cli.main([*argv, "--json", str(project / "e.json")]) == 0
@@ -115,7 +117,7 @@ def test_evaluate_repeats_the_run_s_own_figures(project, capsys):
         assert mine[name] == pytest.approx(theirs[name], abs=1e-6), name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not_been(project, monkeypatch, capsys):
     """SIGTERM in the second step of the second epoch: the step is finished and kept, and the rest comes out the same."""
 
@@ -137,7 +139,7 @@ def test_a_run_that_was_told_to_stop_goes_on_as_if_it_had_not_been(project, monk
     assert_same_run(project / "run", again.root)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_finished_run_goes_on_with_its_summary_only(project, monkeypatch):
     copy = RunDirectory(project / "finished")
     shutil.copytree(project / "run", copy.root)
@@ -160,6 +162,7 @@ def assert_same_run(whole, parts):
     assert left == right and len(left) == 2 and all(row["seconds"] > 0 for row in histories[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -187,6 +190,7 @@ def test_bad_input_of_a_training_run(project, capsys, arguments, message):
     assert not (project / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     best = RunDirectory(project / "run").best
     config = read_config(project / "config.yaml", [f"model.weights={best}", "data.classes=[star, circle]"])
@@ -214,7 +218,7 @@ def test_a_run_starts_from_the_weights_and_anchors_of_another(project, capsys):
     assert "note: their head was trained on other classes, ['circle', " in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_frozen_backbone_rests_and_then_learns(project, capsys):
     """Two epochs with the backbone frozen in the first: its weights and statistics change in the second only."""
     start = RunDirectory(project / "run").best
@@ -244,6 +248,7 @@ def test_anchors_of_other_levels_are_refused(project, tiny_network):
         first_layout(config.model, read_origin(config.model, class_names=("a",)))
 
 
+@pytest.mark.slow
 def test_going_on_with_other_options_or_data_is_refused(project, capsys):
     argv = ["train", "--resume", "--run", str(project / "run")]
     assert cli.main([*argv, "data.classes=[circle, star]", "train.epochs=3"]) == 2
@@ -281,7 +286,7 @@ def test_a_truncated_image_stops_the_run_before_its_first_epoch(project, capsys)
     assert not (project / "new").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_loss_that_is_no_number_ends_the_run_with_a_picture_of_its_batch(project, capsys):
     run = RunDirectory(project / "diverging")
     argv = ["train", "--config", str(project / "config.yaml"), "--run", str(run.root), "run.checkpoint_every_steps=1"]

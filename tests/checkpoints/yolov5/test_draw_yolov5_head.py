@@ -55,6 +55,7 @@ def test_only_the_head_is_new(script, yolov5_file):
     assert np.array_equal(again, kernel) and not np.array_equal(other, kernel)
 
 
+@pytest.mark.slow
 def test_a_file_to_start_from(script, yolov5_file, tmp_path, capsys):
     from yolo_tf.inference.detector import open_detector
 

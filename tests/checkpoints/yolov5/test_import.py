@@ -23,6 +23,7 @@ def run(*arguments):
     return cli.main(["import-yolov5", *map(str, arguments)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.backbone)
 def test_the_imported_network_answers_as_the_original(yolov5_file, layout, tmp_path, capsys):
     focus = None
@@ -163,8 +164,8 @@ def test_other_bad_input(yolov5_file, tmp_path, capsys, change, arguments, messa
         ({"change": float("nan")}, "differs from the imported network by nan"),
         ({"image": np.zeros((60, 96, 3), np.uint8)}, "its image is uint8 [60, 96, 3]. Expected uint8"),
         ({"raw_p4": np.zeros((1, 3, 4, 6, 85))}, "raw_p4 has shape [1, 3, 4, 6, 85]. Expected [1, 3, 4, 6, 8]"),
-        pytest.param({"image": np.zeros((64, 96, 3), np.float32)}, "its image is float32 [64, 96, 3]", marks=pytest.mark.slow),
-        pytest.param({"image": np.array([None])}, "is no reference (ValueError", marks=pytest.mark.slow),
+        pytest.param({"image": np.zeros((64, 96, 3), np.float32)}, "its image is float32 [64, 96, 3]", marks=pytest.mark.long),
+        pytest.param({"image": np.array([None])}, "is no reference (ValueError", marks=pytest.mark.long),
     ],
 )
 def test_a_reference_that_does_not_fit_stops_the_import(yolov5_file, tmp_path, capsys, options, message):

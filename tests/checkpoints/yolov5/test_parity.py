@@ -111,6 +111,7 @@ def test_loss_in_training_mode(shared_dir, recorded_loss, fused):
         np.testing.assert_allclose(parts[ours], reference[theirs], rtol=1e-4, err_msg=ours)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_loss(network, recorded_loss, shared_dir):
     arrays, numbers = recorded_loss
     recorded = np.load(shared_dir / "golden" / "loss_gradients.npz")

@@ -28,6 +28,7 @@ def run(*arguments):
     return cli.main(["import-yolox", *map(str, arguments)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names", ["red\n\nwhite\nplatelet\n", "names: [red, white, platelet]", "names: {0: red, 1: white, 2: platelet}"]
 )
@@ -86,6 +87,7 @@ def test_a_file_given_in_place_of_a_detector_names_the_command(yolox_onnx, yolox
         assert f"yolo-tf import-yolox {path} --out small.keras" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_photographs_give_an_onnx_what_it_trains_with(yolox_onnx, yolox_network, tmp_path, capsys):
     (tmp_path / "photos").mkdir()
     for number, image in enumerate(generated_images((60, 96), count=5, seed=1)):
@@ -141,7 +143,7 @@ def test_the_same_weights_in_a_pth_are_the_same_network(nano, tmp_path):
     assert open_detector(tmp_path / "nano.keras").spec.class_names == coco_names()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_published_nano_finds_what_the_original_finds(nano, shared_dir):
     """Of 128 images of COCO: ONNX Runtime with the published file, the same letterbox and suppression has .3329 and .5084."""
     dataset = read_dataset(read_source("coco128", path=shared_dir / "data" / "coco128"), "val")

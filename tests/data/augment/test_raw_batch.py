@@ -44,6 +44,7 @@ def test_the_step_sees_what_the_pipeline_would_have_made(dataset_of):
         np.testing.assert_array_equal(mapped_targets.boxes, targets.boxes)
 
 
+@pytest.mark.slow
 def test_sides_are_drawn_from_seed_and_step_and_boxes_follow(dataset_of):
     dataset = dataset_of([(96, 96)] * 5)
     sides = (64, 96, 128)

@@ -94,6 +94,7 @@ def test_a_bad_models_config(text, message, tmp_path):
     assert files_in(tmp_path) == ["serving/models.config"]
 
 
+@pytest.mark.slow
 def test_what_a_bundle_holds():
     bundle = detector_files.serving_bundle()
     versions = [f"models/tiny/{version}/{file}" for version in (1, 2) for file in ("saved_model.pb", str(WARMUP_FILE))]
@@ -149,6 +150,7 @@ def test_a_version_that_appears_meanwhile_is_not_replaced(quick_export, monkeypa
     assert not any((tmp_path / "models" / "tiny" / "1").iterdir()) and files_in(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_difference_from_the_network_leaves_nothing(monkeypatch, tmp_path):
     def differ(*_):
         raise ParityError("image 1 of 4: too far.")

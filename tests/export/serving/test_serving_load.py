@@ -55,7 +55,7 @@ def resident_bytes(process_id):
     return int(status.read_text().split("VmRSS:")[1].split()[0]) * 1024
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_thousand_requests_of_eight_clients(emulator):
     """Each of two images, one of them bad in half of the requests: every answer is right, and memory does not grow."""
     clients = [(grpc_client if index % 2 else rest_client)(emulator) for index in range(CLIENTS)]

@@ -12,7 +12,7 @@ import tensorflow_alone
 OLDER = "tensorflow-cpu==2.20.0"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.network
 def test_an_older_tensorflow_gives_the_same_detections(tmp_path):
     """In a virtual environment of its own, which takes minutes and 1.5 GB."""

@@ -163,7 +163,7 @@ def test_degenerate_and_border_boxes_give_finite_gradients(tiny_anchors):
     assert all(np.isfinite(gradient.numpy()).all() for gradient in tape.gradient(total, predictions))
 
 
-@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_eager_equals_compiled(random_targets, tiny_anchors, jit_compile):
     targets = random_targets(COUNTS, image_size=(96, 160), num_classes=6)
     loss = LossConfig(label_smoothing=0.1)

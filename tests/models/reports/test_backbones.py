@@ -1,6 +1,6 @@
 """Every row of BACKBONES keeps what it states: taps, cost, gradients, image sizes, files, half precision.
 
-By default the smallest network of each family outside SLOW_FAMILIES is tested, with `-m slow` all the others.
+By default the smallest network of each family outside SLOW_FAMILIES is tested, with `-m long` all the others.
 """
 
 import gc
@@ -23,12 +23,12 @@ SMALLEST = {BACKBONES[name].family: name for name in BY_SIZE}
 SLOW_FAMILIES = {"DenseNet", "EfficientNetV2", "Inception-v3", "MobileNet", "MobileNetV2", "NASNet", "ResNetV2", "VGG"}
 SLOW_FAMILIES |= {"Xception", "Inception-v4", "YOLOv4-CSP"}
 QUICK = {name for family, name in SMALLEST.items() if family not in SLOW_FAMILIES}
-ROWS = [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in BACKBONES]
+ROWS = [pytest.param(name, marks=[pytest.mark.long] * (name not in QUICK)) for name in BACKBONES]
 # Of the two, float16 is the one whose range can be left: batch norms of our own, of keras.applications, and layer norms.
 QUICK_HALF = {(name, "mixed_float16") for name in ("csp_darknet", "efficientnetb0", "convnext_tiny")}
 QUICK_HALF |= {("csp_darknet", "mixed_bfloat16")}
 HALF = [
-    pytest.param(name, policy, marks=[pytest.mark.slow] * ((name, policy) not in QUICK_HALF))
+    pytest.param(name, policy, marks=[pytest.mark.long] * ((name, policy) not in QUICK_HALF))
     for name in BACKBONES
     for policy in ("mixed_float16", "mixed_bfloat16")
 ]
@@ -62,7 +62,7 @@ def test_cost_is_the_stated_one(row):
     assert 2 * count_macs(backbone, image_size=(640, 640))["backbone"] / 1e9 == pytest.approx(spec.gflops, rel=1e-3)
 
 
-@pytest.mark.parametrize("training", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.parametrize("training", [pytest.param(True, marks=pytest.mark.long), False])
 def test_every_variable_gets_a_gradient(row, training):
     _, backbone = row
     rng = np.random.default_rng(2)
@@ -85,7 +85,7 @@ def test_features_at_another_size(row):
         assert np.isfinite(feature).all() and np.std(feature) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_file_gives_the_same_features(row, tmp_path):
     _, backbone = row
     images = pixels(1, 320, 416)
@@ -95,6 +95,7 @@ def test_a_file_gives_the_same_features(row, tmp_path):
         np.testing.assert_array_equal(feature, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "policy"), HALF)
 def test_detector_in_half_precision_predicts_in_float32(name, policy):
     model = ModelConfig(backbone=name, neck="fpn", depth=0.33, width=0.125)

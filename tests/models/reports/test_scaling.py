@@ -33,7 +33,7 @@ def table():
 QUICK = "efficientnetb1"
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != QUICK)) for name in EFFICIENTNETS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name != QUICK)) for name in EFFICIENTNETS])
 def test_the_published_multiples_give_the_published_networks(name):
     backbone = scaled_efficientnet(*EFFICIENTNETS[name])
     assert parameters(backbone) == BACKBONES[name].trainable_params
@@ -45,6 +45,7 @@ def test_taps_are_the_last_blocks_at_every_depth(name):
     assert efficientnet_taps(EFFICIENTNETS[name][0]) == tuple(tap.layer for tap in BACKBONES[name].taps)
 
 
+@pytest.mark.slow
 def test_a_scaled_backbone_trains_from_its_file(tmp_path):
     """Of the same pixels, network and file give the same features; no second pixel scaling, no layer named twice."""
     backbone = scaled_efficientnet(0.3, 0.25)

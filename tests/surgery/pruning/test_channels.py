@@ -44,7 +44,7 @@ def kill(network, flow, dead):
                 weight.assign(values)
 
 
-@pytest.mark.parametrize("backbone", FAST + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW])
+@pytest.mark.parametrize("backbone", FAST + [pytest.param(name, marks=pytest.mark.long) for name in SLOW])
 def test_dead_channels_are_found_and_nobody_misses_them(backbone):
     """In every group the channels that have to go are dead: the choice finds them, and all predictions stay the same."""
     network = lively_network(backbone)
