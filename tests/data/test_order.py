@@ -9,6 +9,7 @@ from yolo_tf.structures import DetectionDataset, ImageRecord
 def test_steps_per_epoch_shows_every_image(dataset_of):
     dataset = dataset_of([(16, 24)] * 5)
     assert [steps_per_epoch(dataset, size) for size in (1, 2, 5, 8)] == [5, 3, 1, 1]
+    assert [steps_per_epoch(dataset, size, least=2) for size in (1, 2, 5, 8)] == [5, 3, 2, 2]
 
 
 def test_epoch_order_is_a_permutation_wrapped_to_whole_batches():
@@ -21,6 +22,16 @@ def test_epoch_order_is_a_permutation_wrapped_to_whole_batches():
     np.testing.assert_array_equal(epoch_order(11, 4, seed=3, epoch=2), orders[2])
     assert np.any(epoch_order(11, 4, seed=4, epoch=2) != orders[2])
     assert sorted(np.bincount(epoch_order(3, 8, seed=0, epoch=0))) == [2, 3, 3]  # a batch over the whole data set
+
+
+def test_few_images_come_again_in_new_orders_until_the_epoch_has_its_steps():
+    order = epoch_order(5, 4, seed=3, epoch=1, least_steps=7).numpy()  # 28 places: five whole orders, and three of a sixth
+    np.testing.assert_array_equal(np.sort(order[:25].reshape(5, 5)), np.tile(np.arange(5), [5, 1]))
+    assert len(order) == 28 and len(set(order[25:])) == 3 and len({tuple(row) for row in order[:25].reshape(5, 5)}) == 5
+    np.testing.assert_array_equal(order[:5], epoch_order(5, 4, seed=3, epoch=1)[:5])
+    assert np.any(order != epoch_order(5, 4, seed=3, epoch=2, least_steps=7).numpy())
+    for enough in (1, 2):  # steps that the images make anyway
+        np.testing.assert_array_equal(epoch_order(5, 4, seed=3, epoch=1, least_steps=enough), epoch_order(5, 4, seed=3, epoch=1))
 
 
 def test_weighted_order_draws_each_image_by_its_share_and_those_of_weight_zero_never():

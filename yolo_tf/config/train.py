@@ -13,6 +13,9 @@ class TrainConfig:
     """Optimisation: how long, in which steps, and how fast."""
 
     epochs: int = option(100, "passes over the training split", "above 0")
+    min_steps: int = option(
+        1, "least steps of an epoch: few images are shown again, in new orders, until there are so many", "above 0"
+    )
     batch_size: int | Literal["auto"] = option(
         16,
         "images in one step, over all devices; auto = the largest power of two that fits, up to nominal_batch_size",

@@ -15,12 +15,12 @@ def fold_in(seed, stream, number):
     return tf.random.fold_in(tf.constant([seed, stream], tf.int64), number, alg="philox")
 
 
-def steps_per_epoch(dataset: DetectionDataset, batch_size: int) -> int:
-    """Returns the number of batches that show every image at least once: ceil(images / batch_size)."""
-    return -(-len(dataset.records) // batch_size)
+def steps_per_epoch(dataset: DetectionDataset, batch_size: int, *, least: int = 1) -> int:
+    """Returns the number of batches that show every image at least once, ceil(images / batch_size), or `least` if that is more."""
+    return max(-(-len(dataset.records) // batch_size), least)
 
 
-def epoch_order(num_images, batch_size, seed, epoch, *, weights=None):
+def epoch_order(num_images, batch_size, seed, epoch, *, weights=None, least_steps=1):
     """Draws the order of the images in one epoch, a pure function of (seed, epoch).
 
     Args:
@@ -29,16 +29,24 @@ def epoch_order(num_images, batch_size, seed, epoch, *, weights=None):
         seed: int.
         epoch: int or int64 tensor, from 0.
         weights: float [N], sum above 0; draw with replacement, each image as often as its share of the sum.
+        least_steps: batches of an epoch, where N images make fewer.
 
     Returns:
-        int32 [ceil(N / B) * B]: a permutation of 0 .. N - 1, continued from its own beginning to fill the
-        last batch; with `weights` so many independent draws.
+        int32 [S * B], S = ceil(N / B) steps or `least_steps`: a permutation of 0 .. N - 1, continued from its own beginning to
+        fill the last batch. Where more batches than that are wanted, permutations follow one another, each a new one. With
+        `weights` so many independent draws.
     """
     key = fold_in(seed, ORDER_STREAM, tf.cast(epoch, tf.int64))
-    slots = -(-num_images // batch_size) * batch_size
+    needed = -(-num_images // batch_size)
+    slots = max(needed, least_steps) * batch_size
     if weights is None:
         order = tf.random.experimental.stateless_shuffle(tf.range(num_images), key, alg="philox")
-        return tf.gather(order, tf.range(slots) % num_images)
+        if least_steps <= needed:
+            return tf.gather(order, tf.range(slots) % num_images)
+        ranks = tf.random.stateless_uniform(
+            [-(-slots // num_images) - 1, num_images], tf.random.fold_in(key, 1, alg="philox"), alg="philox"
+        )
+        return tf.concat([order, tf.reshape(tf.argsort(ranks), [-1])], 0)[:slots]
     share_below = np.cumsum(weights, dtype=np.float64) / np.sum(weights, dtype=np.float64)
     drawn = tf.random.stateless_uniform([slots], key, dtype=tf.float64, alg="philox")
     # The last share is 1 up to rounding; a draw above it belongs to the last image of any weight.

@@ -54,7 +54,7 @@ def make_train_dataset(
         dataset: a DetectionDataset with at least one image.
         data: DataConfig; image_size, max_boxes, cache, cache_gib, image_weights, workers and service are used.
         augment: AugmentConfig; all but `device`.
-        train: TrainConfig; batch_size, seed and epochs are used. Mosaic and mixup end at
+        train: TrainConfig; batch_size, min_steps, seed and epochs are used. Mosaic and mixup end at
             `first_plain_epoch(augment, train.epochs)`.
         first_epoch: the epoch that the first batch belongs to. An epoch has `steps_per_epoch` batches.
         first_step: batches of that epoch that are left out at its beginning.
@@ -75,7 +75,7 @@ def make_train_dataset(
         raise InputError("training data: the split holds no images. Expected at least one. Check the data set YAML.")
     _check_combination(data, augment)
     batch_size, seed = train.batch_size, train.seed
-    steps = steps_per_epoch(dataset, batch_size)
+    steps = steps_per_epoch(dataset, batch_size, least=train.min_steps)
     plain_from_step = first_plain_epoch(augment, train.epochs) * steps
     weights = class_balance_weights(dataset) if data.image_weights else None
     load = image_loader(dataset, data.image_size, cache=data.cache, cache_gib=data.cache_gib)
@@ -85,7 +85,7 @@ def make_train_dataset(
 
     def positions_of(step):
         """Returns the places of a batch in the stream, int64 [B], and the images there, int32 [B]."""
-        order = epoch_order(len(dataset.records), batch_size, seed, step // steps, weights=weights)
+        order = epoch_order(len(dataset.records), batch_size, seed, step // steps, weights=weights, least_steps=train.min_steps)
         of_epoch = tf.range(batch_size, dtype=tf.int64) + step % steps * batch_size
         return of_epoch + step // steps * steps * batch_size, tf.gather(order, of_epoch)
 

@@ -79,7 +79,7 @@ def prepare(config, strategy):
     config = choose_max_boxes(config, train_set, spec)
     config = choose_batch_size(config, network, len(train_set.records), spec=spec, compiled=compiled, replicas=replicas)
     check_batch_size(config.train.batch_size, strategy)
-    steps = steps_per_epoch(train_set, config.train.batch_size)
+    steps = steps_per_epoch(train_set, config.train.batch_size, least=config.train.min_steps)
     frozen = frozen_layers(network, config.transfer.freeze)
     named = dataclasses.replace(config.model, name=spec.name)
     report = network_report(network, model=named, num_classes=len(spec.class_names), image_size=spec.image_size)
