@@ -56,6 +56,23 @@ _YOLOX = Preset(
     },
     source="YOLOX-S to -X, arXiv:2107.08430, section 2.1; theirs lasts 300 epochs at sides of 480 to 800 px",
 )
+# A dozen to some hundred photographs, from trained weights; measured on three data sets, docs/transfer.md.
+_SMALL = Preset(
+    settings={
+        "train.epochs": 20,
+        "train.min_steps": 15,
+        "train.batch_size": 8,
+        "train.nominal_batch_size": 8,
+        "train.optimizer": "adamw",
+        "train.learning_rate": 0.001,
+        "train.momentum": 0.9,
+        "train.warmup_epochs": 0.0,
+        "train.ema_decay": 0.99,
+        "train.ema_ramp": 50.0,
+    },
+    source="few photographs from trained weights: an update every 8 images, 300 at least, AdamW, averages of the last hundred"
+    " updates; measured, docs/transfer.md",
+)
 # family -> what `train.recipe: auto` sets for backbones whose name begins with it; the first that fits counts
 RECIPES = {
     "convnext": Preset(
@@ -94,12 +111,16 @@ RECIPES = {
 }
 
 
-NAMED_RECIPES = {"yolox": "csp_darknet_yolox"}  # other value of `train.recipe` -> the family whose recipe it is
+# other value of `train.recipe` -> Preset
+NAMED_RECIPES = {"yolox": _YOLOX, "small": _SMALL}
 
 
-def chosen_family(recipe, backbone):
-    """Returns the family whose row of RECIPES a value of `train.recipe` asks for; None = none."""
-    return recipe_family(backbone) if recipe == "auto" else NAMED_RECIPES.get(recipe)
+def chosen_recipe(recipe, backbone):
+    """Returns (name, Preset) that a value of `train.recipe` asks for: by the backbone's family, or by name; None = none."""
+    if recipe != "auto":
+        return (recipe, NAMED_RECIPES[recipe]) if recipe in NAMED_RECIPES else None
+    family = recipe_family(backbone)
+    return (family, RECIPES[family]) if family else None
 
 
 def recipe_family(backbone):
@@ -109,9 +130,9 @@ def recipe_family(backbone):
 
 def named_presets(values):
     """Returns the Presets that dotted key -> value names: by `augment.level`, and by `train.recipe` and the backbone."""
-    family = chosen_family(values.get("train.recipe"), values.get("model.backbone", ""))
+    recipe = chosen_recipe(values.get("train.recipe"), values.get("model.backbone", ""))
     level = AUGMENT_LEVELS[values.get("augment.level", "low")]
-    return [level, RECIPES[family]] if family else [level]
+    return [level, recipe[1]] if recipe else [level]
 
 
 def filled(values, presets):

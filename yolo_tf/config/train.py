@@ -24,8 +24,10 @@ class TrainConfig:
     nominal_batch_size: int = option(
         64, "gradients of smaller batches are summed up to this many images before an update", "above 0"
     )
-    recipe: Literal["none", "auto", "yolox"] = option(
-        "none", "auto = what suits the family of the backbone, or one by name, where the config says nothing (said at the start)"
+    recipe: Literal["none", "auto", "yolox", "small"] = option(
+        "none",
+        "auto = what suits the family of the backbone, or one by name, where the config says nothing (said at the start);"
+        " small = few photographs, from trained weights",
     )
     optimizer: Literal["sgd", "adamw"] = option("sgd", "sgd = Nesterov with coupled L2 as YOLOv5; adamw")
     learning_rate: float = option(0.01, "initial learning rate (lr0); adamw wants about 0.001", "above 0")

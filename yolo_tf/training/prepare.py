@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from yolo_tf.config import Config
-from yolo_tf.config.presets import RECIPES, chosen_family
+from yolo_tf.config.presets import chosen_recipe
 from yolo_tf.data.augment.raw_batch import augments_on, batch_augmenter
 from yolo_tf.data.order import steps_per_epoch
 from yolo_tf.data.pipeline import make_train_dataset
@@ -138,10 +138,11 @@ def _begin(config, train_set):
 def _describe(config, train_set, val_set, report, network, spec):
     """Says cost and start of the network, its recipe, the data, and the memory that a step needs."""
     say(format_start(report))
-    family = chosen_family(config.train.recipe, config.model.backbone)
-    if family:
-        recipe = RECIPES[family]
-        say(f"recipe of {family}: {recipe.settings or 'nothing to change'} ({recipe.source})")
+    recipe = chosen_recipe(config.train.recipe, config.model.backbone)
+    if recipe:
+        name, preset = recipe
+        settings = ", ".join(f"{key}={value}" for key, value in preset.settings.items()) or "nothing to change"
+        say(f"recipe {name}: {settings} ({preset.source})")
     say(
         f"data: {len(train_set.records)} training images with {train_set.num_boxes} boxes, {len(val_set.records)} validation"
         f" images with {val_set.num_boxes}; {len(train_set.class_names)} classes"
