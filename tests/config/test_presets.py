@@ -4,7 +4,7 @@ import pytest
 from places import ROOT
 
 from yolo_tf.config import Config
-from yolo_tf.config.presets import AUGMENT_LEVELS, RECIPES, Preset, filled, named_presets, recipe_family
+from yolo_tf.config.presets import AUGMENT_LEVELS, NAMED_RECIPES, RECIPES, Preset, filled, named_presets, recipe_family
 from yolo_tf.config.reader import config_to_dict, read_config
 
 CONFIGS = ROOT / "configs"
@@ -47,6 +47,16 @@ def test_yolox_s_recipe_goes_with_its_backbone_and_by_name_with_any():
         assert whole[section][key] == value
 
 
+def test_few_photographs_have_a_recipe_of_their_own_whatever_the_backbone():
+    for found in (read_config(None, ["train.recipe=small"]), read_config(CONFIGS / "small_data.yaml")):
+        train = found.train
+        assert (train.epochs, train.min_steps, train.batch_size, train.nominal_batch_size) == (20, 15, 8, 8)
+        assert (train.optimizer, train.learning_rate, train.weight_decay, train.warmup_epochs) == ("adamw", 0.001, 0.05, 0)
+        assert (train.ema_decay, train.ema_ramp, found.augment.mosaic) == (0.99, 50, 0.5)
+    assert read_config(None, ["train.recipe=small", "train.epochs=7", "augment.mosaic=1.0"]).train.epochs == 7
+    assert found.model.weights == "yolox_nano" and found.data.image_size == (320, 320)
+
+
 def test_yolov5_s_own_backbone_has_no_recipe():
     assert recipe_family("csp_darknet") is None and recipe_family("csp_darknet_v5") is None
 
@@ -67,7 +77,7 @@ def test_a_recipe_fills_in_what_the_config_leaves_out():
     assert read_config(None, ["train.recipe=auto"]) == read_config(None, ["train.recipe=auto", "train.optimizer=sgd"])
 
 
-@pytest.mark.parametrize("table", [AUGMENT_LEVELS, RECIPES], ids=["levels", "recipes"])
+@pytest.mark.parametrize("table", [AUGMENT_LEVELS, RECIPES, NAMED_RECIPES], ids=["levels", "recipes", "named"])
 def test_every_preset_sets_options_that_exist_and_names_its_source(table):
     for preset in table.values():
         for dotted, value in preset.settings.items():
