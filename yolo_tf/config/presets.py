@@ -65,13 +65,14 @@ _SMALL = Preset(
         "train.nominal_batch_size": 8,
         "train.optimizer": "adamw",
         "train.learning_rate": 0.001,
+        "train.momentum": 0.9,
         "train.weight_decay": 0.05,
         "train.warmup_epochs": 0.0,
         "train.ema_decay": 0.99,
         "train.ema_ramp": 50.0,
         "augment.mosaic": 0.5,
     },
-    source="few photographs, from trained weights: an update every 8 images and 300 in all, AdamW at once without warm-up, weights"
+    source="few photographs, from trained weights: an update every 8 images and 300 in all, AdamW without warm-up, weights"
     " averaged over the last hundred updates, a mosaic of every second image; measured, docs/transfer.md",
 )
 # family -> what `train.recipe: auto` sets for backbones whose name begins with it; the first that fits counts

@@ -16,7 +16,7 @@ def fold_in(seed, stream, number):
 
 
 def steps_per_epoch(dataset: DetectionDataset, batch_size: int, *, least: int = 1) -> int:
-    """Returns the number of batches that show every image at least once, ceil(images / batch_size), or `least` if that is more."""
+    """Returns the number of batches that show every image, ceil(images / batch_size), or `least` if that is more."""
     return max(-(-len(dataset.records) // batch_size), least)
 
 
