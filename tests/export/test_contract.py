@@ -137,7 +137,7 @@ def run_the_page(folder, python):
 
 def test_a_process_with_litert_numpy_and_pillow_alone(folder):
     if importlib.util.find_spec("ai_edge_litert") is None:
-        pytest.skip("needs pip install 'yolo_tf[litert]'; the slow test below installs it for itself")
+        pytest.skip("needs pip install 'yolo_tf[litert]'; the long test below installs it for itself")
     run_the_page(folder, sys.executable)
     run_compiled(folder, sys.executable)
 

@@ -140,7 +140,7 @@ def test_predictions_are_finite_float32_in_mixed_precision(mixed_precision, back
 
 
 def test_a_file_names_layers_of_keras_only(tmp_path):
-    """So that it opens with Keras alone, which the slow test does in a process of its own."""
+    """So that it opens with Keras alone, which the long test does in a process of its own."""
     build(**SMALL).save(tmp_path / "network.keras")
     with zipfile.ZipFile(tmp_path / "network.keras") as archive:
         layers = json.loads(archive.read("config.json"))["config"]["layers"]

@@ -56,7 +56,7 @@ _YOLOX = Preset(
     },
     source="YOLOX-S to -X, arXiv:2107.08430, section 2.1; theirs lasts 300 epochs at sides of 480 to 800 px",
 )
-# A dozen to some hundred photographs, from trained weights; measured on three data sets, docs/transfer.md.
+# A dozen to some hundred photographs, from trained weights; what else was tried: docs/transfer.md.
 _SMALL = Preset(
     settings={
         "train.epochs": 20,
@@ -72,7 +72,7 @@ _SMALL = Preset(
         "train.ema_ramp": 50.0,
         "augment.mosaic": 0.5,
     },
-    source="few photographs, from trained weights: an update every 8 images and 300 in all, AdamW without warm-up, weights"
+    source="few photographs, from trained weights: an update every 8 images, 300 at least, AdamW without warm-up, weights"
     " averaged over the last hundred updates, a mosaic of every second image; measured, docs/transfer.md",
 )
 # family -> what `train.recipe: auto` sets for backbones whose name begins with it; the first that fits counts
