@@ -49,6 +49,21 @@ def test_the_last_epoch_is_kept_and_patience_is_off(config, tmp_path, capsys):
     assert lines[-4] == "go on with:" and all(f"{verb} {run.best}" in line for verb, line in zip(VERBS, lines[-3:]))
 
 
+@pytest.mark.slow
+def test_few_images_do_not_choose_the_epoch(config, tmp_path, capsys):
+    for index in range(3):
+        (tmp_path / "labels/val" / f"{index}.txt").write_text("0 0.5 0.5 0.4 0.6\n")
+    run = RunDirectory(tmp_path / "run")
+    assert main(["train", "--config", str(config), "--run", str(run.root), "run.choose_from=4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (said,) = (line for line in lines if line.startswith("the 3 images of the split val are too few to tell epochs apart"))
+    assert "best.keras is the last epoch, and run.patience is off" in said
+    metrics = json.loads(run.metrics.read_text())
+    assert (metrics["best_epoch"], metrics["epochs"]) == (3, 3) and metrics["AP"] is not None
+    main(["train", "--config", str(config), "--run", str(tmp_path / "run2"), "run.choose_from=3", "train.epochs=1"])
+    assert "too few to tell epochs apart" not in capsys.readouterr().out
+
+
 def test_a_search_has_nothing_to_judge_by(config, tmp_path, capsys):
     pytest.importorskip("keras_tuner")
     (tmp_path / "space.yaml").write_text("train.learning_rate: [0.01, 0.02]\n")

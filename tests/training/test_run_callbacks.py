@@ -24,7 +24,7 @@ class Model:
     stop_training = False
 
 
-def make_evaluation(scores, epochs=9, **options):
+def make_evaluation(scores, epochs=9, choose=True, **options):
     """Returns an EvaluateAveraged whose evaluations give these figures, one after the other."""
     scores, optimizer = iter(scores), Optimizer()
 
@@ -33,7 +33,7 @@ def make_evaluation(scores, epochs=9, **options):
         return dict.fromkeys(("AP", "AP50", "precision", "recall"), next(scores))
 
     progress = RunProgress(epochs=epochs, steps=7, state=RunState())
-    callback = EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=RunConfig(**options))
+    callback = EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=RunConfig(**options), choose=choose)
     callback.set_model(Model())
     return callback
 
@@ -49,6 +49,14 @@ def test_patience_counts_epochs_without_a_better_fitness():
     ends = [ends_after(epoch, callback.progress, callback.options) for epoch in (4, 5)]
     assert ends == [False, True], "a run that goes on after its last epoch stops again"
     assert callback.optimizer.swaps == 10
+
+
+def test_the_last_epoch_counts_as_the_best_where_too_few_images_could_choose():
+    callback = make_evaluation([0.1, 0.3, 0.2, 0.1], patience=1, choose=False)
+    for epoch in range(4):
+        callback.on_epoch_end(epoch, {})
+        assert callback.progress.state.best["epoch"] == epoch + 1 and not callback.model.stop_training
+    assert callback.progress.rows == [] and callback.optimizer.swaps == 8, "each epoch is evaluated all the same"
 
 
 def test_as_long_as_nothing_is_found_the_newest_is_kept():

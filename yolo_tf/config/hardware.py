@@ -33,6 +33,9 @@ class RunConfig:
     checkpoint_every_steps: int = option(0, "steps between checkpoints within an epoch; 0 = after each epoch only", "0 or more")
     evaluate_every: int = option(1, "epochs between evaluations; the last epoch is always evaluated", "above 0")
     patience: int = option(100, "stop after so many epochs without a better fitness; 0 = never", "0 or more")
+    choose_from: int = option(
+        0, "least number of validation images that choose the best epoch; with fewer, best.keras is the last one", "0 or more"
+    )
     tensorboard: bool = option(True, "write TensorBoard event files into the run directory")
 
     def __post_init__(self):

@@ -71,9 +71,11 @@ _SMALL = Preset(
         "train.ema_decay": 0.99,
         "train.ema_ramp": 50.0,
         "augment.mosaic": 0.5,
+        "run.choose_from": 20,
     },
     source="few photographs, from trained weights: an update every 8 images, 300 at least, AdamW without warm-up, weights"
-    " averaged over the last hundred updates, a mosaic of every second image; measured, docs/transfer.md",
+    " averaged over the last hundred updates, a mosaic of every second image, the last epoch where few could choose a better"
+    " one; measured, docs/transfer.md",
 )
 # family -> what `train.recipe: auto` sets for backbones whose name begins with it; the first that fits counts
 RECIPES = {

@@ -39,7 +39,7 @@ def run_callbacks(run, setup, progress, *, strategy, clock=None):
         Freeze(setup.frozen, epochs=setup.config.transfer.freeze_epochs),
         PlainLoss(first_plain_epoch(setup.config.augment, setup.config.train.epochs)),
         StopOnNonFiniteLoss(progress, draw_batch=functools.partial(picture_one_batch, run, setup)),
-        EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=options),
+        EvaluateAveraged(progress, optimizer, evaluate=evaluate, options=options, choose=setup.chooses_epoch),
         RecordRun(progress, optimizer, run=run, tensorboard=options.tensorboard),
         SayProgress(progress),
         KeepCheckpoints(progress, run, write_networks=networks, every_steps=options.checkpoint_every_steps),
@@ -103,6 +103,7 @@ class EvaluateAveraged(RunCallback):
     optimizer: DetectorOptimizer  # its averages are swapped in for the evaluation
     evaluate: Callable  # () -> dict of COCO numbers of the network as it is
     options: RunConfig  # uses `evaluate_every` and `patience`
+    choose: bool = True  # whether the fitness chooses the best epoch; else the last one counts as the best
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds AP, AP50, precision and recall to the epoch's logs, so that bar, CSV and plots show them."""
@@ -113,7 +114,8 @@ class EvaluateAveraged(RunCallback):
             metrics = self.evaluate()
         logs.update({name: metrics[name] for name in SHOWN_METRICS if metrics[name] is not None})
         found, best = fitness(metrics), progress.state.best["fitness"]
-        if found is None or found > best or found == best == 0:  # as long as nothing is found, the newest has learned most
+        newest = found is None or not self.choose or found == best == 0  # as long as nothing is found, it has learned most
+        if newest or found > best:
             progress.move(best={"fitness": best if found is None else found, "epoch": number})
         if ends_after(number, progress, self.options) and number < progress.epochs:
             best, patience = progress.state.best["epoch"], self.options.patience

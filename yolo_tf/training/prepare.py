@@ -47,6 +47,11 @@ class Setup:
     augment: Callable | None  # RawBatch -> (images, Targets), in the training step; None = the batches come augmented
     report: StartReport
 
+    @property
+    def chooses_epoch(self):
+        """Whether there are validation images enough to tell by them which epoch is the best."""
+        return len(self.val_set.records) >= self.config.run.choose_from
+
     def make_batches(self, epoch, step, **data):
         """Makes the endless training batches from a step of an epoch on; `data` replaces options of that section."""
         return make_train_dataset(
@@ -151,6 +156,11 @@ def _describe(config, train_set, val_set, report, network, spec):
         say(
             f"warning: the {len(val_set.records)} images of the split {config.data.val_split} have no object to find, so there is"
             " no AP: best.keras is the last epoch, and run.patience is off. Correct the labels, or name another data.val_split"
+        )
+    elif len(val_set.records) < config.run.choose_from:
+        say(
+            f"the {len(val_set.records)} images of the split {config.data.val_split} are too few to tell epochs apart"
+            f" (run.choose_from = {config.run.choose_from}): best.keras is the last epoch, and run.patience is off"
         )
     if config.data.service:
         say(f"note: batches come from {config.data.service} in the order they are ready: no run repeats this one bit by bit")
