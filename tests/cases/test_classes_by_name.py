@@ -70,7 +70,7 @@ def test_evaluate(perfect, folders, tmp_path, capsys):
         told = "classes are matched by name: the data set numbers them ['bus', 'car', 'tram']"
         assert (told in capsys.readouterr().out) == (names[0] == "bus")
     first, second = found.values()
-    assert first["AP"] == second["AP"] == 1.0 and first["per_class"] == second["per_class"]
+    assert first["AP"] == second["AP"] == pytest.approx(1.0) and first["per_class"] == second["per_class"]
 
 
 def test_other_classes_are_refused_before_anything_is_run(folders, capsys):

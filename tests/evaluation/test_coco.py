@@ -1,5 +1,6 @@
 """AP and AR against pycocotools, and the cases where evaluators go wrong."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from yolo_tf.evaluation.coco import COCO_NAMES, coco_numbers
+from yolo_tf.evaluation.coco import COCO_NAMES, coco_evaluator, coco_numbers
 from yolo_tf.structures import DetectionDataset, ImageDetections, ImageRecord
 
 
@@ -77,8 +78,8 @@ def random_split(seed, *, num_images=25, num_classes=5, crowd_share=0.1):
     return make_dataset(*records, class_names=names), detections
 
 
-def reference_numbers(dataset, detections):
-    """The same numbers by pycocotools, through a dictionary of its own."""
+def by_pycocotools(dataset, detections):
+    """The same numbers by pycocotools, through a dictionary of its own, in which nothing is numbered from 1; and its arrays."""
     truth, results = COCO(), []
     truth.dataset = {
         "images": [{"id": 100 + i, "height": r.height, "width": r.width} for i, r in enumerate(dataset.records)],
@@ -124,11 +125,15 @@ def reference_numbers(dataset, detections):
         name: {"AP": precision[:, :, index].mean(), "AP50": precision[0, :, index].mean()}
         for index, name in enumerate(dataset.class_names)
     }
-    return dict(zip(COCO_NAMES, evaluator.stats)) | {"per_class": per_class}
+    return dict(zip(COCO_NAMES, evaluator.stats)) | {"per_class": per_class}, evaluator.eval
 
 
 def assert_equals_reference(dataset, detections):
-    numbers, expected = coco_numbers(dataset, detections), reference_numbers(dataset, detections)
+    numbers, (expected, arrays) = coco_numbers(dataset, detections), by_pycocotools(dataset, detections)
+    evaluator = coco_evaluator(dataset, detections)
+    evaluator.accumulate()
+    for name in ("precision", "recall", "scores"):  # [10, 101, C, 4, 3] and [10, C, 4, 3]
+        np.testing.assert_array_equal(evaluator.eval[name], arrays[name], err_msg=name)
     pairs = [(name, numbers[name], expected[name]) for name in COCO_NAMES]
     for name in dataset.class_names:
         for key in ("AP", "AP50"):
@@ -142,10 +147,55 @@ def assert_equals_reference(dataset, detections):
     return numbers
 
 
+def on_a_grid(boxes, *, step=16):
+    return np.round(boxes / step) * np.float32(step)
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_equals_pycocotools_on_random_splits(seed):
     numbers = assert_equals_reference(*random_split(seed))
     assert 0.1 < numbers["AP"] < numbers["AP50"] < 0.9
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_equals_pycocotools_where_everything_ties(seed):
+    """Boxes on a grid and scores of one digit: equal IoUs, equal scores, boxes without an area, sides of exactly 32 and 96 px."""
+    dataset, detections = random_split(seed, crowd_share=0.3)
+    records = [dataclasses.replace(record, boxes=on_a_grid(record.boxes)) for record in dataset.records]
+    detections = [
+        dataclasses.replace(one, boxes=on_a_grid(one.boxes), scores=np.round(one.scores, 1).astype(np.float32))
+        for one in detections
+    ]
+    sizes = np.concatenate([record.boxes[:, 2:] - record.boxes[:, :2] for record in records])
+    assert (sizes == 32).any() and (sizes == 96).any() and (sizes == 0).any()
+    assert_equals_reference(dataclasses.replace(dataset, records=tuple(records)), detections)
+
+
+def test_boxes_at_the_border_of_two_sizes_are_of_both():
+    # COCO takes both ends into a range: 32 x 32 px is small and medium, 96 x 96 px medium and large.
+    boxes = [[0, 0, 32, 32], [100, 0, 196, 96], [200, 100, 231, 131], [300, 100, 397, 197]]
+    record = make_record(boxes, [0, 0, 0, 0])
+    numbers = assert_equals_reference(make_dataset(record), [found(boxes[:2], [0.9, 0.8], [0, 0])])
+    assert [numbers[name] for name in ("ARs", "ARm", "ARl")] == [0.5, 1.0, 0.5]
+
+
+def test_a_box_found_twice_is_right_once():
+    box = [10, 20, 60, 50]
+    numbers = assert_equals_reference(
+        make_dataset(make_record([box, [100, 20, 160, 50]], [0, 0])), [found([box] * 3, [0.9, 0.9, 0.8], [0] * 3)]
+    )
+    assert numbers["AP"] == pytest.approx(51 / 101) and numbers["AR100"] == 0.5
+
+
+def test_the_evaluator_matches_at_one_iou_and_all_detections_where_asked():
+    # 120 detections on the left, then one at IoU 0.6 of the box: the 121st, which COCO's 100 leave out.
+    dataset = make_dataset(make_record([], []), make_record([[200, 0, 300, 100]], [2]))
+    late = found([[i, 0, 20 + i, 20] for i in range(120)] + [[200, 0, 300, 60]], np.linspace(0.9, 0.1, 121), [2] * 121)
+    evaluator = coco_evaluator(dataset, [NOTHING, late], iou_threshold=0.55)
+    status = evaluator.image_diagnostics(iou_thr=0.55)["dt_status"]
+    assert len(status) == 121 and [number for number, kind in status.items() if kind == "tp"] == [121]
+    evaluator = coco_evaluator(dataset, [NOTHING, late], iou_threshold=0.65)
+    assert "tp" not in evaluator.image_diagnostics(iou_thr=0.65)["dt_status"].values()
 
 
 def test_equals_pycocotools_on_real_boxes(shared_dir):
@@ -171,7 +221,7 @@ def test_perfect_detections_of_class_0_alone_give_1():
     boxes = [[10, 20, 60, 50], [100, 40, 300, 240], [5, 5, 15, 25]]
     dataset = make_dataset(make_record(boxes, [0, 0, 0]))
     numbers = assert_equals_reference(dataset, [found(boxes, [0.9, 0.8, 0.7], [0, 0, 0])])
-    assert numbers["AP"] == numbers["AP50"] == numbers["APs"] == numbers["APm"] == numbers["APl"] == 1.0
+    assert [numbers[name] for name in ("AP", "AP50", "APs", "APm", "APl")] == pytest.approx([1.0] * 5)
     assert numbers["AR1"] == pytest.approx(1 / 3)
     assert numbers["AR100"] == 1.0
 
@@ -196,7 +246,7 @@ def test_a_crowd_box_forgives_detections_and_need_not_be_found():
     dataset = make_dataset(make_record([crowd, single], [0, 0], [True, False]))
     inside = [[110 + 40 * i, 120, 140 + 40 * i, 180] for i in range(4)]
     detections = [found([*inside, single], [0.9, 0.9, 0.9, 0.9, 0.5], [0] * 5)]
-    assert assert_equals_reference(dataset, detections)["AP"] == 1.0
+    assert assert_equals_reference(dataset, detections)["AP"] == pytest.approx(1.0)
     assert assert_equals_reference(dataset, [NOTHING])["AP"] == 0.0
 
 
@@ -246,18 +296,19 @@ def test_a_split_without_images_has_no_numbers():
 def test_a_class_without_boxes_is_none_and_left_out_of_the_mean():
     box = [10, 20, 60, 50]
     numbers = assert_equals_reference(make_dataset(make_record([box], [1])), [found([box, box], [0.9, 0.8], [1, 2])])
-    assert numbers["AP"] == 1.0
+    assert numbers["AP"] == pytest.approx(1.0)
     assert numbers["per_class"] == {
         "cat": {"AP": None, "AP50": None},
-        "dog": {"AP": 1.0, "AP50": 1.0},
+        "dog": {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0)},
         "owl": {"AP": None, "AP50": None},
     }
 
 
-def test_prints_nothing(capsys):
+def test_prints_nothing(capfd):
     dataset, detections = random_split(3, num_images=4)
     coco_numbers(dataset, detections)
-    captured = capsys.readouterr()
+    coco_evaluator(dataset, detections, iou_threshold=0.45).image_diagnostics(iou_thr=0.45)
+    captured = capfd.readouterr()
     assert captured.out == captured.err == ""
 
 

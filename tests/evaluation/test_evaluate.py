@@ -74,11 +74,11 @@ def perfect_candidates(dataset, *, score=0.9, first_call_seconds=0.0):
 def test_perfect_candidates_give_1_on_images_of_every_shape(dataset):
     result = evaluate(perfect_candidates(dataset), dataset, image_size=IMAGE_SIZE, batch_size=2)
     metrics = result.metrics
-    assert metrics["AP"] == metrics["AP50"] == metrics["AR100"] == 1.0
+    assert [metrics[name] for name in ("AP", "AP50", "AR100")] == pytest.approx([1.0] * 3)
     assert metrics["precision"] == metrics["recall"] == metrics["f1"] == 1.0
     assert metrics["per_class"] == {
-        "cat": {"AP": 1.0, "AP50": 1.0, "precision": 1.0, "recall": 1.0},
-        "dog": {"AP": 1.0, "AP50": 1.0, "precision": 1.0, "recall": 1.0},
+        "cat": {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0), "precision": 1.0, "recall": 1.0},
+        "dog": {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0), "precision": 1.0, "recall": 1.0},
         "owl": {"AP": None, "AP50": None, "precision": None, "recall": None},
     }
     assert (metrics["images"], metrics["boxes"]) == (5, 12)
@@ -108,7 +108,7 @@ def test_shifted_candidates_lose_ap_but_not_ap50(dataset):
         return boxes + 0.08 * np.concatenate([size, size], axis=-1), scores  # IoU 0.92^2 / (2 - 0.92^2) = 0.733
 
     metrics = evaluate(shifted, dataset, image_size=IMAGE_SIZE, batch_size=3).metrics
-    assert metrics["AP50"] == 1.0
+    assert metrics["AP50"] == pytest.approx(1.0)
     assert metrics["AP75"] < 0.5
     assert 0.5 <= metrics["AP"] < 0.8
 
@@ -202,7 +202,7 @@ def test_rect_batches_find_the_same_in_smaller_inputs(dataset):
 
     result = evaluate(candidates, dataset, image_size=(160, 160), batch_size=2, rect=True)
     assert shapes == [(2, 128, 192, 3), (2, 192, 192, 3), (1, 192, 96, 3)]
-    assert result.metrics["AP"] == result.metrics["AR100"] == result.metrics["f1"] == 1.0
+    assert [result.metrics[name] for name in ("AP", "AR100", "f1")] == pytest.approx([1.0] * 3)
     for record, found in zip(dataset.records, result.detections, strict=True):
         order, expected = np.lexsort(found.boxes.T), np.lexsort(record.boxes.T)
         assert found.boxes[order] == pytest.approx(record.boxes[expected], abs=2e-3)  # original px, in record order
@@ -270,8 +270,8 @@ def test_in_the_corner_boxes_come_back_by_their_scale_alone(dataset):
 
     looks = {"image_size": IMAGE_SIZE, "batch_size": 2, "letterbox": "corner"}
     narrow = dataclasses.replace(dataset, records=dataset.records[:3])  # the others fill the input
-    assert evaluate(in_corner(narrow.records), narrow, **looks).metrics["AP"] == 1.0
+    assert evaluate(in_corner(narrow.records), narrow, **looks).metrics["AP"] == pytest.approx(1.0)
     shared = evaluate_shared(in_corner(narrow.records), narrow, worker=(0, 1), strategy=None, **looks)
-    assert shared.metrics["AP"] == 1.0
+    assert shared.metrics["AP"] == pytest.approx(1.0)
     with pytest.raises(InputError, match="letterbox: got 'middle'"):
         evaluate(in_corner(narrow.records), narrow, **looks | {"letterbox": "middle"})

@@ -132,7 +132,7 @@ def write_environment(path):
         {
             "yolo_tf": VERSION,
             "python": platform.python_version(),
-            "packages": package_versions("tensorflow", "keras", "keras-cv", "numpy", "faster-coco-eval"),
+            "packages": package_versions("tensorflow", "keras", "keras-cv", "numpy", "hotcoco"),
             "platform": platform.platform(),
             "processor": processor_name(),
             "cores": os.cpu_count(),
