@@ -1,6 +1,7 @@
 """What a run begins with: the file that it names, read once, and the anchors that it chooses."""
 
 import dataclasses
+import functools
 import hashlib
 
 import keras
@@ -12,6 +13,7 @@ from torch_states import yolox_checkpoint, yolox_state
 from torch_writer import write_zip
 
 from yolo_tf import cli
+from yolo_tf.checkpoints.published import read_published
 from yolo_tf.checkpoints.yolox.names import convolutions
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.reader import read_config
@@ -22,6 +24,7 @@ from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.heads.anchor import layout as anchor_layout
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, ENOUGH_RECALL, best_possible_recall, fitted_box_sizes
+from yolo_tf.models.imported import yolox as imported_yolox
 from yolo_tf.models.imported.yolox import import_yolox
 from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.sources import read_dataset, read_source
@@ -182,6 +185,20 @@ def test_published_weights_fill_all_but_the_layers_of_the_classes(project, publi
     digest = hashlib.sha256((folder / "yolox_nano.pth").read_bytes()).hexdigest()
     assert loaded.sha256 == digest
     assert f"weights: yolox_nano, {folder / 'yolox_nano.pth'}, SHA-256 {digest}" in capsys.readouterr().out
+
+
+def test_a_run_whose_weights_do_not_come_does_not_begin(project, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("YOLO_TF_WEIGHTS", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(imported_yolox, "read_published", functools.partial(read_published, address="http://127.0.0.1:9/"))
+    command = ["train", "--config", "yolox_nano", "--run", str(tmp_path / "run"), "--json", "-", "model.weights=yolox_nano"]
+    assert cli.main([*command, f"data.dataset={project / 'data.yaml'}"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and not (tmp_path / "run").exists() and not list((tmp_path / "keras" / "yolo_tf").iterdir())
+    [told] = [line for line in captured.err.splitlines() if line.startswith("yolo-tf train: ")]
+    assert told.startswith(
+        "yolo-tf train: config.model.weights: yolox_nano cannot be fetched from http://127.0.0.1:9/yolox_nano.pth ("
+    )
 
 
 def test_published_weights_want_their_own_network(published, monkeypatch):
