@@ -30,6 +30,7 @@ COMMANDS = {
     "import-yolov5": ("import_yolov5", "a YOLOv5 checkpoint (.pt) becomes a .keras file, without PyTorch"),
     "import-yolox": ("import_yolox", "the published weights of YOLOX (.pth, .onnx) become a .keras file, without PyTorch"),
     "prune": ("prune", "a trained detector with fewer channels, or with zeros for its smallest weights"),
+    "check-data": ("check_data", "what is wrong with a data set: files, labels, leaks between splits; file and line"),
     "pack": ("pack", "a data set becomes TFRecord shards: a few large files instead of many small ones"),
     "data-service": ("data_service", "a dispatcher or worker that prepares training batches on other machines"),
     "show": ("show", "tables: backbones, one network's cost, the resolved config"),
@@ -82,7 +83,7 @@ def build_parser(verb=None):
 
 
 def main(argv=None):
-    """Runs one command and returns its exit code: 0 success, 2 bad input, 130 interrupted, 143 terminated."""
+    """Runs one command and returns its exit code: 0 success, 1 findings, 2 bad input, 130 interrupted, 143 terminated."""
     argv = sys.argv[1:] if argv is None else list(argv)
     silent = sys.stdout is None
     open_closed_streams()
@@ -106,9 +107,9 @@ def main(argv=None):
             raise InputError("--json: standard output is closed. Expected one that takes the result. Name a file.")
         _check_targets(arguments, parser, argv)
         with contextlib.redirect_stdout(_StandardOutput(sys.stdout)):
-            _execute(arguments)
+            code = _execute(arguments)
             sys.stdout.flush()
-        return 0
+        return code
     except InputError as error:
         code, line = 2, in_flags(str(error), parser, argv)
     except BrokenPipeError:
@@ -181,12 +182,13 @@ def _check_targets(arguments, parser, argv):
 
 
 def _execute(arguments):
-    """Runs the command, and writes its result where --json says."""
+    """Runs the command, and writes its result where --json says; returns the exit code, which a verb may give with its result."""
     alone = arguments.json == "-"
     with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
         result = arguments.execute(arguments)
+    result, code = result if isinstance(result, tuple) else (result, 0)
     if not arguments.json or result is None:  # None: a worker that is not the chief
-        return
+        return code
     from yolo_tf.system.atomic import json_text, write_text
 
     document = result.to_json() if hasattr(result, "to_json") else result
@@ -195,6 +197,7 @@ def _execute(arguments):
         print(json_text(document, encoding=sys.stdout.encoding or "utf-8"), end="")
     else:
         write_text(arguments.json, json_text(document))
+    return code
 
 
 def in_flags(message, parser, argv):

@@ -38,7 +38,7 @@ def test_bad_indexes_are_one_clear_line(written):
         "[1]": r"is no index of packed data",
         "{}": r"is no index of packed data \('index_version'\)",
         text.replace('"index_version": 1', '"index_version": 2'): r"is of version 2\. Expected 1\. Read it with the version",
-        text.replace("[2, 0, 5.0", "[3, 0, 5.0"): r"image alpha: class id 3 is out of range",
+        text.replace("[2, 0, 5.0", "[3, 0, 5.0"): r"image alpha, object 0: class id 3 is out of range",
     }
     for content, message in bad.items():
         (source.path / "shards/index.json").write_text(content)

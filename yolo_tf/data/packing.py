@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +10,13 @@ import tensorflow as tf
 from yolo_tf.config.kinds import converted
 from yolo_tf.data.image_bytes import IMAGE_KEY, byte_reader, describe_place
 from yolo_tf.errors import InputError, some_of
+from yolo_tf.sources.image_damage import PNG_HEAD, fits_check_sums
 from yolo_tf.sources.tfrecord import INDEX, write_index
 from yolo_tf.structures import DetectionDataset
 from yolo_tf.system.atomic import atomic_path
 
 SHARD_BYTES = 256 * 2**20  # aimed at when the number of shards is not given
 SIDES = ("xmin", "ymin", "xmax", "ymax")
-PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 RECORD_OVERHEAD = 16  # bytes of length and check sums around each record of a TFRecord file
 
 
@@ -102,27 +101,12 @@ def _read(read, index, record):
         raise InputError(
             f"{describe_place(record)}: cannot be read ({type(error).__name__}). Expected an image. Restore it or leave it out."
         ) from None
-    if contents.startswith(PNG_HEAD) and not _fits_check_sums(contents):
+    if contents.startswith(PNG_HEAD) and not fits_check_sums(contents):
         raise InputError(
             f"{describe_place(record)}: is damaged: the check sum of a part does not fit. Expected a whole PNG."
             " Restore it or leave it out."
         )
     return contents
-
-
-def _fits_check_sums(contents):
-    """Returns whether the chunks of a PNG are whole up to its end: the image itself is not decoded here.
-
-    Source: W3C, Portable Network Graphics (PNG) Specification, sections 5.3 and 5.5.
-    """
-    start, kind = len(PNG_HEAD), b""
-    while kind != b"IEND" and start + 12 <= len(contents):
-        length, kind = int.from_bytes(contents[start : start + 4], "big"), contents[start + 4 : start + 8]
-        end = start + 8 + length
-        if zlib.crc32(memoryview(contents)[start + 4 : end]) != int.from_bytes(contents[end : end + 4], "big"):
-            return False
-        start = end + 4
-    return kind == b"IEND"
 
 
 def _example(record, contents, class_names):

@@ -16,10 +16,11 @@ import numpy as np
 from yolo_tf.errors import InputError, did_you_mean
 from yolo_tf.sources import coco_json, pascal_voc, shapes, tfds, tfrecord, yolo_txt
 from yolo_tf.sources.dataset_yaml import DatasetSource, read_dataset_yaml
+from yolo_tf.sources.faults import Collected, Fault, ImageLabels
 from yolo_tf.sources.label_check import Problems, distinct_records, notes_of
 from yolo_tf.structures import DetectionDataset
 
-__all__ = ["READERS", "DatasetSource", "read_dataset", "read_source", "reading_lines"]
+__all__ = ["READERS", "DatasetSource", "Reading", "read_all", "read_dataset", "read_source", "reading_lines"]
 
 READERS = {
     "yolo": yolo_txt,
@@ -78,12 +79,7 @@ def read_dataset(
     Raises:
         InputError: no such split, no images in it, unknown class, unusable image, bad label when strict.
     """
-    if split not in source.splits:
-        known = ", ".join(source.splits) or "none"
-        raise InputError(
-            f"{source.yaml_path}: no {split} split. Expected a line `{split}: …`; the splits here are: {known}."
-            " Add the line or choose another split."
-        )
+    _check_split(source, split)
     problems = Problems(strict=strict, labels=labels, on_bad_image=on_bad_image)
     class_names, records = READERS[source.format].read(source, split, problems)
     if not records:
@@ -102,10 +98,70 @@ def read_dataset(
     return DetectionDataset(class_names=tuple(class_names), records=tuple(records), problems=tuple(problems.lines), notes=notes)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """One split with all that is wrong in it."""
+
+    class_names: tuple[str, ...]
+    records: tuple  # R ImageRecords with the labels that are good; one picture may be there twice
+    labels: tuple[ImageLabels, ...]  # R, what each image had before
+    faults: tuple[Fault, ...]  # in the order of reading; those of kind "image" are of pictures that have no record
+    polygons: dict[str, int]  # place of a label file's first polygon -> number of its polygons
+    without_labels: tuple[str, ...]  # paths of images that have no label file
+    turned: tuple[str, ...]  # images whose stated size fits the stored pixels alone: their boxes were turned with them
+    undecided: tuple[str, ...]  # turned images whose stated size fits either way
+    notes: tuple[str, ...]
+
+
+def read_all(source, split):
+    """Reads one split as the lenient `read_dataset` does, and hands over every fault instead of counting or stopping.
+
+    Args:
+        source: DatasetSource.
+        split: one of its splits.
+
+    Returns:
+        Reading.
+
+    Raises:
+        InputError: what leaves no images to speak of: no such split, a missing folder, a label file of all images
+            (COCO) that is broken, no class names.
+    """
+    _check_split(source, split)
+    collected = Collected()
+
+    def note_bad_image(line):
+        where, _, text = line.partition(": ")
+        collected.faults.append(Fault("image", where, text))
+
+    problems = Problems(strict=False, on_bad_image=note_bad_image, collected=collected)
+    class_names, records = READERS[source.format].read(source, split, problems)
+    return Reading(
+        class_names=tuple(class_names),
+        records=tuple(records),
+        labels=tuple(collected.labels),
+        faults=tuple(collected.faults),
+        polygons=collected.polygons,
+        without_labels=tuple(problems.without_labels),
+        turned=tuple(problems.turned),
+        undecided=tuple(problems.undecided),
+        notes=tuple(problems.notes),
+    )
+
+
 def reading_lines(dataset: DetectionDataset, split: str) -> tuple[str, ...]:
     """Returns what a person should know of a split that was read: its notes, and the first label that was left out."""
     bad = f"{split}: {len(dataset.problems)} bad labels left out, the first: {dataset.problems[0]}" if dataset.problems else ""
     return (*dataset.notes, *([bad] if bad else []))
+
+
+def _check_split(source, split):
+    if split not in source.splits:
+        known = ", ".join(source.splits) or "none"
+        raise InputError(
+            f"{source.yaml_path}: no {split} split. Expected a line `{split}: …`; the splits here are: {known}."
+            " Add the line or choose another split."
+        )
 
 
 def _describe(records, split, problems):

@@ -16,6 +16,7 @@ from pathlib import PurePath
 
 from yolo_tf.errors import InputError, did_you_mean, some_of
 from yolo_tf.sources.dataset_yaml import find_path
+from yolo_tf.sources.faults import collecting
 from yolo_tf.sources.image_files import usable_image_size
 from yolo_tf.sources.label_check import RawLabel, make_record, reject_label, upright_labels
 from yolo_tf.sources.stated_flag import stated_flag
@@ -50,9 +51,9 @@ def read(source, split, problems):
     labels = {image["id"]: [] for image in images}
     for annotation in annotations:
         where = f"{json_path}: annotation {annotation.get('id')}"
-        fault = _fault(annotation, labels, category_names, class_names)
+        kind, fault = _fault(annotation, labels, category_names, class_names)
         if fault:
-            reject_label(problems, f"{where}: {fault}")
+            reject_label(problems, where, fault, kind)
             continue
         class_id = class_names.index(category_names[annotation["category_id"]])
         x, y, width, height = annotation["bbox"]
@@ -67,7 +68,8 @@ def read(source, split, problems):
         found = []
         for image in entries:
             stated, where = stated_size(image.get("height"), image.get("width")), f"{json_path}: image {image['id']}"
-            found += upright_labels(labels[image["id"]], path, stated=stated, size=size, where=where, problems=problems)
+            with collecting(problems, "stated_size", where):
+                found += upright_labels(labels[image["id"]], path, stated=stated, size=size, where=where, problems=problems)
         image_id = name.with_suffix("").as_posix()
         records.append(make_record(image_id, path, size, found, class_names=class_names, problems=problems))
     return class_names, records
@@ -147,21 +149,22 @@ def _is_number(value):
 
 
 def _fault(annotation, labels, category_names, class_names):
-    """Returns what is wrong with an annotation, or ""."""
+    """Returns (kind, text) of what is wrong with an annotation, or two empty texts."""
     image_id, category_id, bbox = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
     if not isinstance(image_id, ID_KINDS) or image_id not in labels:
-        return f"image_id {image_id} is not among the images. Expected the id of one. Correct or remove it."
+        return "no_image", f"image_id {image_id} is not among the images. Expected the id of one. Correct or remove it."
     if not isinstance(category_id, ID_KINDS) or category_id not in category_names:
-        return f"category_id {category_id} is not among the categories. Expected one of {list(category_names)[:10]}. Correct it."
+        expected = f"Expected one of {list(category_names)[:10]}. Correct it."
+        return "class", f"category_id {category_id} is not among the categories. {expected}"
     if category_names[category_id] not in class_names:
-        return (
+        return "class", (
             f"category '{category_names[category_id]}' is not among {list(class_names)[:10]}. Expected one of these."
             " Correct it or add the name to the data set YAML."
         )
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
-        return f"bbox {bbox} is not four numbers. Expected [x, y, width, height] in pixels. Correct it."
+        return "numbers", f"bbox {bbox} is not four numbers. Expected [x, y, width, height] in pixels. Correct it."
     try:
         stated_flag(annotation.get("iscrowd"))
     except ValueError as error:
-        return f"iscrowd {error} Correct it."
-    return ""
+        return "flag", f"iscrowd {error} Correct it."
+    return "", ""

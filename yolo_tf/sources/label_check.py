@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yolo_tf.errors import InputError, shown, some_of
+from yolo_tf.sources.faults import Collected, Fault, labels_as_read
 from yolo_tf.sources.orientation import UPRIGHT, turned_box, turned_size
 from yolo_tf.structures import ImageRecord
 from yolo_tf.system.file_lookup import real_file_finder
@@ -34,6 +35,7 @@ class Problems:
     deep_images: dict[str, int] = dataclasses.field(default_factory=dict)  # some images of 16 bits -> their largest values
     turned: list[str] = dataclasses.field(default_factory=list)  # images whose labels were of the stored pixels, and were turned
     undecided: list[str] = dataclasses.field(default_factory=list)  # turned images whose stated size fits either way
+    collected: Collected | None = None  # takes every fault, and all labels, for those who judge them; None = nobody does
 
 
 class RawLabel(NamedTuple):
@@ -45,11 +47,25 @@ class RawLabel(NamedTuple):
     is_crowd: bool = False
 
 
-def reject_label(problems, line):
-    """Raises InputError(line) for a bad label if problems.strict, else notes there that it is left out."""
+def reject_label(problems, where, text, kind):
+    """Raises InputError for a bad label if problems.strict, else notes there that it is left out.
+
+    Args:
+        problems: Problems.
+        where: its place.
+        text: what is wrong with it.
+        kind: of the Fault that it is, where faults are collected.
+    """
     if problems.strict:
-        raise InputError(f"{line} Or leave out bad labels with data.strict_labels=false.")
-    problems.lines.append(line)
+        raise InputError(f"{where}: {text} Or leave out bad labels with data.strict_labels=false.")
+    leave_out(problems, where, text, kind)
+
+
+def leave_out(problems, where, text, kind):
+    """Notes in problems a label or image that is left out, also when strict."""
+    problems.lines.append(f"{where}: {text}")
+    if problems.collected is not None:
+        problems.collected.faults.append(Fault(kind, str(where), text))
 
 
 def notes_of(problems, split):
@@ -104,7 +120,9 @@ def listed_once(items, split, problems, key=None):
     for item in items:
         place = key(item) if key else item
         if place in once:
-            problems.lines.append(f"{item}: is listed twice in the {split} split. Expected each image once. Remove one.")
+            leave_out(
+                problems, item, f"is listed twice in the {split} split. Expected each image once. Remove one.", "listed_twice"
+            )
         once.setdefault(place, item)
     return list(once.values())
 
@@ -188,16 +206,20 @@ def make_record(image_id, path, size, labels, *, class_names, problems):
             no area, outside the image.
     """
     height, width = size
+    if problems.collected is not None:
+        labels = list(labels)
+        problems.collected.labels.append(labels_as_read(labels))
     accepted = {}  # (class id, box, is_crowd) -> nothing: a set that keeps the order
     for label in labels:
-        fault = _class_fault(label.class_id, class_names) or _box_fault(label.box, height, width)
+        kind, fault = _class_fault(label.class_id, class_names) or _box_fault(label.box, height, width) or ("", "")
         if fault:
-            reject_label(problems, f"{label.where}: {fault}")
+            reject_label(problems, label.where, fault, kind)
             continue
         x1, y1, x2, y2 = label.box
         key = (label.class_id, (max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)), label.is_crowd)
         if key in accepted:
-            problems.lines.append(f"{label.where}: repeats an earlier label of {path}. Expected each object once. Remove it.")
+            repeats = f"repeats an earlier label of {path}. Expected each object once. Remove it."
+            leave_out(problems, label.where, repeats, "repeated")
         accepted[key] = None
     return ImageRecord(
         image_id=image_id,
@@ -211,30 +233,38 @@ def make_record(image_id, path, size, labels, *, class_names, problems):
     )
 
 
+def area_fault(x1, y1, x2, y2):
+    """Returns the kind of fault of a box without area."""
+    return "swapped" if (x2 < x1 or y2 < y1) and x2 != x1 and y2 != y1 else "no_area"
+
+
 def _class_fault(class_id, class_names):
+    """Returns (kind, text) of what is wrong with a class id, or None."""
     if 0 <= class_id < len(class_names):
-        return ""
+        return None
     names = str(list(class_names)) if len(class_names) <= 10 else f"{len(class_names)} names"
-    return (
+    return "class", (
         f"class id {class_id} is out of range. Expected 0..{len(class_names) - 1} for {names}."
         " Correct the label or add the name to the data set YAML."
     )
 
 
 def _box_fault(box, height, width):
+    """Returns (kind, text) of what is wrong with a box, or None."""
     if not all(math.isfinite(value) for value in box):
-        return f"box {_shown(box)} is not finite. Expected four numbers. Correct the label."
+        return "numbers", f"box {_shown(box)} is not finite. Expected four numbers. Correct the label."
     x1, y1, x2, y2 = box
     if x2 - x1 < MIN_SIDE or y2 - y1 < MIN_SIDE:
-        return f"box {_shown(box)} has no area. Expected x1 < x2 and y1 < y2. Correct or remove the label."
+        text = f"box {_shown(box)} has no area. Expected x1 < x2 and y1 < y2. Correct or remove the label."
+        return area_fault(*box), text
     x_slack, y_slack = max(1.0, width / 1000), max(1.0, height / 1000)
     inside = x1 >= -x_slack and y1 >= -y_slack and x2 <= width + x_slack and y2 <= height + y_slack
     if not inside or min(x2, width) - max(x1, 0) < MIN_SIDE or min(y2, height) - max(y1, 0) < MIN_SIDE:
-        return (
+        return "outside", (
             f"box {_shown(box)} reaches outside the image. Expected 0..{width} across and 0..{height} down, of the upright image."
             " Correct the label."
         )
-    return ""
+    return None
 
 
 def _shown(box):

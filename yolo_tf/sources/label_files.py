@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from yolo_tf.errors import some_of
+from yolo_tf.sources.faults import Fault
 from yolo_tf.system.file_lookup import composed, suffix_finder
 from yolo_tf.system.image_walk import is_hidden
 
@@ -58,20 +59,24 @@ def find_label_files(paths, split, problems, places):
             missing.append((path, folder))
     problems.without_labels.extend(path for path, _ in missing)
     beside = ((find(os.path.splitext(path)[0], suffixes), folders[folder]) for path, folder in missing)
-    beside = [f"{label} (looked for in {folder})" for label, folder in beside if label]
-    if beside:
+    beside = {label: folder for label, folder in beside if label}
+    lies = "lies beside its image, and is not read. Expected it in {}. Move it there."
+    if beside and not _collect(problems, "misplaced", {label: lies.format(folder) for label, folder in beside.items()}):
+        looked = [f"{label} (looked for in {folder})" for label, folder in beside.items()]
         problems.notes.append(
-            f"{split}: {len(beside)} images count as background although a label file lies beside them: {some_of(beside)}."
+            f"{split}: {len(beside)} images count as background although a label file lies beside them: {some_of(looked)}."
             " Move these files to where they are looked for."
         )
     bare = set(folders) - {os.path.dirname(path) for path, label in zip(paths, found, strict=True) if label}
     if bare and len(bare) < len(folders):
         looked = [f"{folder} (looked for in {folders[folder]})" for folder in sorted(bare)]
         problems.notes.append(f"{split}: {len(bare)} folders have images and no label file: {some_of(looked)}.")
-    shared = [f"{label} ({count} images)" for label, count in Counter(filter(None, found)).items() if count > 1]
-    if shared:
+    shared = {label: count for label, count in Counter(filter(None, found)).items() if count > 1}
+    belongs = "belongs to {} images, which differ in the suffix alone. Expected one each. Rename the images."
+    if shared and not _collect(problems, "shared", {label: belongs.format(count) for label, count in shared.items()}):
+        those = [f"{label} ({count} images)" for label, count in shared.items()]
         problems.notes.append(
-            f"{split}: {len(shared)} label files belong to several images, which differ in the suffix alone: {some_of(shared)}."
+            f"{split}: {len(shared)} label files belong to several images, which differ in the suffix alone: {some_of(those)}."
             " Rename the images, or remove the copies."
         )
     return found
@@ -101,11 +106,20 @@ def note_labels_without_image(directory, paths, split, problems, places):
             wanted = suffix.lower() == places.suffix and composed(stem) not in known[folder] and not is_hidden(stem)
             if wanted and _holds_labels(path, places):
                 orphans.append(path)
-    if orphans:
+    lost = f"has no image in {directory}. Expected one of its name. Restore the image, or remove the labels."
+    if orphans and not _collect(problems, "orphan", dict.fromkeys(orphans, lost)):
         problems.notes.append(
             f"{split}: {len(orphans)} label files have no image in {directory}: {some_of(orphans)}."
             " Restore the images, or remove the labels."
         )
+
+
+def _collect(problems, kind, texts):
+    """Keeps a Fault for each place of {place: text}, where faults are collected; returns whether they are."""
+    if problems.collected is None:
+        return False
+    problems.collected.faults.extend(Fault(kind, place, text) for place, text in texts.items())
+    return True
 
 
 def _folders_below(root):

@@ -20,8 +20,17 @@ from xml.parsers import expat
 
 from yolo_tf.errors import InputError
 from yolo_tf.sources.dataset_yaml import find_path
+from yolo_tf.sources.faults import collecting
 from yolo_tf.sources.image_files import image_ids, usable_image_size
-from yolo_tf.sources.label_check import Problems, RawLabel, listed_once, make_record, reject_label, upright_labels
+from yolo_tf.sources.label_check import (
+    Problems,
+    RawLabel,
+    area_fault,
+    listed_once,
+    make_record,
+    reject_label,
+    upright_labels,
+)
 from yolo_tf.sources.label_files import VOC_LABELS, find_label_files, label_path, note_labels_without_image
 from yolo_tf.sources.stated_flag import stated_flag
 from yolo_tf.sources.stated_size import stated_size
@@ -60,12 +69,20 @@ def read(source, split, problems):
             continue
         labels = ()
         if xml_path and problems.labels:
-            root = _parse_xml(xml_path)
-            stated = stated_size(_text(root, "size/height"), _text(root, "size/width"))
-            labels = _raw_labels(root, xml_path, class_names, problems)
-            labels = upright_labels(labels, path, stated=stated, size=size, where=xml_path, problems=problems)
+            with collecting(problems, "unreadable"):
+                labels = _labels_in(xml_path, path, size, class_names, problems)
         records.append(make_record(image_id, path, size, labels, class_names=class_names, problems=problems))
     return class_names, records
+
+
+def _labels_in(xml_path, path, size, class_names, problems):
+    """Returns the RawLabels of an annotation, in px of the upright image at `path`."""
+    root = _parse_xml(xml_path)
+    stated = stated_size(_text(root, "size/height"), _text(root, "size/width"))
+    labels = list(_raw_labels(root, xml_path, class_names, problems))
+    with collecting(problems, "stated_size"):
+        return upright_labels(labels, path, stated=stated, size=size, where=xml_path, problems=problems)
+    return ()
 
 
 def _places(source, split, find, problems):
@@ -134,22 +151,25 @@ def _raw_labels(root, xml_path, class_names, problems):
         try:
             xmin, ymin, xmax, ymax = (float(text) for text in texts.values())
         except ValueError:
-            reject_label(problems, f"{where}: bndbox {texts} is not four numbers. Expected pixels. Correct the object.")
+            text = f"bndbox {texts} is not four numbers. Expected pixels. Correct the object."
+            reject_label(problems, where, text, "numbers")
             continue
         try:
             is_crowd = stated_flag(_text(node, "difficult"))
         except ValueError as error:
-            reject_label(problems, f"{where}: difficult {error} Correct the object.")
+            reject_label(problems, where, f"difficult {error} Correct the object.", "flag")
             continue
         if name not in class_names:
             reject_label(
                 problems,
-                f"{where}: class '{name}' is not among {list(class_names)[:10]}. Expected one of these."
+                where,
+                f"class '{name}' is not among {list(class_names)[:10]}. Expected one of these."
                 " Correct the object or add the name to the data set YAML.",
+                "class",
             )
         elif xmax <= xmin or ymax <= ymin:  # a stray click: one pixel by the letter of VOC, no object
             fault = f"bndbox {texts} has no area. Expected xmin < xmax and ymin < ymax. Correct the object."
-            reject_label(problems, f"{where}: {fault}")
+            reject_label(problems, where, fault, area_fault(xmin, ymin, xmax, ymax))
         else:
             yield RawLabel(where, class_names.index(name), (xmin - 1, ymin - 1, xmax, ymax), is_crowd)
 

@@ -47,7 +47,10 @@ def read(source, split, problems):
         shards = [_check_shard(directory / shard["name"], shard["bytes"]) for shard in index["shards"]]
         for row in index["images"]:
             where = f"{directory / INDEX}: image {row['id']}"
-            labels = [RawLabel(where, class_id, tuple(box), bool(crowd)) for class_id, crowd, *box in row["labels"]]
+            labels = [
+                RawLabel(f"{where}, object {number}", class_id, tuple(box), bool(crowd))
+                for number, (class_id, crowd, *box) in enumerate(row["labels"])
+            ]
             size = (row["height"], row["width"])
             record = make_record(row["id"], shards[row["shard"]], size, labels, class_names=names, problems=problems)
             records.append(dataclasses.replace(record, byte_offset=row["offset"], orientation=row.get("orientation")))

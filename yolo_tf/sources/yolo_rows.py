@@ -6,6 +6,14 @@ POINT_SLACK = 0.01  # of the image: how far a keypoint may lie outside its box, 
 VISIBILITIES = (0, 1, 2)  # not labelled, hidden, seen
 
 
+class RowFault(ValueError):
+    """What is wrong with a row, as text; `kind` is that of the Fault."""
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
+
+
 def parse_row(columns, kpt_shape):
     """Reads a row.
 
@@ -17,32 +25,35 @@ def parse_row(columns, kpt_shape):
         (class id; box xyxy in fractions of the image; of a polygon whether it could be a box with keypoints, else None).
 
     Raises:
-        ValueError: what is wrong with the row.
+        RowFault: what is wrong with the row.
     """
     count, keypoints = len(columns), math.prod(kpt_shape) if kpt_shape else 0
     if keypoints and count == 5 + keypoints:
         columns = columns[:5]  # the keypoints are no part of a box
     elif count != 5 and (keypoints or count < 7 or (count % 2 == 0 and not (kpt_shape is None and count % 3 == 2))):
-        raise ValueError(_wrong_count(columns, keypoints))
+        raise RowFault("columns", _wrong_count(columns, keypoints))
     shown = " ".join(columns)[:60]
     try:
         class_id, *values = (float(column) for column in columns)
     except ValueError:
-        raise ValueError(f"'{shown}' is not all numbers. Expected class x y width height. Correct the line.") from None
+        text = f"'{shown}' is not all numbers. Expected class x y width height. Correct the line."
+        raise RowFault("numbers", text) from None
     if not class_id.is_integer():
-        raise ValueError(f"class id {columns[0]} is no whole number. Expected 0, 1, …. Correct the line.")
+        raise RowFault("class", f"class id {columns[0]} is no whole number. Expected 0, 1, …. Correct the line.")
     if not all(math.isfinite(value) for value in values):
-        raise ValueError(f"'{shown}' holds a value that is not finite. Expected numbers. Correct the line.")
+        raise RowFault("numbers", f"'{shown}' holds a value that is not finite. Expected numbers. Correct the line.")
     if len(values) > 4 and kpt_shape is None and _is_pose(values, 3):
-        raise ValueError(
+        raise RowFault(
+            "keypoints",
             f"{count} columns look like a box with {(count - 5) // 3} keypoints of x, y and visibility. Expected"
-            f" `kpt_shape: [{(count - 5) // 3}, 3]` in the data set YAML, or `kpt_shape: none` for polygons. Add one of them."
+            f" `kpt_shape: [{(count - 5) // 3}, 3]` in the data set YAML, or `kpt_shape: none` for polygons. Add one of them.",
         )
     if count % 2 == 0 and not keypoints:
-        raise ValueError(_wrong_count(columns, keypoints))
+        raise RowFault("columns", _wrong_count(columns, keypoints))
     if max(values) > 2:  # far beyond rounding: pixels
-        raise ValueError(
-            f"coordinate {max(values):g} is no fraction of the image. Expected 0..1. Divide pixels by width and height."
+        raise RowFault(
+            "pixels",
+            f"coordinate {max(values):g} is no fraction of the image. Expected 0..1. Divide pixels by width and height.",
         )
     if len(values) > 4:  # a polygon
         box = (min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2]))

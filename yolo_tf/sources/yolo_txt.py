@@ -13,10 +13,11 @@ from collections import Counter
 
 from yolo_tf.errors import InputError, some_of
 from yolo_tf.sources.dataset_yaml import find_path
+from yolo_tf.sources.faults import collecting
 from yolo_tf.sources.image_files import image_ids, usable_image_size
 from yolo_tf.sources.label_check import RawLabel, listed_once, make_record, reject_label
 from yolo_tf.sources.label_files import YOLO_LABELS, find_label_files, label_path, note_labels_without_image
-from yolo_tf.sources.yolo_rows import parse_row
+from yolo_tf.sources.yolo_rows import RowFault, parse_row
 from yolo_tf.system.file_lookup import real_file_finder
 from yolo_tf.system.image_walk import walk_images
 from yolo_tf.system.path_list import read_path_list
@@ -39,7 +40,8 @@ def read(source, split, problems):
     paths = listed_once(listed, split, problems, key=real_file_finder())
     label_files = find_label_files(paths, split, problems, YOLO_LABELS) if problems.labels else [None] * len(paths)
     if problems.labels and paths and not any(label_files):
-        _refuse_unlabelled(source, split, paths)
+        with collecting(problems, "unlabelled"):
+            _refuse_unlabelled(source, split, paths)
     kpt_shape, polygons, records = _keypoint_shape(source), Counter(), []
     for path, label_file, image_id in zip(paths, label_files, image_ids(paths, source.path), strict=True):
         size = usable_image_size(path, problems)
@@ -47,7 +49,8 @@ def read(source, split, problems):
             continue
         labels = _read_labels(label_file, size, kpt_shape, polygons, problems) if label_file else ()
         records.append(make_record(image_id, path, size, labels, class_names=source.names, problems=problems))
-    _ask_about_keypoints(source, split, polygons)
+    with collecting(problems, "keypoints"):
+        _ask_about_keypoints(source, split, polygons)
     return source.names, records
 
 
@@ -115,17 +118,23 @@ def _image_paths(source, split, entry, problems):
 
 def _read_labels(path, size, kpt_shape, polygons, problems):
     """Yields the RawLabels of one label file and counts `polygons`; lines that cannot be read are rejected."""
-    for number, line in enumerate(read_lines(path), start=1):
+    lines, first = [], ""  # first: the place of the first polygon
+    with collecting(problems, "unreadable"):
+        lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
         columns = line.split()
         if not columns:
             continue
         where = f"{path}:{number}"
         try:
             class_id, (x1, y1, x2, y2), could_be_pose = parse_row(columns, kpt_shape)
-        except ValueError as error:
-            reject_label(problems, f"{where}: {error}")
+        except RowFault as fault:
+            reject_label(problems, where, str(fault), fault.kind)
             continue
         if could_be_pose is not None:
             polygons[len(columns), could_be_pose] += 1
+            if problems.collected is not None:
+                first = first or where
+                problems.collected.polygons[first] = problems.collected.polygons.get(first, 0) + 1
         height, width = size
         yield RawLabel(where, class_id, (x1 * width, y1 * height, x2 * width, y2 * height))
