@@ -102,6 +102,13 @@ def test_a_leak_is_said_in_one_sentence(tmp_path):
     assert "\n  1 of 3 val images look as images in train\n" in text
 
 
+def test_boxes_that_are_nearly_one_name_the_line_of_the_other(tmp_path):
+    yaml_path = clean_yolo(tmp_path)
+    put(tmp_path / "labels/train/train0.txt", "\n".join(row(class_id, (12, 8, 44, 50 - class_id)) for class_id in (0, 1)))
+    (finding,) = examined(yaml_path, {"boxes.two_classes": CHECKS["boxes.two_classes"]}).findings
+    assert (finding.line, finding.message) == ("2", "is dog, and line 1 says cat of nearly the same box (IoU 0.98).")
+
+
 def test_anchors_that_match_too_few_boxes_are_told_with_better_ones(tmp_path):
     yaml_path = clean_yolo(tmp_path)
     for number in range(6):

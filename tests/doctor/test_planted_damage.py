@@ -19,6 +19,7 @@ from planted_sets import (
     clean_yolo,
     coco_box,
     encoded,
+    findings_of,
     picture,
     put,
     row,
@@ -32,14 +33,6 @@ from yolo_tf.doctor.facts import read_facts
 from yolo_tf.sources import read_source
 
 CLEAN = {"yolo": clean_yolo, "voc": clean_voc, "coco": clean_coco}
-
-
-def findings_of(yaml_path, image_size=(640, 640)):
-    """Returns {(id, file from the root, line)} of a data set."""
-    source = read_source(yaml_path)
-    facts = read_facts(source, tuple(source.splits), image_sizes=[image_size])
-    root = f"{yaml_path.parent}/"
-    return {(f.id, f.file.removeprefix(root), f.line) for f in examine(facts, CHECKS).findings}
 
 
 @pytest.mark.parametrize("format_name", CLEAN)

@@ -104,3 +104,76 @@ def change_json(path, change):
     document = json.loads(path.read_text())
     change(document)
     path.write_text(json.dumps(document))
+
+
+def examples_of(counts=(("train", 6), ("val", 3))):
+    """Returns {split: {name: [bytes of an image, [(class id, box)]]}} of a data set without any fault."""
+    names = [(split, f"{split}{number}") for split, count in counts for number in range(count)]
+    examples = {split: {} for split, _ in counts}
+    for seed, (split, name) in enumerate(names, start=300):
+        examples[split][name] = [encoded(picture(seed)), [(0, BOX), (1, SECOND)]]
+    return examples
+
+
+def write_tfds(root, examples):
+    """Builds a TFDS data set, its boxes and classes unchecked as in many of them; returns its YAML."""
+    import tensorflow_datasets as tfds
+
+    with tfds.core.registered.skip_registration():
+
+        class Planted(tfds.core.GeneratorBasedBuilder):
+            VERSION = tfds.core.Version("1.0.0")
+
+            def _info(self):
+                label = tfds.features.ClassLabel(names=NAMES)
+                objects = tfds.features.Sequence({"bbox": tfds.features.Tensor(shape=(4,), dtype=np.float32), "label": label})
+                features = {"image": tfds.features.Image(), "image/filename": tfds.features.Text(), "objects": objects}
+                return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+            def _split_generators(self, dl_manager):
+                return {split: self._generate_examples(split) for split in examples}
+
+            def _generate_examples(self, split):
+                for name, (contents, labels) in examples[split].items():
+                    edges = [(y1 / HEIGHT, x1 / WIDTH, y2 / HEIGHT, x2 / WIDTH) for _, (x1, y1, x2, y2) in labels]
+                    objects = {"bbox": np.array(edges, np.float32).reshape(-1, 4), "label": [label for label, _ in labels]}
+                    yield name, {"image": io.BytesIO(contents), "image/filename": f"{name}.jpg", "objects": objects}
+
+    Planted(data_dir=str(root), file_format="tfrecord").download_and_prepare()
+    put(root / "data.yaml", "format: tfds\nname: planted\ntrain: train\nval: val\n")
+    return root / "data.yaml"
+
+
+def write_tfrecord(root, change_images=None, change_index=None):
+    """Packs the clean COCO set, a shard a split; returns the YAML of it.
+
+    Args:
+        root: directory.
+        change_images: function of the root of the COCO set, called when it was read, before its images are packed.
+        change_index: function of the index of train, as JSON has it.
+    """
+    from yolo_tf.data.packing import pack_dataset
+    from yolo_tf.sources import read_dataset, read_source
+
+    source = read_source(clean_coco(root / "coco"))
+    datasets = {split: read_dataset(source, split) for split in source.splits}
+    if change_images:
+        change_images(root / "coco")
+    for split, dataset in datasets.items():
+        pack_dataset(dataset, root / split, shards=1)
+    if change_index:
+        change_json(root / "train/index.json", change_index)
+    put(root / "data.yaml", "format: tfrecord\ntrain: train\nval: val\n")
+    return root / "data.yaml"
+
+
+def findings_of(yaml_path, image_size=(640, 640), only=()):
+    """Returns {(id, file from the root, line)} that check-data finds in a data set."""
+    from yolo_tf.doctor.examination import chosen_checks, examine
+    from yolo_tf.doctor.facts import read_facts
+    from yolo_tf.sources import read_source
+
+    source = read_source(yaml_path)
+    facts = read_facts(source, tuple(source.splits), image_sizes=[image_size])
+    root = f"{yaml_path.parent}/"
+    return {(f.id, f.file.removeprefix(root), f.line) for f in examine(facts, chosen_checks(only)).findings}

@@ -23,6 +23,7 @@ MOST_IN_BAND = 500  # pictures behind one in a bucket that it is compared with: 
 AT_ONCE = 4096  # pictures whose candidates are in memory together
 WAYS = tuple((transposed, down, across) for transposed in (False, True) for down in (False, True) for across in (False, True))
 UPRIGHT_WAY = 0  # of WAYS
+ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1).astype(np.uint8)  # [256], bits that are set
 
 
 def similar_pairs(thumbnails):
@@ -101,7 +102,7 @@ def _near(first, second):
         for low in range(0, count, AT_ONCE):
             who, place = _expanded(starts[low : low + AT_ONCE], ends[low : low + AT_ONCE])
             who, other = who + low, order[place]
-            near = np.bitwise_count(first[who] ^ second[other]).sum(1) <= MOST_BITS
+            near = ONES[first[who] ^ second[other]].sum(1) <= MOST_BITS
             found.append(who[near] * count + other[near])
     pairs = np.unique(np.concatenate(found))
     return pairs // count, pairs % count

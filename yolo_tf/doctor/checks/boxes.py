@@ -13,7 +13,7 @@ def nearly_equal(facts):
     """Yields boxes that are nearly an earlier one of the same class."""
     for name, labels, later, earlier, iou in _overlapping(facts):
         if labels.class_ids[later] == labels.class_ids[earlier] and not (labels.boxes[later] == labels.boxes[earlier]).all():
-            message = f"is nearly the box of {labels.places[earlier].lstrip(': ')} (IoU {iou:.2f}), of the same class."
+            message = f"is nearly the box of {_in_words(labels.places[earlier])} (IoU {iou:.2f}), of the same class."
             yield Found(split=name, place=labels.file + labels.places[later], message=message, value=round(iou, 3))
 
 
@@ -22,7 +22,7 @@ def two_classes(facts):
     for name, labels, later, earlier, iou in _overlapping(facts):
         if labels.class_ids[later] != labels.class_ids[earlier]:
             is_now, was = (_name_of(facts, int(labels.class_ids[index])) for index in (later, earlier))
-            where = labels.places[earlier].lstrip(": ")
+            where = _in_words(labels.places[earlier])
             message = f"is {is_now}, and {where} says {was} of nearly the same box (IoU {iou:.2f})."
             yield Found(split=name, place=labels.file + labels.places[later], message=message, value=round(iou, 3))
 
@@ -100,6 +100,12 @@ def nearly_equal_boxes(boxes):
             if value > best.get(later, (0, 0.0))[1]:
                 best[later] = (earlier, float(value))
     yield from ((int(later), int(earlier), value) for later, (earlier, value) in sorted(best.items()))
+
+
+def _in_words(place):
+    """Returns "line 3" of ":3", "annotation 500" of ": annotation 500"."""
+    place = place.lstrip(": ")
+    return f"line {place}" if place.isdigit() else place
 
 
 def _name_of(facts, class_id):

@@ -57,7 +57,7 @@ CHECKS = {
     "classes.absent": Check(
         severity="warning",
         meaning="A split has no object of a class that another has: it cannot be learned, or not be judged.",
-        advice="move images between the splits, or split anew with `resplit`",
+        advice="move images between the splits",
         find=absent,
     ),
     "classes.imbalance": Check(

@@ -93,14 +93,14 @@ CHECKS = {
     "splits.leak": Check(
         severity="error",
         meaning="The same image is in two splits: what is measured on it says nothing.",
-        advice="remove it from one, or split anew with `resplit`",
+        advice="remove it from one",
         find=leaked,
         headline=leak_sentence,
     ),
     "splits.near_leak": Check(
         severity="warning",
         meaning="An image of one split looks like one of another, perhaps turned, mirrored, resized or compressed again.",
-        advice="look at both; split anew with `resplit`",
+        advice="look at both, and keep one scene on one side",
         find=nearly_leaked,
         headline=near_leak_sentence,
     ),
