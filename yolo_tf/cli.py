@@ -31,6 +31,7 @@ COMMANDS = {
     "import-yolox": ("import_yolox", "the published weights of YOLOX (.pth, .onnx) become a .keras file, without PyTorch"),
     "prune": ("prune", "a trained detector with fewer channels, or with zeros for its smallest weights"),
     "check-data": ("check_data", "what is wrong with a data set: files, labels, leaks between splits; file and line"),
+    "convert": ("convert", "a data set of any format becomes COCO JSON, YOLO text or Pascal VOC"),
     "pack": ("pack", "a data set becomes TFRecord shards: a few large files instead of many small ones"),
     "data-service": ("data_service", "a dispatcher or worker that prepares training batches on other machines"),
     "show": ("show", "tables: backbones, one network's cost, the resolved config"),
