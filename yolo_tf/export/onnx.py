@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
+from yolo_tf.export.onnx_order import set_in_order
 from yolo_tf.system.packages import require_package
 
 OPSET = 17  # of 2022: old enough for every runtime in use, and all operations of the networks are in it
@@ -47,6 +48,7 @@ def write_onnx(network, path, *, spec, detect, image_size):
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"ONNX: the network does not convert ({reason}). Expected operations of opset {OPSET} only.") from error
     _name_axes(model.graph)
+    set_in_order(model.graph)
     onnx.save_model(model, str(path))
 
 
