@@ -85,7 +85,7 @@ def test_calibration_asks_for_no_labels(photos, capsys, monkeypatch):
         reads.append(record.image_id)
         return read_record_image(record)
 
-    def convert(converter, quantization):
+    def convert(converter, quantization, tolerance):
         seen.append(quantization.calibration)
         raise InputError("enough seen")
 

@@ -74,6 +74,21 @@ def test_boxes_have_steps_of_their_own(exported):
     assert all(box != pytest.approx(score, rel=0.01) for box, score in zip(steps["box"], steps["score"], strict=True))
 
 
+def test_what_was_inserted_is_called_after_what_it_reads(exported):
+    operations = read_operations(exported[0].read_bytes())
+    names = [one.outputs[0].name for one in operations if one.name in ("QUANTIZE", "DEQUANTIZE")]
+    assert len(names) == len({*names}) > 3 and sum(name.endswith("/in_float") for name in names) > 3
+
+
+@pytest.mark.slow
+def test_a_file_written_twice_is_the_same(exported, tmp_path):
+    quantization = Quantization(precision="int8", io_type="uint8", calibration=CALIBRATION, calibration_origin="17 pictures")
+    export_detector(
+        detector_files.keras_file(), "tflite", tmp_path / "q.tflite", detect=detector_files.DETECT, quantization=quantization
+    )
+    assert (tmp_path / "q.tflite").read_bytes() == exported[0].read_bytes()
+
+
 def test_float_images_are_rounded(exported):
     detector = open_detector(exported[0])
     images = detector_files.images()[:2]
@@ -101,6 +116,7 @@ def test_the_facts_ride_along(exported):
         "precision": "int8",
         "pixels": {"order": "RGB", "least": 0, "largest": 255, "letterbox_grey": 114},
         "calibration": "17 pictures",
+        "float_start": 0,
         "nms": None,
     }
 

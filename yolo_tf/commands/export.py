@@ -33,6 +33,9 @@ def add_arguments(parser):
     tflite.add_argument("--calibration-images", type=int, default=64, metavar="N", help="images of it, at random (default 64)")
     tflite.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default 0)")
     tflite.add_argument("--io", dest="io_type", default="float", metavar="TYPE", help="int8: float (default) or uint8 pixels in")
+    tflite.add_argument(
+        "--float-start", type=int, metavar="N", help="int8: first convolutions kept in float (default: as needed)"
+    )
     tflite.add_argument("--nms", action="store_true", help="suppress inside the file, in float: a second signature, detections")
     tflite.add_argument("--per-layer", type=Path, metavar="FILE", help="int8: write the rounding error of every layer, CSV")
 
@@ -44,6 +47,7 @@ def run(arguments):
     load_tensorflow()
     from yolo_tf.export import Comparison, export_detector
     from yolo_tf.export.parity import format_parity
+    from yolo_tf.export.tflite import read_facts
 
     images, dataset, origin = _read_comparison(sources, arguments)
     quantization = _read_quantization(arguments)
@@ -68,6 +72,13 @@ def run(arguments):
         for name, numbers in report.accuracy.items():
             print(f"  {name:>7}: AP {numbers['AP']:.4f}, AP50 {numbers['AP50']:.4f}")
     told = {"path": str(arguments.out), "format": arguments.format, "bytes": size, "compared_on": origin}
+    if arguments.precision == "int8":
+        told["float_start"] = read_facts(arguments.out)["float_start"]
+        if told["float_start"] and arguments.float_start is None:
+            print(
+                f"  The first {told['float_start']} convolutions are in float: with fewer, the candidates differ more"
+                " (--float-start N sets the number)."
+            )
     return told | report.to_json()
 
 
@@ -89,7 +100,7 @@ def _read_comparison(sources, arguments):
 def _read_quantization(arguments):
     """Returns the Quantization of a TFLite file, with its calibration images; None where none of its options is given."""
     given = arguments.precision, arguments.calibration, arguments.per_layer, arguments.io_type != "float", arguments.nms
-    if not any(given):
+    if not any(given) and arguments.float_start is None:
         return None
     import numpy as np
 
@@ -115,5 +126,6 @@ def _read_quantization(arguments):
         calibration=images,
         calibration_origin=origin,
         per_layer=arguments.per_layer,
+        float_start=arguments.float_start,
         nms=arguments.nms,
     )

@@ -11,16 +11,19 @@ from tensorflow.lite.python.util import modify_model_io_type
 
 from yolo_tf.errors import InputError
 from yolo_tf.export.int8_ranges import measure_ranges, set_ranges
+from yolo_tf.export.int8_start import CONVOLUTIONS, choose_float_start, names_of_the_start, take_pixels
 from yolo_tf.export.tflite_graph import read_operations
+from yolo_tf.export.tflite_order import in_one_order
 from yolo_tf.system.atomic import atomic_path
 
-CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 # An operation with two outputs does not go by the name of either. Behind the decode of `nms`; 256 scores would be too few.
 FLOAT_OPERATIONS = ["TOPK_V2"]
 
 
-def convert_int8(converter, quantization):
-    """Returns a file, bytes, with int8 weights (one scale per output channel) and int8 activations (one scale per tensor).
+def convert_int8(converter, quantization, tolerance):
+    """Returns (file in bytes, N): int8 weights (a scale per output channel) and activations (a scale per tensor).
+
+    The first N convolutions stay in float: as many as `quantization.float_start` says, else as int8_start.py finds.
 
     The decode stays in float: a box is a pixel position, and 256 steps over the width of an image are 2.5 px
     each at 640 px. It is told from the network by where it stands: no convolution comes after it.
@@ -30,6 +33,7 @@ def convert_int8(converter, quantization):
         quantization: Quantization. Its calibration images, uint8 [n, H, W, 3], are as the network will see them; what
             its tensors hold then becomes their scales, see int8_ranges.py. With `io_type` "uint8" the file takes uint8
             pixels; it gives float32 either way.
+        tolerance: Tolerance, by which N is chosen.
 
     Raises:
         InputError: a convolution could not be brought to int8.
@@ -48,18 +52,32 @@ def convert_int8(converter, quantization):
         warnings.simplefilter("ignore")  # its interpreter announces its move to another package
         # Of the public ways to int8 the only one that can leave named operations in float.
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=samples)
-        operations = read_operations(debugger.calibrated_model)
+        calibrated = debugger.calibrated_model
+        operations = read_operations(calibrated)
         decode = names_behind_convolutions(operations)
-        ranges = measure_ranges(debugger.calibrated_model, samples())
+        ranges = measure_ranges(calibrated, samples())
         ends = names_at_the_ends(operations, decode)
-        debugger.calibrated_model = set_ranges(debugger.calibrated_model, ranges, whole=ends, unset=decode)
-        debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decode, denylisted_ops=FLOAT_OPERATIONS)
-    content = debugger.get_nondebug_quantized_model()
-    check_convolutions(content)
+
+        def make(count):
+            in_float = [*names_of_the_start(operations, count), *decode]
+            debugger.calibrated_model = set_ranges(calibrated, ranges, whole=ends, unset=decode)
+            debugger.options = tf.lite.experimental.QuantizationDebugOptions(
+                denylisted_nodes=in_float, denylisted_ops=FLOAT_OPERATIONS
+            )
+            return debugger.get_nondebug_quantized_model()
+
+        count = quantization.float_start
+        if count is None:
+            count = choose_float_start(make, calibrated, samples(), tolerance=tolerance)
+        content = make(count)
+    content = in_one_order(content)
+    check_convolutions(content, float_start=count)
     if quantization.per_layer is not None:
         debugger.run()
         _write_errors(debugger, quantization.per_layer)
-    return bytes(modify_model_io_type(content, tf.uint8) if quantization.io_type == "uint8" else content)
+    if quantization.io_type == "uint8":
+        content = take_pixels(content) if count else modify_model_io_type(content, tf.uint8)
+    return bytes(content), count
 
 
 def names_behind_convolutions(operations):
@@ -83,10 +101,14 @@ def names_at_the_ends(operations, decode):
     return names
 
 
-def check_convolutions(content):
-    """Raises InputError where a convolution of a TFLite file is in float, as the quantiser may leave it without a word."""
+def check_convolutions(content, *, float_start=0):
+    """Raises InputError where a convolution behind the first `float_start` of a TFLite file is in float.
+
+    The quantiser may leave one so without a word.
+    """
     convolutions = [operation for operation in read_operations(content) if operation.name in CONVOLUTIONS]
     in_float = [operation.outputs[0].name for operation in convolutions if operation.outputs[0].dtype != "INT8"]
+    in_float = in_float[float_start:]
     if in_float:
         raise InputError(
             f"precision: int8 leaves {len(in_float)} of {len(convolutions)} convolutions in float, the first '{in_float[0]}'."

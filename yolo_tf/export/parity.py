@@ -79,7 +79,7 @@ def check_parity(reference, detector, images, detect, tolerance=EXACT):
         where = f"image {index + 1} of {len(images)}"
         expected = [tensor.numpy() for tensor in reference(image[None])]
         found = [np.asarray(tensor) for tensor in detector.candidates(image[None])]
-        candidates.append(_compare_candidates(expected, found, tolerance, where))
+        candidates.append(compare_candidates(expected, found, tolerance, where))
 
         expected_detections = suppress(*expected, detect)
         found_detections = detector.serve(image[None]) if detector.serve else suppress(*found, detect)
@@ -105,7 +105,7 @@ def check_parity(reference, detector, images, detect, tolerance=EXACT):
     )
 
 
-class _Compared(NamedTuple):
+class Compared(NamedTuple):
     """Candidates, or detections, of one image."""
 
     total: int
@@ -115,8 +115,8 @@ class _Compared(NamedTuple):
     twins: int = 0
 
 
-def _compare_candidates(expected, found, tolerance, where):
-    """Compares the best candidates of the network one by one."""
+def compare_candidates(expected, found, tolerance, where):
+    """Compares the best candidates of one image one by one, `expected` and `found` (boxes, scores) as [1, D, ...]: Compared."""
     shapes = [tensor.shape for tensor in expected], [tensor.shape for tensor in found]
     if shapes[0] != shapes[1]:
         raise ParityError(f"{where}: the file gives candidates of shape {shapes[1]}. Expected {shapes[0]}, as the network.")
@@ -129,7 +129,7 @@ def _compare_candidates(expected, found, tolerance, where):
         f"{where}: the best {len(best)} candidates differ by up to {boxes.max():.3g} px and {scores.max():.3g} in score."
         f" Expected at most {tolerance.box} px (or IoU > {tolerance.overlap}) and {tolerance.score}."
     )
-    return _Compared(len(best), [line] * int((~same).sum()), (float(boxes.max()), float(scores.max())))
+    return Compared(len(best), [line] * int((~same).sum()), (float(boxes.max()), float(scores.max())))
 
 
 def _least_certain_score(scores, detections, detect, tolerance):
@@ -173,7 +173,7 @@ def _pair_off(expected, found, limit, detect, tolerance, where):
                 )
     differences = float(boxes[rows, columns].max(initial=0)), float(scores[rows, columns].max(initial=0))
     total = len(expected.scores) + len(found.scores)
-    return _Compared(total, wrong, differences, of_network=len(expected.scores), twins=2 * len(pairs))
+    return Compared(total, wrong, differences, of_network=len(expected.scores), twins=2 * len(pairs))
 
 
 def _is_tipping(own, single, other, other_paired, detect, tolerance):

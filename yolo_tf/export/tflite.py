@@ -17,7 +17,7 @@ from yolo_tf.export.parity import EXACT, Tolerance
 from yolo_tf.export.tflite_graph import read_operations
 from yolo_tf.export.tflite_nms import FIXED, check_detect, suppress_one_image
 from yolo_tf.export.tflite_signatures import BEFORE_SUPPRESSION, give_signatures_graphs
-from yolo_tf.files.format import write_inside
+from yolo_tf.files.format import read_inside, write_inside
 from yolo_tf.surgery.split_head import split_head
 
 FACTS_MEMBER = "tflite.json"  # in the ZIP behind the network, beside detector.json
@@ -34,6 +34,7 @@ class Quantization:
     calibration: Sequence | None = None  # uint8 [h, w, 3] each, RGB, of any size; int8 only
     calibration_origin: str = ""  # words for where these images come from, kept in the file
     per_layer: Path | None = None  # CSV file for the rounding error of every layer; int8 only
+    float_start: int | None = None  # convolutions at the start that stay in float; None = as few as needed; int8 only
     nms: bool = False  # whether the file suppresses, in float, at thresholds that it keeps
 
     def __post_init__(self):
@@ -47,8 +48,13 @@ class Quantization:
                     f"calibration: got {count} images for `precision` int8. Expected {LEAST_CALIBRATION} at least, from which"
                     " the scales are taken. Name a data set and a split with more images."
                 )
+            if self.float_start is not None and self.float_start < 0:
+                raise InputError(
+                    f"float_start: got {self.float_start}. Expected 0 or more convolutions. Leave it out to let it choose."
+                )
             return
         given = {"io_type": self.io_type != "float", "calibration": self.calibration is not None, "per_layer": self.per_layer}
+        given["float_start"] = self.float_start is not None
         for option in given:
             if given[option]:
                 raise InputError(
@@ -94,7 +100,7 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
     """
     if quantization.nms:
         check_detect(detect)
-    num_parameters = network.count_params()
+    num_parameters, float_start = network.count_params(), None
     if quantization.precision == "int8":
         network = split_head(network, spec.channel_parts)
 
@@ -116,7 +122,10 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
         converter.optimizations = list(precision.optimizations)
         converter.target_spec.supported_types = list(precision.weight_types)
         try:
-            content = convert_int8(converter, quantization) if quantization.precision == "int8" else converter.convert()
+            if quantization.precision == "int8":
+                content, float_start = convert_int8(converter, quantization, precision.tolerance)
+            else:
+                content = converter.convert()
         except InputError:
             raise
         except Exception as error:  # the converter has its own error class per release
@@ -124,7 +133,7 @@ def write_tflite(network, path, *, spec, detect, image_size, quantization=Quanti
             raise InputError(f"TFLite: the network does not convert ({reason}). Expected built-in operations only.") from error
     check_tflite(content, num_parameters=num_parameters)
     Path(path).write_bytes(give_signatures_graphs(content))
-    _attach_facts(path, quantization, detect)
+    _attach_facts(path, dataclasses.replace(quantization, float_start=float_start), detect)
 
 
 def check_tflite(content, *, num_parameters):
@@ -155,6 +164,12 @@ def _attach_facts(path, quantization, detect):
         "precision": quantization.precision,
         "pixels": {"order": "RGB", "least": 0, "largest": 255, "letterbox_grey": PAD_GREY},
         "calibration": quantization.calibration_origin or None,
+        "float_start": quantization.float_start,
         "nms": fixed if quantization.nms else None,
     }
     write_inside(Path(path), FACTS_MEMBER, json.dumps(facts, indent=1))
+
+
+def read_facts(path):
+    """Returns what a file of `write_tflite` says of itself: precision, pixels, calibration, float_start, nms."""
+    return json.loads(read_inside(Path(path), FACTS_MEMBER))
