@@ -16,8 +16,9 @@ from yolo_tf.files import read_spec
 from yolo_tf.files.keras import read_detector_network, save_network
 from yolo_tf.files.run_directory import RunDirectory
 from yolo_tf.files.spec import detector_spec
+from yolo_tf.heads import HEADS, load_head
 from yolo_tf.heads.anchor.anchors import COCO_ANCHORS, anchor_set
-from yolo_tf.models.network import build_network
+from yolo_tf.models.network import build_network, network_layout
 from yolo_tf.models.parts import frozen_layers, learning_rate_factors
 from yolo_tf.models.reports.cost import network_report
 from yolo_tf.models.reports.start import format_start, start_report
@@ -148,6 +149,21 @@ def test_layers_without_names_by_part_train_but_have_no_stages(tiny_network, tmp
     with pytest.raises(InputError, match="backbone_learning_rate_multiplier and layer_decay: .* Leave the option out"):
         learning_rate_factors(network, backbone=0.1, layer_decay=1.0)
     assert len(frozen_layers(tiny_network(), ("stage2",))) == 2, "one convolution and its batch norm"
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("parts", [("backbone",) * 5, ("backbone", "backbone", "neck", "neck", "neck")])
+def test_features_are_never_the_predictions(head, parts):
+    """A backbone without sums ends with the last layer of a stride; one that does not reach all strides has none to name."""
+    x = images = keras.Input((None, None, 3), name="images")
+    model, features = ModelConfig(head=head), []
+    for number, part in enumerate(parts):
+        features.append(keras.layers.Conv2D(8, 3, 2, padding="same", name=f"{part}_conv{number}")(x))
+        x = features[-1]
+    x = [keras.layers.ReLU(name=f"neck_relu{number}")(feature) for number, feature in enumerate(features[2:])]
+    network = keras.Model(images, load_head(head).build(x, network_layout(model), num_classes=2, model=model))
+    report = network_report(network, model=ModelConfig(network="a.keras"), num_classes=2, image_size=(64, 96))
+    assert [tap.layer for tap in report.taps] == [f"backbone_conv{number}" for number in (2, 3, 4) if parts[number] == "backbone"]
 
 
 @pytest.mark.slow

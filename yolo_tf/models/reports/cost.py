@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.config.plain import plain
+from yolo_tf.errors import InputError
 from yolo_tf.models.backbones import BACKBONES, STRIDES, FeatureTap
 from yolo_tf.models.backbones.keras_model import find_taps
 from yolo_tf.models.parts import PARTS, part_of
@@ -86,13 +87,22 @@ def count_params(network):
 
 
 def _tap_layers(network, model):
-    """Returns the names of the layers that the features come from; none where a network's layers are not named by part."""
+    """Returns the names of the layers that the features come from; none where the parts of a network from a file do not say."""
     declared = [tap.layer for tap in BACKBONES[model.backbone].taps] if model.backbone in BACKBONES else [""]
     if set(declared) <= {layer.name for layer in network.layers}:  # not so where a model of one's own was given
         return declared
     if model.network and not {part_of(layer) for layer in network.layers} >= {"backbone", "neck", "head"}:
         return ()
-    return model.taps or find_taps(network, [layer for layer in network.layers if part_of(layer) == "backbone"])
+    if model.taps:
+        return model.taps
+    predictions = set(network.output_names)  # named by their level: of no part
+    backbone = [layer for layer in network.layers if part_of(layer) == "backbone" and layer.name not in predictions]
+    try:
+        return find_taps(network, backbone)
+    except InputError:
+        if model.network:  # taken as it is, whatever its parts hand on
+            return ()
+        raise
 
 
 def count_macs(network, *, image_size):
