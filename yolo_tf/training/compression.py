@@ -23,11 +23,14 @@ def read_teacher(compress, spec, *, precision):
     """
     teacher, theirs = read_detector_network(compress.teacher, option="config.compress.teacher", class_names=spec.class_names)
     if (theirs.head, theirs.strides, _rounded(theirs.geometry)) != (spec.head, spec.strides, _rounded(spec.geometry)):
-        stated = [f"model.head={theirs.head}"] if theirs.head != spec.head else []
+        other = theirs.head != spec.head
+        what = f"has the head {theirs.head}, not {spec.head} as" if other else "has other anchors or levels than"
+        stated = [f"model.head={theirs.head}"] if other else []
         stated += [f"'model.{name}={json.dumps(value, separators=(',', ':'))}'" for name, value in theirs.geometry.items()]
+        remedy = f"Set {' '.join(stated)}, or name another teacher." if stated else "Name another teacher."
         raise InputError(
-            f"{compress.teacher}: has other anchors or another head than the network that is to learn from it. Expected the"
-            f" same, for what it says is in their terms. Set {' '.join(stated) or 'another teacher'}."
+            f"{compress.teacher}: {what} the network that is to learn from it. Expected the same, for what it says is in their"
+            f" terms. {remedy}"
         )
     teacher = fold_batch_norm(deploy_form(teacher))
     if precision != "float32":
