@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from yolo_tf.config import LossConfig, TrainConfig
 from yolo_tf.engine.optimizers import build_optimizer
-from yolo_tf.engine.trainer import DetectorTrainer
+from yolo_tf.engine.trainer import DetectorTrainer, without_empty_places
 from yolo_tf.errors import InputError
 from yolo_tf.heads.anchor.anchors import anchor_set
 from yolo_tf.heads.anchor.distillation import distillation_loss
@@ -195,6 +195,19 @@ def test_augmentation_is_part_of_the_step(tiny_network, tiny_anchors, random_tar
         batches = tf.data.Dataset.from_tensors(data).repeat(3)
         losses.append(trainer.fit(batches, shuffle=False, verbose=0).history["loss"][0])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("class_ids", "left"),
+    [([[2, -1, 0, -1, -1], [-1, 3, -1, -1, -1]], 3), ([[-1, 1], [0, 4]], 2), ([[-1] * 4] * 3, 1)],
+)
+def test_places_behind_the_last_box_of_the_batch_are_left_out(class_ids, left):
+    ids = np.array(class_ids, np.int32)
+    boxes = np.arange(ids.size * 4, dtype=np.float32).reshape(*ids.shape, 4)
+    for function in (without_empty_places, tf.function(without_empty_places)):
+        targets = function(Targets(tf.constant(boxes), tf.constant(ids)))
+        np.testing.assert_array_equal(targets.boxes, boxes[:, :left])
+        np.testing.assert_array_equal(targets.class_ids, ids[:, :left])
 
 
 def test_the_mean_loss_of_two_shares_is_the_loss_of_the_batch(tiny_anchors, random_targets):

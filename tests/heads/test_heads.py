@@ -155,6 +155,30 @@ def test_a_head_says_whether_the_last_epochs_have_another_loss(head, layout):
     assert (seen[1][1] > 1.05 * seen[0][1]) == head.plain_loss_differs and seen[0][1] == pytest.approx(seen[3][1], rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_step_leaves_empty_places_out_where_that_changes_nothing(head, layout, xla):
+    """To the last bit; XLA wants to know the number of places, and gets all of them."""
+    targets = Targets(
+        tf.pad(TARGETS.boxes, [[0, 0], [0, 5], [0, 0]]), tf.pad(TARGETS.class_ids, [[0, 0], [0, 5]], constant_values=-1)
+    )
+    batch = (tf.random.stateless_uniform([2, *SIZE, 3], (1, 2), 0, 255), targets)
+    places, losses = [], []
+
+    def loss(targets, *predictions, **options):
+        places.append(targets.boxes.shape[1])  # as it is known when the step is built
+        return head.loss(targets, *predictions, **options)
+
+    for any_places in (head.any_places, False):
+        keras.utils.set_random_seed(0)
+        trainer = DetectorTrainer(small_network(head, layout), layout)
+        trainer.head = dataclasses.replace(head, loss=loss, any_places=any_places)
+        trainer.compile(keras.optimizers.SGD(0.01), jit_compile=xla)
+        losses.append([trainer.train_on_batch(*batch, return_dict=True) for _ in range(2)])
+    assert places == [None if head.any_places and not xla else 9, 9]
+    np.testing.assert_array_equal(*[[list(step.values()) for step in run] for run in losses])
+
+
 def test_options_of_another_heads_loss_are_refused():
     config = Config(loss=dataclasses.replace(LossConfig(), box=0.1))
     assert loss_options(load_head("anchor"), config) is config.loss

@@ -95,6 +95,7 @@ class DetectorTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns this replica's share of the mean loss of the batch, float32 scalar."""
+        y = self._needed(y)
         taught = self._taught(x) if self.teacher else None
         parts = self._loss_parts(y, y_pred, self._mean_matches(x, y, y_pred), taught, self._mean_objects(taught))
         self._update_means(parts, y)
@@ -113,6 +114,7 @@ class DetectorTrainer(keras.Model):
         images, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         if self.augment:
             images, targets = self._compiled_augment(images)
+        targets = targets if self.xla else self._needed(targets)
         taught = self._compiled_teacher(images) if self.teacher else None
         divisors = self._mean_matches(images, targets, None), self._mean_objects(taught)
         parts, gradients = self._compiled_gradients(images, targets, taught, *divisors)
@@ -127,6 +129,10 @@ class DetectorTrainer(keras.Model):
     def test_step(self, data):
         """Measures the loss of one batch; returns the running means."""
         return _reducible(super().test_step(data))
+
+    def _needed(self, targets):
+        """Returns Targets for a step that XLA does not compile: without empty places, where the loss takes any number."""
+        return without_empty_places(targets) if self.head.any_places else targets
 
     def _taught(self, images):
         return self.teacher(images, training=False)
@@ -192,6 +198,13 @@ class DetectorTrainer(keras.Model):
         with self.distribute_strategy.scope():
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
+
+
+def without_empty_places(targets):
+    """Returns Targets [B, m, ...] without the places at the end that no image of the batch fills; m is 1 at least."""
+    filled = tf.reduce_any(targets.class_ids >= 0, 0)
+    count = tf.reduce_max(tf.where(filled, tf.range(1, tf.size(filled) + 1), 1))
+    return targets._replace(boxes=targets.boxes[:, :count], class_ids=targets.class_ids[:, :count])
 
 
 def _num_replicas():

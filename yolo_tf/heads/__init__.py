@@ -49,6 +49,7 @@ class Head:
     # Divisors of the loss, float32; their mean over all replicas is the `num_matches` of each.
     count_matches: Callable  # (Targets, image size, layout, *, loss, predictions) -> divisors
     matches_need_predictions: bool = False  # what it counts depends on the raw predictions; else they may be None
+    any_places: bool = False  # `loss` and `count_matches` take Targets whose number of places only the step itself knows
     # (layout, num_classes, image size) -> bytes that a place for one box of one image takes in a training step
     place_bytes: Callable
     distillation_loss: Callable  # (the teacher's raw predictions, ours, layout, *, loss, num_objects=None) -> float32 scalar

@@ -33,6 +33,7 @@ HEAD = Head(
     plain_loss_differs=True,
     count_matches=count_matches,
     matches_need_predictions=True,
+    any_places=True,
     place_bytes=place_bytes,
     distillation_loss=distillation_loss,
     count_objects=count_objects,
