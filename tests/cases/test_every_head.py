@@ -4,63 +4,28 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from detector_files import DETECT, disturb_batch_norms, need_openvino
+from detector_files import DETECT, need_openvino
+from strided_detectors import IMAGES, save_strided_detector, strided_detector
 
 from yolo_tf.config import ModelConfig
 from yolo_tf.engine.trainer import DetectorTrainer
 from yolo_tf.export import export_detector
 from yolo_tf.export.prune import prune_detector
 from yolo_tf.export.tflite import Quantization
-from yolo_tf.files.keras import read_network, save_network
-from yolo_tf.files.spec import detector_spec
-from yolo_tf.heads import HEADS, load_head
+from yolo_tf.files.keras import read_network
+from yolo_tf.heads import HEADS
 from yolo_tf.inference.detector import open_detector
-from yolo_tf.layers.blocks import conv_block
 from yolo_tf.models.network import network_layout
-from yolo_tf.pictures.generated_images import generated_images
 from yolo_tf.structures import Targets
 
-NAMES, SIZE = ("car", "bus", "tram"), (96, 160)
-IMAGES = generated_images(SIZE, count=16, seed=3).astype(np.uint8)
 FORMATS = [("saved_model", ""), ("onnx", ""), ("openvino", "")]
 FORMATS += [("tflite", precision) for precision in ("float32", "float16", "dynamic", "int8")]
-
-
-def build(head, *, kernel_scale=1.5):
-    """A detector of strided blocks whose batch norms fit the images, and whose predictions go all over their range."""
-    keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(0)
-    model, features = ModelConfig(head=head, depthwise=True), []
-    images = keras.Input((None, None, 3), name="images")
-    x = keras.layers.Rescaling(1 / 255, name="pixel_scaling")(images)
-    for index, width in enumerate((8, 16, 24, 32, 40)):
-        x = conv_block(x, width, 3, 2, name=f"{'backbone' if index < 2 else 'neck'}_stage{index}")
-        features.append(x)
-    outputs = load_head(head).build(features[2:], network_layout(model), num_classes=len(NAMES), model=model)
-    network = keras.Model(images, outputs, name="tiny")
-    disturb_batch_norms(network, rng)
-    batch_norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    for momentum in (0.0, 0.97):  # takes the statistics of the images over, then is as before
-        for layer in batch_norms:
-            layer.momentum = momentum
-        if not momentum:
-            network(IMAGES.astype(np.float32), training=True)
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Conv2D) and layer.use_bias:
-            layer.set_weights([layer.kernel * kernel_scale, rng.normal(0, 1, layer.bias.shape)])
-    return network
-
-
-def spec_of(head):
-    return detector_spec(class_names=NAMES, image_size=SIZE, anchors=network_layout(ModelConfig(head=head)), name="tiny")
 
 
 @pytest.fixture(scope="module", params=HEADS)
 def file(request, tmp_path_factory):
     """The file of a detector with each head."""
-    path = tmp_path_factory.mktemp(request.param) / "tiny.keras"
-    save_network(build(request.param), spec_of(request.param), path)
-    return path
+    return save_strided_detector(request.param, tmp_path_factory.mktemp(request.param) / "tiny.keras")
 
 
 @pytest.mark.long
@@ -105,7 +70,7 @@ def losses(head, *, policy="float32", **options):
     """Losses of four steps on the same four images."""
     keras.config.set_dtype_policy(policy)
     try:
-        network = build(head, kernel_scale=0.5)
+        network = strided_detector(head, kernel_scale=0.5)
         trainer = DetectorTrainer(network, network_layout(ModelConfig(head=head)), fused_batch_norm=False)
         trainer.compile(keras.optimizers.SGD(0.05), **options)
         images = tf.constant(IMAGES[:4], tf.float32)
