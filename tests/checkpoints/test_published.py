@@ -46,7 +46,8 @@ def content(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """An empty cache, no directory of the user's."""
-    monkeypatch.delenv("YOLO_TF_WEIGHTS", raising=False)
+    for name in ("YOLO_TF_WEIGHTS", "YOLO_TF_CACHE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     yield tmp_path / "keras" / "yolo_tf"
     gc.collect()  # what the exception of a fetch still holds, a socket of urllib: here, and not in another test
@@ -236,7 +237,7 @@ def full_disk(folder, monkeypatch):
 @pytest.mark.parametrize("fault", [file_for_a_parent, read_only, full_disk])
 def test_a_cache_that_cannot_be_written_is_named_with_the_way_around_it(content, tmp_path, monkeypatch, fault):
     with server(lambda handler: send(handler, content)) as address, fault(tmp_path, monkeypatch) as reason:
-        told = rf"/yolo_tf: yolox_nano.pth cannot be kept there \({reason}\). Expected .* Set KERAS_HOME .* YOLO_TF_WEIGHTS"
+        told = rf"/yolo_tf: yolox_nano.pth cannot be kept there \({reason}\). Expected .* Set YOLO_TF_CACHE .* YOLO_TF_WEIGHTS"
         with pytest.raises(InputError, match=told) as caught:
             read_published("yolox_nano", address=address)
     assert "\n" not in str(caught.value) and not [path for path in tmp_path.rglob("*") if "yolox" in path.name]

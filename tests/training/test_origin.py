@@ -189,12 +189,12 @@ def test_published_weights_fill_all_but_the_layers_of_the_classes(project, publi
 
 def test_a_run_whose_weights_do_not_come_does_not_begin(project, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("YOLO_TF_WEIGHTS", raising=False)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("YOLO_TF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(imported_yolox, "read_published", functools.partial(read_published, address="http://127.0.0.1:9/"))
     command = ["train", "--config", "yolox_nano", "--run", str(tmp_path / "run"), "--json", "-", "model.weights=yolox_nano"]
     assert cli.main([*command, f"data.dataset={project / 'data.yaml'}"]) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and not (tmp_path / "run").exists() and not list((tmp_path / "keras" / "yolo_tf").iterdir())
+    assert captured.out == "" and not (tmp_path / "run").exists() and not list((tmp_path / "cache").glob("*yolox*"))
     [told] = [line for line in captured.err.splitlines() if line.startswith("yolo-tf train: ")]
     assert told.startswith(
         "yolo-tf train: config.model.weights: yolox_nano cannot be fetched from http://127.0.0.1:9/yolox_nano.pth ("

@@ -15,6 +15,7 @@ from yolo_tf.checkpoints.yolox.names import SIZES
 from yolo_tf.errors import InputError, look_up
 from yolo_tf.files.onnx import FORMAT as ONNX_FILE
 from yolo_tf.system.atomic import atomic_path, remove_leftovers
+from yolo_tf.system.cache import CACHE, cache_directory
 from yolo_tf.system.lock import locked
 from yolo_tf.terminal import say
 
@@ -59,7 +60,7 @@ def read_published(name, *, address=ADDRESS, patience=PATIENCE):
     except OSError as error:
         raise InputError(
             f"{path.parent}: {path.name} cannot be kept there ({error.strerror}). Expected a directory that can be written, with"
-            f" room for it. Set KERAS_HOME to another, or put the file into a directory that {DIRECTORY} names."
+            f" room for it. Set {CACHE} to another, or put the file into a directory that {DIRECTORY} names."
         ) from error
     return path, checkpoint
 
@@ -81,11 +82,6 @@ def _placed(name):
             what = "is a directory" if path.is_dir() else "is a link to nothing" if stat.S_ISLNK(kind) else "is no file"
             raise InputError(f"{path}: {what}. Expected the file of {name}, or nothing of that name. Rename or remove it.")
     return None
-
-
-def cache_directory():
-    """Returns where fetched files are kept: `yolo_tf` in the directory of Keras, ~/.keras as a rule."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "yolo_tf"  # as keras.utils.get_file finds it
 
 
 def _own_directory():
