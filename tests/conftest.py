@@ -30,6 +30,12 @@ def detector_files_dir(tmp_path_factory):
     os.environ["YOLO_TF_TEST_FILES"] = str(directory)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_dir(tmp_path_factory):
+    """Keeps what runs remember of images away from the user's own cache, here and in processes that tests start."""
+    os.environ["YOLO_TF_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared_dir():
     """The directory with real images and recorded tensors; skips when it is not there."""

@@ -10,7 +10,8 @@ import tensorflow as tf
 from turned_images import ORIENTATIONS, painted, red_box, turned_file
 
 from yolo_tf.config import AugmentConfig, DataConfig, DetectConfig, TrainConfig
-from yolo_tf.data.images import read_record_image, scan_images
+from yolo_tf.data.image_scan import scan_images
+from yolo_tf.data.images import read_record_image
 from yolo_tf.data.packing import pack_dataset
 from yolo_tf.data.pipeline import first_batches, make_eval_dataset, make_train_dataset
 from yolo_tf.evaluation.evaluate import evaluate

@@ -5,7 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from yolo_tf.data.images import check_images, read_record_image
+from yolo_tf.data.image_scan import check_images
+from yolo_tf.data.images import read_record_image
 from yolo_tf.sources import read_dataset, read_source
 
 

@@ -1,15 +1,10 @@
-import dataclasses
-import io
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from yolo_tf.data.images import check_images, read_image, resize_image, scan_images
+from yolo_tf.data.images import read_image, resize_image
 from yolo_tf.errors import InputError
-from yolo_tf.structures import DetectionDataset
 
 
 def write_gradient(path, mode="RGB", **options):
@@ -83,74 +78,9 @@ def test_read_image_names_a_truncated_file(tmp_path, keep):
         read_image(tmp_path / "a.jpg")
 
 
-def test_check_images_passes_good_files_and_reports_progress(dataset_of):
-    calls = []
-    check_images(dataset_of([(32, 48), (40, 24), (16, 16)]), progress=lambda *numbers: calls.append(numbers))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
-    check_images(DetectionDataset(class_names=("a",), records=()))
-
-
-def test_check_images_names_the_first_bad_file_and_counts_the_rest(dataset_of):
-    dataset = dataset_of([(32, 48), (40, 24), (16, 16), (64, 32)])
-    for record in dataset.records[1:3]:
-        with open(record.path, "r+b") as file:
-            file.truncate(50)
-    with pytest.raises(InputError, match=r"001\.png: the image does not decode.*1 more of 4 images cannot be used\.$"):
-        check_images(dataset)
-
-
-def test_broken_images_says_of_each_what_is_wrong(dataset_of):
-    dataset = dataset_of([(32, 48), (40, 24), (16, 16), (64, 32)])
-    with open(dataset.records[1].path, "r+b") as file:
-        file.truncate(50)
-    wrong = dataclasses.replace(dataset.records[3], width=30)
-    broken = scan_images(dataclasses.replace(dataset, records=(*dataset.records[:3], wrong))).broken
-    assert list(broken) == [1, 3]
-    assert "001.png: the image does not decode" in broken[1]
-    assert "003.png: the image is 32 x 64 px. Expected 30 x 64 px" in broken[3]
-    assert scan_images(dataset_of([(32, 48)])).broken == {}
-
-
-def test_check_images_finds_a_wrong_size(dataset_of):
-    dataset = dataset_of([(32, 48), (40, 24)])
-    wrong = dataclasses.replace(dataset.records[1], width=40, height=24)
-    with pytest.raises(InputError, match=r"001\.png: the image is 24 x 40 px\. Expected 40 x 24 px, as its labels say"):
-        check_images(dataclasses.replace(dataset, records=(dataset.records[0], wrong)))
-
-
 def test_decoding_works_inside_tf_data(dataset_of):
     from yolo_tf.data.images import decode_image
 
     record = dataset_of([(32, 48)]).records[0]
     images = tf.data.Dataset.from_tensors(record.path).map(lambda path: decode_image(tf.io.read_file(path)))
     np.testing.assert_array_equal(next(images.as_numpy_iterator()), read_image(record.path))
-
-
-def test_a_jpeg_that_was_cut_short_and_closed_again_is_named(dataset_of, tmp_path):
-    """The decoder fills it up with grey and says nothing."""
-    dataset = dataset_of([(64, 48)] * 3)
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
-    contents = {}
-    for number, record in enumerate(dataset.records):
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "JPEG", quality=95)
-        whole = file.getvalue()
-        contents[number] = whole if number == 1 else whole[: len(whole) // 2] + b"\xff\xd9"
-        Path(record.path).write_bytes(contents[number])
-    exif = Image.Exif()
-    exif[0x0112] = 6  # so the last stored row becomes a column
-    turned = io.BytesIO()
-    Image.fromarray(pixels).save(turned, "JPEG", quality=95, exif=exif)
-    Path(dataset.records[2].path).write_bytes(turned.getvalue()[: len(turned.getvalue()) // 2] + b"\xff\xd9")
-    records = (*dataset.records[:2], dataclasses.replace(dataset.records[2], height=48, width=64, orientation=6))
-    scan = scan_images(dataclasses.replace(dataset, records=records))
-    assert scan.broken == {} and scan.grey_edged == (records[0].path, records[2].path)
-    (note,) = scan.notes("train")
-    assert note.startswith("train: 2 JPEGs have an edge of even grey (128, 128, 128), as files have that were cut short and")
-    assert records[0].path in note and scan_images(dataclasses.replace(dataset, records=records[1:2])).notes("train") == ()
-
-
-def test_grey_of_other_formats_is_no_sign(dataset_of):
-    dataset = dataset_of([(32, 48)])
-    Image.new("RGB", (48, 32), (128, 128, 128)).save(dataset.records[0].path, "PNG")
-    assert scan_images(dataset).grey_edged == ()

@@ -7,7 +7,8 @@ import tensorflow as tf
 from PIL import Image
 
 from yolo_tf.data.image_bytes import byte_reader
-from yolo_tf.data.images import read_record_image, scan_images
+from yolo_tf.data.image_scan import scan_images
+from yolo_tf.data.images import read_record_image
 from yolo_tf.data.packing import pack_dataset
 from yolo_tf.errors import InputError
 from yolo_tf.sources import read_dataset, read_source

@@ -8,7 +8,8 @@ import pytest
 from three_images import IMAGES
 
 from yolo_tf.commands.arguments import evaluate_with_progress
-from yolo_tf.data.images import check_images, read_record_image
+from yolo_tf.data.image_scan import check_images
+from yolo_tf.data.images import read_record_image
 from yolo_tf.errors import InputError
 from yolo_tf.sources import read_dataset, read_source
 

@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from yolo_tf.config import CompressConfig, Config, ModelConfig
+from yolo_tf.config import CompressConfig, Config, DataConfig, ModelConfig
+from yolo_tf.data import scan_memory
 from yolo_tf.files.keras import save_network
 from yolo_tf.files.spec import detector_spec
 from yolo_tf.structures import DetectionDataset, ImageRecord
 from yolo_tf.terminal import sent_to
-from yolo_tf.training.data_sets import fingerprint, in_order_of_files
+from yolo_tf.training.data_sets import fingerprint, in_order_of_files, read_splits
 
 
 @pytest.fixture
@@ -71,3 +72,32 @@ def test_a_file_without_names_is_left_alone(sets, tmp_path, tiny_network):
     assert in_order_of_files(config_of("model.weights", str(tmp_path / "plain.keras")), sets) is sets
     config = dataclasses.replace(Config(), model=ModelConfig(network=str(tmp_path / "none.keras")))
     assert in_order_of_files(config, sets) is sets, "whoever opens it says that there is none"
+
+
+def test_the_second_run_decodes_no_image_that_the_first_found_whole(tmp_path, monkeypatch):
+    """With the same result; `always` decodes them, a cache that cannot be written is said once, and the run goes on."""
+    monkeypatch.setattr(scan_memory, "SETTLED_NS", 0)
+    monkeypatch.setenv("YOLO_TF_CACHE", str(tmp_path / "cache"))
+    text = f"format: shapes\npath: {tmp_path / 'shapes'}\ntrain: 4\nval: 3\nimage_size: 64\n"
+    (tmp_path / "data.yaml").write_text(text)
+    data = DataConfig(dataset=str(tmp_path / "data.yaml"))
+
+    def read(**options):
+        lines = []
+        with sent_to(lines.append):
+            sets = read_splits(dataclasses.replace(data, **options))
+        told = [line for line in lines if "decoded" in line or "cannot be kept" in line]
+        return list(map(fingerprint, sets)), told
+
+    first, told = read()
+    assert [line.partition(",")[0] for line in told] == ["train: decoded 4/4 images", "val: decoded 3/3 images"]
+    again, told = read(on_bad_image="skip")
+    assert again == first and len(told) == 2
+    assert told[0].startswith("train: 4 images were found whole before and have not changed since, so they are not decoded now.")
+    assert told[1].startswith("val: 3 images") and told[1].endswith("Set data.scan=always to look at them too.")
+    always, told = read(scan="always")
+    assert always == first and [line.partition(",")[0] for line in told][0] == "train: decoded 4/4 images"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("YOLO_TF_CACHE", str(tmp_path / "file"))
+    nowhere, told = read()
+    assert nowhere == first and sum("cannot be kept there" in line for line in told) == 1

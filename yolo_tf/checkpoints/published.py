@@ -53,7 +53,7 @@ def read_published(name, *, address=ADDRESS, patience=PATIENCE):
             if there:
                 return there, _read(there, name, shown=there)
             if alone:
-                remove_leftovers(path.parent)
+                remove_leftovers(path.parent, below=False)  # others may be at work there
             with atomic_path(path) as temporary:
                 _fetch(url, temporary, path, patience)
                 checkpoint = _read(temporary, name, shown=url)

@@ -117,7 +117,7 @@ def evaluate_with_progress(candidates, dataset, **options):
     """Evaluates as evaluation.evaluate does, says how far it is, and names an image that does not decode."""
     import tensorflow as tf
 
-    from yolo_tf.data.images import check_images
+    from yolo_tf.data.image_scan import check_images
     from yolo_tf.evaluation.evaluate import evaluate
 
     show, done = progress_bar(len(dataset.records)), 0

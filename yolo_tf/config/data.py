@@ -46,6 +46,10 @@ class DataConfig:
     on_bad_image: Literal["stop", "skip"] = option(
         "stop", "an image that cannot be decoded: stop before the first epoch, or leave it out"
     )
+    scan: Literal["remembered", "always"] = option(
+        "remembered",
+        "decode, before the first epoch, the images that no earlier run found whole or that changed since, or always all",
+    )
     workers: int = option(0, "threads that decode training images; 0 = as many as tf.data finds useful", "0..1024")
     service: str = option("", "address of a tf.data service that prepares the training batches, such as grpc://host:5050")
 

@@ -1,7 +1,6 @@
-"""Image files: bytes -> upright RGB uint8 pixels, resizing, and the scan that finds files that do not decode."""
+"""Image files: bytes -> upright RGB uint8 pixels, resizing, and why a file does not decode."""
 
 import dataclasses
-import functools
 import os
 import re
 from collections.abc import Sequence
@@ -13,10 +12,8 @@ import tensorflow as tf
 from yolo_tf.data.image_bytes import byte_reader, describe_place
 from yolo_tf.data.image_headers import first_image, is_animated_webp, known_format, traced_once
 from yolo_tf.data.orientation import UPRIGHT, turn_upright
-from yolo_tf.errors import InputError, some_of
+from yolo_tf.errors import InputError
 from yolo_tf.system.image_formats import IMAGE_WORDS, MOST_PIXELS
-
-FILLED_IN = 128  # of each channel
 
 
 def decode_image(contents):
@@ -112,11 +109,11 @@ def resize_image(image, size_hw, *, shrink="area"):
 def read_image(path: Path | str) -> np.ndarray:
     """Returns the upright pixels of an image file, uint8 numpy [h, w, 3] RGB; raises InputError where it is missing or broken."""
     if not os.path.isfile(path):  # of a pipe, TensorFlow would wait for the end
-        raise InputError(_why_unreadable(str(path), str(path), None))
+        raise InputError(why_unreadable(str(path), str(path), None))
     try:
         return _decode_now(tf.io.read_file(os.fsencode(path))).numpy()
     except tf.errors.OpError:
-        raise InputError(_why_unreadable(str(path), str(path), lambda: tf.io.read_file(os.fsencode(path)))) from None
+        raise InputError(why_unreadable(str(path), str(path), lambda: tf.io.read_file(os.fsencode(path)))) from None
 
 
 def read_record_image(record):
@@ -124,7 +121,7 @@ def read_record_image(record):
     try:
         return _decode_now(byte_reader([record])(0)).numpy()
     except tf.errors.OpError:
-        raise InputError(_why_unreadable(record.path, describe_place(record), lambda: byte_reader([record])(0))) from None
+        raise InputError(why_unreadable(record.path, describe_place(record), lambda: byte_reader([record])(0))) from None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,81 +137,7 @@ class RecordImages(Sequence):
         return RecordImages(self.records[index]) if isinstance(index, slice) else read_record_image(self.records[index])
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageScan:
-    """What decoding every image once has shown."""
-
-    broken: dict  # index in the records -> the line that says what is wrong with the image, in record order
-    grey_edged: tuple[str, ...]  # JPEGs that have an edge of even grey, as the decoder fills in what is missing
-
-    def notes(self, split):
-        """Returns the line about images of a split that may be cut short."""
-        if not self.grey_edged:
-            return ()
-        return (
-            f"{split}: {len(self.grey_edged)} JPEGs have an edge of even grey (128, 128, 128), as files have that were cut short"
-            f" and closed again: {some_of(self.grey_edged)}. Look at them, and restore those that are.",
-        )
-
-
-def check_images(dataset, progress=None):
-    """Returns the ImageScan of a data set; raises InputError for broken images, naming the first and counting the others."""
-    scan = scan_images(dataset, progress)
-    broken = scan.broken
-    if broken:
-        others = f" {len(broken) - 1} more of {len(dataset.records)} images cannot be used." if len(broken) > 1 else ""
-        raise InputError(next(iter(broken.values())) + others)
-    return scan
-
-
-def scan_images(dataset, progress=None):
-    """Finds files that are missing, corrupt or truncated, or have another size than their record says: decodes each once.
-
-    Run it before the first epoch: inside a `tf.data` pipeline a bad file stops the training with an
-    error that does not name it.
-
-    Args:
-        dataset: a DetectionDataset.
-        progress: called as progress(images done, images in all) after each one; None = silent.
-
-    Returns:
-        ImageScan.
-    """
-    records, read, decode = dataset.records, byte_reader(dataset.records), record_decoder(dataset.records)
-
-    def look(index):
-        contents = read(index)
-        image = decode(contents)
-        return index, tf.shape(image)[:2], tf.io.is_jpeg(contents) & _has_grey_edge(image)
-
-    looked = tf.data.Dataset.range(len(records)).map(look, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
-    found, grey_edged = {}, []
-    for index, size, is_grey_edged in looked.as_numpy_iterator():
-        found[int(index)] = tuple(size.tolist())
-        grey_edged += [describe_place(records[index])] if is_grey_edged else []
-        if progress:
-            progress(len(found), len(records))
-
-    broken = {}
-    for index, record in enumerate(records):
-        if index not in found:
-            broken[index] = _why_unreadable(record.path, describe_place(record), functools.partial(read, index))
-        elif found[index] != (record.height, record.width):
-            height, width = found[index]
-            broken[index] = (
-                f"{describe_place(record)}: the image is {width} x {height} px. Expected {record.width} x {record.height} px,"
-                " as its labels say. Correct the labels or replace the image."
-            )
-    return ImageScan(broken=broken, grey_edged=tuple(grey_edged))
-
-
-def _has_grey_edge(image):
-    """Returns whether a row or column at the edge of uint8 [h, w, 3] is grey: libjpeg gives that where the data end."""
-    edges = (image[0], image[-1], image[:, 0], image[:, -1])  # the last stored row may be any, as the image was turned
-    return tf.reduce_any([tf.reduce_all(edge == FILLED_IN) for edge in edges])
-
-
-def _why_unreadable(path, place, read):
+def why_unreadable(path, place, read):
     """Returns the message for an image at `place`, in the file `path`, whose bytes `read` gives, and which was not decoded."""
     if not os.path.isfile(path):
         return f"{place}: no such image file. Expected {IMAGE_WORDS}. Restore it or remove it from the data set."

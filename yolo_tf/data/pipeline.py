@@ -158,7 +158,7 @@ def make_eval_dataset(
     Raises:
         InputError: `rect` and an input that is no square, or a size that is none.
         tf.errors.InvalidArgumentError: while it runs, at an image that does not decode or has another size than its record;
-            `data.images.check_images` names it.
+            `data.image_scan.check_images` names it.
     """
     image_size, batch_size = converted(image_size, tuple[int, int], "image_size"), converted(batch_size, int, "batch_size")
     if min(*image_size, batch_size) < 1:

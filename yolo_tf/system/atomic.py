@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 LEFTOVER = ".partial"  # suffix of the directory that a file is written in before it is renamed
@@ -58,10 +59,15 @@ def naming(path, *, instead_of=None):
         raise
 
 
-def remove_leftovers(folder):
-    """Removes what a process that was killed left half-written anywhere below `folder`; none may be at work there."""
-    for scratch in list(Path(folder).rglob(f".*{LEFTOVER}")):
-        shutil.rmtree(scratch, ignore_errors=True)
+def remove_leftovers(folder, *, below=True, older_than=0.0):
+    """Removes what a process that was killed left half-written in `folder`, and with `below` in the folders in it too.
+
+    None may be at work there, but for those that began to write less than `older_than` seconds ago.
+    """
+    latest, pattern = time.time() - older_than, f".*{LEFTOVER}"
+    for scratch in list(Path(folder).rglob(pattern) if below else Path(folder).glob(pattern)):
+        if not older_than or os.path.exists(scratch) and os.path.getmtime(scratch) < latest:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_text(path, text):

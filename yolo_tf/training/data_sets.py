@@ -4,17 +4,19 @@ import dataclasses
 import functools
 import hashlib
 
-from yolo_tf.data.images import check_images, scan_images
+from yolo_tf.data.image_scan import check_images, scan_images
 from yolo_tf.data.selection import select_records
 from yolo_tf.errors import InputError
 from yolo_tf.evaluation.classes import renumbered
 from yolo_tf.files import carries_spec, read_spec
 from yolo_tf.sources import read_dataset, read_source, reading_lines
+from yolo_tf.system.cache import cache_directory
 from yolo_tf.terminal import say
+from yolo_tf.terminal.progress import progress_bar
 
 
 def read_splits(data, *, seed=0):
-    """Reads the training and validation split of a DataConfig, and decodes every image once.
+    """Reads the training and validation split of a DataConfig, and decodes every image that no earlier run found whole.
 
     A broken image stops the run here, before its first epoch, not hours later; with on_bad_image "skip" each is
     named and left out. Of the training split `fraction` and `background_fraction` are taken, drawn by `seed`.
@@ -23,7 +25,7 @@ def read_splits(data, *, seed=0):
         raise InputError("config.data.dataset: is empty. Expected the path of a data set YAML. Add data.dataset=FILE.")
     source = read_source(data.dataset, path=data.path)
     say(*source.notes)
-    sets = []
+    sets, told = [], []
     for split in (data.train_split, data.val_split):
         leave_out = functools.partial(_tell_left_out, split) if data.on_bad_image == "skip" else None
         options = dict(classes=data.classes, single_class=data.single_class, strict=data.strict_labels)
@@ -33,11 +35,15 @@ def read_splits(data, *, seed=0):
             options = dict(fraction=data.fraction, background_fraction=data.background_fraction, seed=seed)
             dataset, left_out = select_records(dataset, **options)
             say(*left_out)
-        if leave_out:
-            dataset = _without_broken_images(dataset, split)
-        else:
-            say(*check_images(dataset).notes(split))
-        sets.append(dataset)
+        scan = (scan_images if leave_out else check_images)(
+            dataset,
+            progress_bar(len(dataset.records), label=f"{split}: decoded "),
+            memory=cache_directory() / "scans",
+            believe=data.scan == "remembered",
+        )
+        say(*(line for line in scan.notes(split) if line not in told))
+        told += scan.notes(split)
+        sets.append(_without_broken_images(dataset, split, scan) if scan.broken else dataset)
     names = [dataset.class_names for dataset in sets]
     if names[0] != names[1]:
         raise InputError(
@@ -71,10 +77,8 @@ def fingerprint(dataset):
     return digest.hexdigest()[:16]
 
 
-def _without_broken_images(dataset, split):
-    """Returns the DetectionDataset without its images that do not decode; names each of them."""
-    scan = scan_images(dataset)
-    say(*scan.notes(split))
+def _without_broken_images(dataset, split, scan):
+    """Returns the DetectionDataset without its images that do not decode, as its ImageScan says; names each of them."""
     broken = scan.broken
     for line in broken.values():
         _tell_left_out(split, line)

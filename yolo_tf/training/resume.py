@@ -14,8 +14,8 @@ from yolo_tf.training.progress import RunProgress
 
 # Options that may change when a run goes on: where it runs and reads, how long it may last, what it keeps. All others
 # would make it another run from here on. The data set is held to its fingerprint instead.
-MAY_CHANGE = {"data.dataset", "data.path", "data.cache", "data.cache_gib", "data.workers", "data.service", "augment.device"}
-MAY_CHANGE |= {"hardware.devices", "hardware.worker_timeout", "hardware.xla", "run.tensorboard"}
+MAY_CHANGE = {"data.dataset", "data.path", "data.cache", "data.cache_gib", "data.scan", "data.workers", "data.service"}
+MAY_CHANGE |= {"augment.device", "hardware.devices", "hardware.worker_timeout", "hardware.xla", "run.tensorboard"}
 MAY_CHANGE |= {"run.checkpoint_every_steps", "run.patience"}
 # Values that leave the choice to the start of a run; its config.yaml holds what was chosen.
 CHOSEN_AT_START = {"train.batch_size": "auto", "model.anchors": (), "data.max_boxes": "auto"}
