@@ -65,6 +65,17 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, monkey
     assert [path.name for path in (tmp_path / "deep").iterdir()] == [".hidden.json"]
 
 
+def test_leftovers_of_others_who_may_be_at_work_stay(tmp_path):
+    old, young, deep = (tmp_path / name for name in (".a.x.partial", ".b.x.partial", "deep/.c.x.partial"))
+    for path in (old, young, deep):
+        path.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path, older_than=60)
+    assert [path.exists() for path in (old, young, deep)] == [False, True, True]
+    remove_leftovers(tmp_path, below=False)
+    assert [path.exists() for path in (young, deep)] == [False, True]
+
+
 def test_a_directory_is_not_replaced_by_a_file(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious").touch()

@@ -1,6 +1,7 @@
 """What a run reads, and whose class numbers it takes."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -86,7 +87,8 @@ def test_the_second_run_decodes_no_image_that_the_first_found_whole(tmp_path, mo
         lines = []
         with sent_to(lines.append):
             sets = read_splits(dataclasses.replace(data, **options))
-        told = [line for line in lines if "decoded" in line or "cannot be kept" in line]
+        wanted = r"decoded (\d)/\1 images|not decoded|cannot be kept"  # without those on the way, where the machine is slow
+        told = [line for line in lines if re.search(wanted, line)]
         return list(map(fingerprint, sets)), told
 
     first, told = read()
