@@ -1,13 +1,12 @@
 """The main job through the real commands, on a generated data set of a few small pictures."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -41,14 +40,32 @@ SHAPES = "format: shapes\npath: shapes\ntrain: 10\nval: 5\ntest: 2\nimage_size: 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A directory with a config and a data set YAML, and one finished run in `run`, whose output went to a file."""
+    """A directory with a config and a data set YAML, and one finished run in `run`, whose output went to files.
+
+    In this process, which has TensorFlow already.
+    """
     root = tmp_path_factory.mktemp("project")
     (root / "config.yaml").write_text(CONFIG)
     (root / "shapes.yaml").write_text(SHAPES)
     argv = ["train", "--config", str(root / "config.yaml"), "--run", str(root / "run"), "--json", str(root / "r.json")]
-    with open(root / "train.log", "wb") as log, open(root / "errors.log", "wb") as errors:
-        subprocess.run([sys.executable, "-m", "yolo_tf", *argv], stdout=log, stderr=errors, check=True)
+    with open(root / "train.log", "w") as log, open(root / "errors.log", "w") as errors, written_to(log, errors):
+        assert cli.main(argv) == 0
     return root
+
+
+@contextlib.contextmanager
+def written_to(*files):
+    """Sends standard output and errors to two files, also what is written below Python."""
+    kept = [os.dup(number) for number in (1, 2)]
+    try:
+        with contextlib.redirect_stdout(files[0]), contextlib.redirect_stderr(files[1]):
+            for number, file in enumerate(files, start=1):
+                os.dup2(file.fileno(), number)
+            yield
+    finally:
+        for number, copy in enumerate(kept, start=1):
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def test_a_log_has_one_plain_line_an_epoch(project):
