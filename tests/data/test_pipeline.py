@@ -1,10 +1,8 @@
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_cv_here import runs_keras_cv
 
 from yolo_tf.config import AugmentConfig, DataConfig, TrainConfig
 from yolo_tf.config.reader import read_config
@@ -134,21 +132,6 @@ def test_mosaic_closes_for_the_last_epochs(dataset_of):
 def test_a_data_set_without_any_box_still_trains(dataset_of):
     for _, targets in batches_of(dataset_of(SIZES[:2], empty=(0, 1)), 2, augment=AugmentConfig()):
         assert np.all(targets.class_ids == -1) and not np.any(targets.boxes)
-
-
-@runs_keras_cv
-def test_photometric_layers_run_in_the_stream(dataset_of):
-    dataset = dataset_of(SIZES)
-    augment = dataclasses.replace(NOTHING, photometric={"Grayscale": 1.0})
-    for images, targets in batches_of(dataset, 3, augment=augment):
-        assert np.ptp(images, axis=-1).max() == 0
-        assert np.all(targets.class_ids[:, 0] >= 0)
-    mixed = []
-    for _ in range(2):
-        keras.utils.set_random_seed(5)
-        mixed.append(batches_of(dataset, 3, augment=dataclasses.replace(NOTHING, photometric={"RandomBrightness": 0.5})))
-    assert_equal_batches(*mixed)
-    assert any(np.any(one != two) for (one, _), (two, _) in zip(mixed[0], batches_of(dataset, 3), strict=True))
 
 
 def test_an_empty_split_is_refused():

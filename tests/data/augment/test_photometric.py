@@ -1,12 +1,19 @@
+import dataclasses
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras_cv_here import runs_keras_cv
 
+from yolo_tf.config import DataConfig, TrainConfig
+from yolo_tf.config.reader import read_config
 from yolo_tf.data.augment.photometric import GEOMETRIC_LAYERS, PHOTOMETRIC_LAYERS, build_photometric
+from yolo_tf.data.pipeline import first_batches, make_train_dataset
 from yolo_tf.errors import InputError
+
+GROUND = 10  # the value of the dark ground of the painted images
 
 
 @pytest.fixture
@@ -44,6 +51,25 @@ def test_the_probability_is_met(image):
     apply = build_photometric({"Grayscale": 0.25}, seed=3)
     changed = tf.data.Dataset.range(400).map(lambda number: tf.reduce_any(apply(image, [7, number]) != image))
     assert np.mean(list(changed.as_numpy_iterator())) == pytest.approx(0.25, abs=0.06)
+
+
+@runs_keras_cv
+def test_photometric_layers_run_in_the_stream(dataset_of):
+    """All images are grey, half of them brighter or darker, as their dark ground tells; a second run gives the same."""
+    dataset, nothing = dataset_of([(48, 64), (96, 160), (200, 120)]), read_config(None, ["augment.level=none"]).augment
+    augment = dataclasses.replace(nothing, photometric={"Grayscale": 1.0, "RandomBrightness": 0.5})
+    options = dict(data=DataConfig(image_size=(64, 96)), train=TrainConfig(batch_size=2, seed=5))
+    runs = []
+    for _ in range(2):
+        keras.utils.set_random_seed(5)
+        runs.append(first_batches(make_train_dataset(dataset, augment=augment, **options), 5))
+    for (images, targets), (same_images, same_targets) in zip(*runs, strict=True):
+        assert np.ptp(images, axis=-1).max() == 0 and np.all(targets.class_ids[:, 0] >= 0)
+        np.testing.assert_array_equal(images, same_images)
+        np.testing.assert_array_equal(targets.boxes, same_targets.boxes)
+        np.testing.assert_array_equal(targets.class_ids, same_targets.class_ids)
+    left_alone = [image.min() == GROUND for images, _ in runs[0] for image in images]
+    assert 1 < sum(left_alone) < 9
 
 
 @pytest.mark.parametrize("name", ["RandomShear", "RandomCutout", "Mosaic"])
