@@ -114,3 +114,20 @@ def test_a_cap_that_cuts_candidates_is_told(data_yaml, capsys):
     assert said.endswith(f"Look at all of them with --max-candidates {found[1]}.")
     assert evaluate(data_yaml, detector_files.keras_file(), "--max-candidates", found[1])[0] == 0
     assert "enter suppression" not in capsys.readouterr().out
+
+
+def test_out_holds_what_lies_behind_the_numbers(data_yaml, capsys):
+    out = data_yaml.parent / "results" / "report"
+    code, values = evaluate(data_yaml, detector_files.keras_file(), "--out", out)
+    written = json.loads((out / "evaluation.json").read_text())
+    assert code == 0 and written.items() <= values.items() and set(values) - set(written) == {"schema_version"}
+    assert values["images"] == 3 and set(values["insight"]["thresholds"]["per_class"]) == {"car", "bus", "tram"}
+    assert sum(one["images"] for one in values["insight"]["slices"]["boxes_per_image"].values()) == 3
+    assert capsys.readouterr().out.splitlines()[-1].startswith("written: ")
+    assert "insight" not in evaluate(data_yaml, detector_files.keras_file())[1]
+
+
+def test_out_that_is_a_file_is_one_line_before_the_work(data_yaml, capsys):
+    assert evaluate(data_yaml, detector_files.keras_file(), "--out", data_yaml) == (2, None)
+    captured = capsys.readouterr()
+    assert "is a file. Expected a directory. Change --out" in captured.err.splitlines()[-1] and "/3 images" not in captured.out

@@ -14,6 +14,8 @@ from yolo_tf.commands.arguments import (
 )
 from yolo_tf.commands.predict_lines import describe_cut
 from yolo_tf.errors import InputError
+from yolo_tf.system.atomic import write_json
+from yolo_tf.system.targets import check_target
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
 
@@ -28,6 +30,7 @@ def add_arguments(parser):
     rect = "sort the images by shape; each batch gets the smallest input"
     add_detecting(parser, score_threshold=0.001, iou_threshold=0.6, rect=rect)
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision-recall, F1 and confusion plots there")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write what lies behind the numbers there: docs/evaluation.md")
 
 
 def run(arguments):
@@ -36,6 +39,8 @@ def run(arguments):
 
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size: got {arguments.batch_size}. Expected a whole number above 0.")
+    if arguments.out:
+        check_target(arguments.out, option="out", folder=True)
     detect = given_detect(arguments, EVALUATION_DETECT)
     dataset = read_given_dataset(arguments, classes=tuple(arguments.classes), single_class=arguments.single_class)
 
@@ -67,4 +72,17 @@ def run(arguments):
         say_undrawable(dataset.class_names)
         plot_evaluation(result.curves, result.confusion, dataset.class_names, arguments.plots)
         say(f"plots: {arguments.plots}")
-    return result.metrics
+    return result.metrics if arguments.out is None else _write_insight(dataset, result, arguments.out)
+
+
+def _write_insight(dataset, result, out):
+    """Writes what lies behind the numbers into `out`; returns it with the numbers."""
+    from yolo_tf.insight.measure import measure_insight
+
+    insight = measure_insight(dataset, result)
+    values = result.metrics | {"insight": insight.to_json()}
+    write_json(out / "evaluation.json", values)
+    if insight.resolution:
+        say(insight.resolution.describe())
+    say(f"written: {out}")
+    return values
