@@ -131,3 +131,23 @@ def test_out_that_is_a_file_is_one_line_before_the_work(data_yaml, capsys):
     assert evaluate(data_yaml, detector_files.keras_file(), "--out", data_yaml) == (2, None)
     captured = capsys.readouterr()
     assert "is a file. Expected a directory. Change --out" in captured.err.splitlines()[-1] and "/3 images" not in captured.out
+
+
+def test_thresholds_are_written_for_the_classes_of_the_detector(data_yaml):
+    path, out = data_yaml.parent / "new" / "thresholds.json", data_yaml.parent / "report"
+    code, values = evaluate(data_yaml, detector_files.keras_file(), "--thresholds", path, "--out", out)
+    content = json.loads(path.read_text())
+    per_class = values["insight"]["thresholds"]["per_class"]
+    assert code == 0 and content["classes"] == {name: one["score_threshold"] for name, one in per_class.items()}
+    assert content["measured_on"]["images"] == 3 and content["measured_on"]["data"] == str(data_yaml)
+    assert (out / "thresholds.json").read_text() == path.read_text()
+
+
+def test_thresholds_need_boxes(data_yaml, capsys):
+    for labels in (data_yaml.parent / "labels" / "val").iterdir():
+        labels.write_text("")
+    path = data_yaml.parent / "thresholds.json"
+    assert evaluate(data_yaml, detector_files.keras_file(), "--thresholds", path) == (2, None)
+    assert "--thresholds: val has no box to find. Expected some" in capsys.readouterr().err and not path.exists()
+    code, values = evaluate(data_yaml, detector_files.keras_file(), "--out", data_yaml.parent / "report")
+    assert code == 0 and values["insight"]["thresholds"] is None

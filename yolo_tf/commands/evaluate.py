@@ -30,6 +30,8 @@ def add_arguments(parser):
     rect = "sort the images by shape; each batch gets the smallest input"
     add_detecting(parser, score_threshold=0.001, iou_threshold=0.6, rect=rect)
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write precision-recall, F1 and confusion plots there")
+    thresholds = "write the least score with the best F1 of each class there, for predict, export, serve-bundle"
+    parser.add_argument("--thresholds", type=Path, metavar="FILE", help=thresholds)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write what lies behind the numbers there: docs/evaluation.md")
 
 
@@ -39,8 +41,9 @@ def run(arguments):
 
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size: got {arguments.batch_size}. Expected a whole number above 0.")
-    if arguments.out:
-        check_target(arguments.out, option="out", folder=True)
+    for option, folder in (("out", True), ("thresholds", False)):
+        if getattr(arguments, option):
+            check_target(getattr(arguments, option), option=option, folder=folder)
     detect = given_detect(arguments, EVALUATION_DETECT)
     dataset = read_given_dataset(arguments, classes=tuple(arguments.classes), single_class=arguments.single_class)
 
@@ -49,6 +52,10 @@ def run(arguments):
 
     names = read_spec(arguments.model).class_names
     dataset = match_classes(dataset, names, of=arguments.model, merged=arguments.single_class)
+    if arguments.thresholds and not dataset.num_truths:
+        raise InputError(
+            f"--thresholds: {arguments.split} has no box to find. Expected some, for F1. Choose another --split or leave it out."
+        )
 
     load_tensorflow()
     from yolo_tf.evaluation.evaluate import format_table
@@ -72,16 +79,29 @@ def run(arguments):
         say_undrawable(dataset.class_names)
         plot_evaluation(result.curves, result.confusion, dataset.class_names, arguments.plots)
         say(f"plots: {arguments.plots}")
-    return result.metrics if arguments.out is None else _write_insight(dataset, result, arguments.out)
+    if arguments.thresholds:
+        _write_thresholds(result, arguments, arguments.thresholds)
+        say(f"thresholds: {arguments.thresholds}")
+    return result.metrics if arguments.out is None else _write_insight(dataset, result, arguments)
 
 
-def _write_insight(dataset, result, out):
-    """Writes what lies behind the numbers into `out`; returns it with the numbers."""
+def _write_thresholds(result, arguments, path):
+    from yolo_tf.insight.thresholds import best_thresholds, write_thresholds
+
+    counts = {name: result.metrics[name] for name in ("images", "boxes")}
+    measured_on = {"model": str(arguments.model), "data": str(arguments.data), "split": arguments.split, **counts}
+    write_thresholds(best_thresholds(result.curves), path, measured_on)
+
+
+def _write_insight(dataset, result, arguments):
+    """Writes what lies behind the numbers into a directory; returns it with the numbers."""
     from yolo_tf.insight.measure import measure_insight
 
-    insight = measure_insight(dataset, result)
+    insight, out = measure_insight(dataset, result), arguments.out
     values = result.metrics | {"insight": insight.to_json()}
     write_json(out / "evaluation.json", values)
+    if insight.thresholds:
+        _write_thresholds(result, arguments, out / "thresholds.json")
     if insight.resolution:
         say(insight.resolution.describe())
     say(f"written: {out}")
