@@ -123,7 +123,8 @@ def test_out_holds_what_lies_behind_the_numbers(data_yaml, capsys):
     assert code == 0 and written.items() <= values.items() and set(values) - set(written) == {"schema_version"}
     assert values["images"] == 3 and set(values["insight"]["thresholds"]["per_class"]) == {"car", "bus", "tram"}
     assert sum(one["images"] for one in values["insight"]["slices"]["boxes_per_image"].values()) == 3
-    assert capsys.readouterr().out.splitlines()[-1].startswith("written: ")
+    assert capsys.readouterr().out.splitlines()[-1] == f"written: {out / 'report.html'}"
+    assert f"{data_yaml}, val: 3 images, 3 boxes" in (out / "report.html").read_text()
     assert "insight" not in evaluate(data_yaml, detector_files.keras_file())[1]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolo_tf.pictures.drawing import draw_boxes, draw_grid
+from yolo_tf.pictures.drawing import draw_boxes, draw_grid, draw_labelled
 from yolo_tf.pictures.palette import class_colors
 
 NAMES = ("cat", "dog", "owl")
@@ -115,3 +115,17 @@ def test_grid_shrinks_to_the_cell_and_centres():
 def test_grid_of_unequal_pictures_takes_the_largest_sides():
     grid = draw_grid([np.zeros((40, 10, 3), np.uint8), np.zeros((20, 50, 3), np.uint8)], gap=2)
     assert grid.shape == (44, 106, 3)
+
+
+def test_labels_apart_leave_out_what_would_lie_on_a_later_one():
+    """Two boxes with the same corner have one label, that of the later; one elsewhere keeps its own."""
+    image = np.full((200, 300, 3), 255, np.uint8)
+    boxes = [[20, 40, 90, 90], [20, 40, 80, 80], [180, 120, 280, 180]]
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    together, apart = (draw_labelled(image, boxes, ["a long one", "cat", "dog"], colors, apart=flag) for flag in (False, True))
+    above = (slice(20, 39), slice(20, 200))  # where the labels of the first two stand
+    red = [(picture[above] == (255, 0, 0)).all(-1).sum() for picture in (together, apart)]
+    assert red[0] > 0 and red[1] == 0
+    assert (apart[above] == (0, 255, 0)).all(-1).any() and (apart[100:119] == (0, 0, 255)).all(-1).any()
+    unlabelled = draw_labelled(image, boxes, ["", "", ""], colors)
+    assert (unlabelled[above] == 255).all()

@@ -97,7 +97,8 @@ def test_a_latin_label_is_drawn_as_by_its_font_alone(only_fonts):
 
     only_fonts()
     font, picture = ImageFont.truetype(str(FONT_PATH), 20), Image.new("RGB", (300, 60), "white")
-    drawing._draw_label(ImageDraw.Draw(picture), "Ågård 0.87", (10, 40), 20, (255, 255, 255))
+    label = drawing._place_label(picture.size, "Ågård 0.87", (10, 40), 20)
+    drawing._draw_label(ImageDraw.Draw(picture), *label, 20, (255, 255, 255))
     expected = Image.new("RGB", (300, 60), "white")
     ascent, descent = font.getmetrics()
     ImageDraw.Draw(expected).text((15, 40 - ascent - descent - 2 + 1), "Ågård 0.87", fill=(0, 0, 0), font=font)

@@ -13,7 +13,7 @@ from yolo_tf.commands.arguments import (
     say_undrawable,
 )
 from yolo_tf.commands.predict_lines import describe_cut
-from yolo_tf.errors import InputError
+from yolo_tf.errors import InputError, shown
 from yolo_tf.system.atomic import write_json
 from yolo_tf.system.targets import check_target
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -96,6 +96,7 @@ def _write_thresholds(result, arguments, path):
 def _write_insight(dataset, result, arguments):
     """Writes what lies behind the numbers into a directory; returns it with the numbers."""
     from yolo_tf.insight.measure import measure_insight
+    from yolo_tf.insight.report import write_report
 
     insight, out = measure_insight(dataset, result), arguments.out
     values = result.metrics | {"insight": insight.to_json()}
@@ -104,5 +105,9 @@ def _write_insight(dataset, result, arguments):
         _write_thresholds(result, arguments, out / "thresholds.json")
     if insight.resolution:
         say(insight.resolution.describe())
-    say(f"written: {out}")
+    if not arguments.plots:
+        say_undrawable(dataset.class_names)
+    read = f"{arguments.data}, {arguments.split}: {result.metrics['images']} images, {result.metrics['boxes']} boxes"
+    write_report(insight, out, f"Evaluation of {shown(arguments.model)}", [shown(read)])
+    say(f"written: {out / 'report.html'}")
     return values

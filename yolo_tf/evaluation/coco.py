@@ -80,7 +80,7 @@ def ap_of_halves(evaluators, *, splits):
     intervals narrower by a quarter (0.038 for 0.05 of 100 tosses of a coin).
 
     Args:
-        evaluators: COCOeval of `coco_evaluator`, all of one data set; `sizes=False` takes a quarter of the time.
+        evaluators: COCOeval of `coco_evaluator`, all of one data set; `sizes=False` takes a fraction of the time.
         splits: how often; seeded.
 
     Returns:
@@ -109,7 +109,8 @@ def coco_evaluator(dataset, detections, *, iou_threshold=None, sizes=True, slice
         dataset, detections: as in matching.match_detections.
         iou_threshold: match at this IoU alone, and all detections; None = as COCO does, at ten of them, at most 100
             detections of a class in one image, and each size for itself.
-        sizes: whether each size is matched for itself as well; False = boxes of all sizes together, in a quarter of the time.
+        sizes: whether each size is matched for itself as well, and 1 and 10 detections are looked at; False = for AP alone,
+            in a fraction of the time.
         slices: Slices that take the place of the sizes.
 
     Returns:
@@ -129,6 +130,7 @@ def coco_evaluator(dataset, detections, *, iou_threshold=None, sizes=True, slice
     if slices is not None:
         evaluator.params.area_rng = [[number, number] for number in range(1, slices.count + 1)]
         evaluator.params.area_rng_lbl = list(map(str, range(slices.count)))
+    if slices is not None or not sizes:
         evaluator.params.max_dets = [MOST_DETECTIONS]
     if iou_threshold is not None:
         evaluator.params.iou_thrs = [iou_threshold]

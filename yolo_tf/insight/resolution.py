@@ -6,7 +6,7 @@ import numpy as np
 
 from yolo_tf.evaluation.coco import ap_of_halves, coco_evaluator, coco_numbers
 
-SPLITS = 100  # into halves; the error of what is measured is a fourteenth of it
+SPLITS = 50  # into halves; what is measured is good to a tenth of itself
 LEAST_IMAGES = 10  # with fewer, halves say little
 SIGMAS = 1.96  # 95 % of a normal distribution
 

@@ -35,23 +35,48 @@ def draw_boxes(image, boxes, class_ids, class_names, scores=None):
     Returns:
         uint8 [H, W, 3] RGB.
     """
+    class_ids = np.asarray(class_ids, np.int64)
+    order = np.arange(len(class_ids)) if scores is None else np.argsort(scores, kind="stable")
+    order = order[class_ids[order] >= 0]
+    names = [class_names[class_id] for class_id in class_ids[order]]
+    texts = (
+        names if scores is None else [f"{name} {score:.2f}" for name, score in zip(names, np.asarray(scores)[order], strict=True)]
+    )
+    colors = class_colors(len(class_names))[class_ids[order]]
+    return draw_labelled(image, np.asarray(boxes).reshape(-1, 4)[order], texts, colors)
+
+
+def draw_labelled(image, boxes, texts, colors, *, apart=False):
+    """Draws boxes as `draw_boxes` does, each with a text and a colour of its own, the last on top.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        boxes: [N, 4] xyxy, px of `image`.
+        texts: N; "" = no label.
+        colors: [N, 3] RGB, 0..255.
+        apart: leave a label out where it would lie on that of a later box.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
+    """
     picture = Image.fromarray(np.ascontiguousarray(image))
     canvas = ImageDraw.Draw(picture)
     short_side = min(picture.size)
     line = max(1, round(short_side / 140))
     size = max(11, round(short_side / 38))
-    colors = [tuple(color) for color in class_colors(len(class_names)).tolist()]
-
-    class_ids = np.asarray(class_ids, np.int64)
-    order = np.arange(len(class_ids)) if scores is None else np.argsort(scores, kind="stable")
-    order = order[class_ids[order] >= 0]
     corners = _corners(boxes, picture.size)
-    for index in order:
-        canvas.rectangle(corners[index], outline=colors[class_ids[index]], width=line)
-    for index in order:
-        class_id = class_ids[index]
-        text = class_names[class_id] if scores is None else f"{class_names[class_id]} {scores[index]:.2f}"
-        _draw_label(canvas, drawable(text), corners[index][:2], size, colors[class_id])
+    colors = [tuple(color) for color in np.asarray(colors).tolist()]
+    for corner, color in zip(corners, colors, strict=True):
+        canvas.rectangle(corner, outline=color, width=line)
+    labels, taken = [], []
+    for corner, color, text in reversed(list(zip(corners, colors, texts, strict=True))):
+        if text:
+            text, place = _place_label(picture.size, drawable(text), corner[:2], size)
+            if not (apart and any(_overlap(place, other) for other in taken)):
+                taken.append(place)
+                labels.append((text, place, color))
+    for text, place, color in reversed(labels):
+        _draw_label(canvas, text, place, size, color)
     return np.array(picture)
 
 
@@ -113,10 +138,14 @@ def _corners(boxes, size_wh):
     return [tuple(row) for row in np.concatenate([first, last], axis=1).tolist()]
 
 
-def _draw_label(canvas, text, box_corner, size, color):
-    """Draws `text` on a filled rectangle above `box_corner` (x, y), moved as far as needed to stay inside the image."""
-    image_width, image_height = canvas.im.size
-    margin = max(2, round(size / 4))
+def _place_label(size_wh, text, box_corner, size):
+    """Places `text` above `box_corner` (x, y), moved as far as needed to stay inside an image of `size_wh`.
+
+    Returns:
+        (text, cut where it is wider than the image; its rectangle (left, top, right, bottom), int px).
+    """
+    image_width, image_height = size_wh
+    margin = _margin(size)
     text = _shorten(text, size, image_width - 2 * margin)
     ascent, descent = _font(FONT_PATH, size).getmetrics()
     width = math.ceil(_length(text, size)) + 2 * margin
@@ -124,12 +153,27 @@ def _draw_label(canvas, text, box_corner, size, color):
     x, y = box_corner
     left = max(0, min(x, image_width - width))
     top = y - height if y >= height else max(0, min(y, image_height - height))
-    canvas.rectangle((left, top, left + width - 1, top + height - 1), fill=color)
-    x = left + margin
+    return text, (left, top, left + width - 1, top + height - 1)
+
+
+def _draw_label(canvas, text, place, size, color):
+    """Draws a text and a filled rectangle of `_place_label`."""
+    left, top, _, _ = place
+    ascent, _ = _font(FONT_PATH, size).getmetrics()
+    canvas.rectangle(place, fill=color)
+    x = left + _margin(size)
     for path, letters in split_by_font(text):
         font = _font(path, size)
         canvas.text((x, top + 1 + ascent), letters, fill=text_color(color), font=font, anchor="ls")  # all on one line
         x += font.getlength(letters)
+
+
+def _margin(size):
+    return max(2, round(size / 4))
+
+
+def _overlap(place, other):
+    return place[0] <= other[2] and other[0] <= place[2] and place[1] <= other[3] and other[1] <= place[3]
 
 
 def _length(text, size):

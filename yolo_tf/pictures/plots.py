@@ -1,26 +1,17 @@
 """Plots as PNG files: history, precision and recall, F1, confusion, labels, network files compared."""
 
-import functools
-
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from yolo_tf.pictures.fonts import drawable, fonts_of
+from yolo_tf.pictures.axes import GRID, INK, NO_BOXES, add_color_bar, add_legend, dress, new_axes, plain, save
 from yolo_tf.pictures.palette import class_colors, text_color
-from yolo_tf.system.atomic import atomic_path
 
-# Figure is used without pyplot: no global state, no window, safe in threads.
-INK = "#24292f"
-GRID = "#e4e8ec"
 BLUES = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#9ecae9", "#0072b2", "#08294a"])
 LOSS_PARTS = ("box", "objectness", "class", "distillation")
 MOST_NAMED_CLASSES = 12  # more lines than this cannot be told apart: they become one grey bundle
 BESIDE = dict(loc="upper left", bbox_to_anchor=(1.01, 1))  # where a legend stands outside, at the right
-NO_BOXES = "no boxes to find"
 MOST_NUMBERED_CLASSES = 25  # more cells than this squared cannot be read
 
 
@@ -34,17 +25,17 @@ def plot_history(rows, path):
     """
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
-    _dress(losses, "Training loss", "epoch", "loss part")
-    _dress(accuracies, "Accuracy on the validation split", "epoch", "average precision")
+    dress(losses, "Training loss", "epoch", "loss part")
+    dress(accuracies, "Accuracy on the validation split", "epoch", "average precision")
     for axes, names, color_ids in ((losses, LOSS_PARTS, [0, 1, 2, 4]), (accuracies, ("AP", "AP50"), [6, 3])):
         for name, color in zip(names, class_colors(7)[color_ids] / 255, strict=True):
             _draw_series(axes, rows, name, color)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axes.lines:
-            _add_legend(axes)
+            add_legend(axes)
     accuracies.set_ylim(top=1)
-    _save(accuracies, path)
+    save(accuracies, path)
 
 
 def plot_learning_rates(rows, rates, path):
@@ -55,7 +46,7 @@ def plot_learning_rates(rows, rates, path):
         rates: name -> learning rate, marked by a line: suggestion, steepest, minimum.
         path: PNG file.
     """
-    axes = _axes((7, 4.2), "Loss while the learning rate rises", "learning rate", "loss")
+    axes = new_axes((7, 4.2), "Loss while the learning rate rises", "learning rate", "loss")
     x, raw, smoothed = np.array([[row[key] for key in ("learning_rate", "loss", "smoothed")] for row in rows]).T
     colors = class_colors(7) / 255
     axes.plot(x, raw, color=GRID, linewidth=1)
@@ -63,20 +54,20 @@ def plot_learning_rates(rows, rates, path):
     for (name, rate), color in zip(rates.items(), colors[[6, 3, 2]], strict=True):
         axes.axvline(rate, color=color, linestyle="--", linewidth=1.5, label=f"{name}  {rate:.2g}")
     axes.set_xscale("log")
-    _add_legend(axes)
-    _save(axes, path)
+    add_legend(axes)
+    save(axes, path)
 
 
 def plot_precision_recall(curves, path):
     """Draws precision over recall at IoU 0.5 from evaluation.curves.Curves, one line per class and their mean."""
-    axes = _axes((8, 5), "Precision and recall at IoU 0.5", "recall", "precision")
+    axes = new_axes((8, 5), "Precision and recall at IoU 0.5", "recall", "precision")
     _draw_class_lines(axes, curves, curves.recall_levels, curves.precision_at_recall, "AP50")
-    _save(axes, path)
+    save(axes, path)
 
 
 def plot_f1(curves, path):
     """Draws F1 over the score threshold from evaluation.curves.Curves, one line per class, their mean and its best point."""
-    axes = _axes((8, 5), "F1 at IoU 0.5", "least score", "F1")
+    axes = new_axes((8, 5), "F1 at IoU 0.5", "least score", "F1")
     _draw_class_lines(axes, curves, curves.thresholds, curves.f1, "F1")
     if curves.best is not None:
         threshold = curves.thresholds[curves.best]
@@ -86,24 +77,25 @@ def plot_f1(curves, path):
         side, shift = ("left", 8) if threshold < 0.5 else ("right", -8)
         text = dict(textcoords="offset points", ha=side, va="bottom", color=INK, fontsize=9)
         axes.annotate(f"best {best:.3f}\nat score {threshold:.3f}", (threshold, 0.03), xytext=(shift, 0), **text)
-    _save(axes, path)
+    save(axes, path)
 
 
-def plot_confusion_matrix(confusion, class_names, path):
+def plot_confusion_matrix(confusion, class_names, path, *, in_percent=False):
     """Draws which class was taken for which; the shade is the share of a true class, the figure is the count.
 
     Args:
         confusion: int [C + 1, C + 1]: [true class, detected class], last = background.
         class_names: C names.
         path: PNG file.
+        in_percent: the figure is the share of the true class, too, in percent.
     """
-    names = [*map(_plain, class_names), "background"]
+    names = [*map(plain, class_names), "background"]
     numbered = len(names) <= MOST_NUMBERED_CLASSES
     side = min(4.5 + 0.45 * len(names), 16)
     text_size = min(10, 32 * side / len(names))  # points; a row is about 58 * side / len(names) high
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
 
-    axes = _axes((side + 0.8, side), "Confusion", "detected as", "truth")
+    axes = new_axes((side + 0.8, side), "Confusion, % of each true class" if in_percent else "Confusion", "detected as", "truth")
     axes.grid(visible=False)
     axes.set_axisbelow("line")  # the lines between the cells lie on them
     axes.spines[:].set_visible(False)
@@ -117,9 +109,10 @@ def plot_confusion_matrix(confusion, class_names, path):
     if numbered:
         for row, column in zip(*np.nonzero(confusion), strict=True):
             color = "white" if shares[row, column] > 0.5 else INK
-            axes.text(column, row, f"{confusion[row, column]}", ha="center", va="center", color=color, fontsize=text_size)
-    _add_color_bar(axes, picture, "share of the row")
-    _save(axes, path)
+            text = f"{100 * shares[row, column]:.0f}" if in_percent else f"{confusion[row, column]}"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=text_size)
+    add_color_bar(axes, picture, "share of the row")
+    save(axes, path)
 
 
 def plot_evaluation(curves, confusion, class_names, folder):
@@ -146,28 +139,28 @@ def plot_labels(dataset, path):
 
     figure = Figure(figsize=(14, max(4.6, 0.11 * len(counts))), layout="constrained")
     classes, sizes, centres = figure.subplots(1, 3)
-    _dress(classes, f"{len(boxes)} boxes in {len(dataset.records)} images", "boxes", "")
+    dress(classes, f"{len(boxes)} boxes in {len(dataset.records)} images", "boxes", "")
     text_size = 9 if len(counts) <= 25 else 6.5
     bars = classes.barh(range(len(counts)), counts, color=colors)
     classes.bar_label(bars, padding=3, fontsize=text_size, color=INK)
-    classes.set_yticks(range(len(counts)), map(_plain, dataset.class_names), fontsize=text_size)
+    classes.set_yticks(range(len(counts)), map(plain, dataset.class_names), fontsize=text_size)
     classes.set_ylim(len(counts) - 0.5, -0.5)
     classes.set_xlim(0, max(1, 1.12 * counts.max(initial=0)))
     classes.grid(axis="y", visible=False)
 
-    _dress(sizes, "Box sizes", "width / image width", "height / image height")
+    dress(sizes, "Box sizes", "width / image width", "height / image height")
     size_wh = boxes[:, 2:] - boxes[:, :2]
     sizes.scatter(*size_wh.T, s=8, c=colors[class_ids], alpha=np.clip(300 / max(1, len(boxes)), 0.08, 0.7), linewidths=0)
 
-    _dress(centres, "Box centres", "x / image width", "y / image height")
+    dress(centres, "Box centres", "x / image width", "y / image height")
     centre_xy = (boxes[:, :2] + boxes[:, 2:]) / 2
     heat, _, _ = np.histogram2d(*centre_xy.T, bins=32, range=((0, 1), (0, 1)))
     picture = centres.imshow(heat.T, extent=(0, 1, 1, 0), cmap=BLUES, vmin=0, vmax=max(1, heat.max()))
     centres.grid(visible=False)
-    _add_color_bar(centres, picture, "boxes")
+    add_color_bar(centres, picture, "boxes")
     for axes in (sizes, centres):
         axes.set(xlim=(0, 1), ylim=(0, 1) if axes is sizes else (1, 0), aspect="equal")
-    _save(classes, path)
+    save(classes, path)
 
 
 def plot_comparison(rows, path):
@@ -177,13 +170,13 @@ def plot_comparison(rows, path):
         rows: dicts with "path", "AP" 0..1 (None = no boxes to find, left out), "median_ms", "bytes".
         path: PNG file.
     """
-    axes = _axes((9.5, 4.6), "Accuracy over latency", "median latency, ms", "AP")
+    axes = new_axes((9.5, 4.6), "Accuracy over latency", "median latency, ms", "AP")
     largest = max(row["bytes"] for row in rows)
     for number, (row, color) in enumerate(zip(rows, class_colors(len(rows)), strict=True), 1):
         if row["AP"] is None:
             continue
         point, share = (row["median_ms"], row["AP"]), row["bytes"] / largest
-        label = f"{number}  {_plain(row['path'])}  {row['bytes'] / 1e6:.1f} MB"
+        label = f"{number}  {plain(row['path'])}  {row['bytes'] / 1e6:.1f} MB"
         axes.scatter(*point, s=700 * share, color=color / 255, alpha=0.85, linewidths=0, label=label, zorder=3 - share)
         ink = np.array(text_color(color)) / 255
         axes.annotate(number, point, ha="center", va="center", fontsize=8, color=ink)
@@ -191,10 +184,10 @@ def plot_comparison(rows, path):
         axes.set_xlim(0, 1.15 * max(row["median_ms"] for row in rows))
         axes.margins(y=0.15)
         axes.set_ylim(max(0, axes.get_ylim()[0] - 0.02), min(1, axes.get_ylim()[1] + 0.02))
-        _add_legend(axes, **BESIDE, markerscale=0.4)
+        add_legend(axes, **BESIDE, markerscale=0.4)
     else:
         axes.text(0.5, 0.5, NO_BOXES, ha="center", va="center", color=INK)
-    _save(axes, path)
+    save(axes, path)
 
 
 def _draw_series(axes, rows, name, color):
@@ -226,58 +219,7 @@ def _draw_class_lines(axes, curves, x, rows, value_name):
     axes.plot(x, rows[drawn].mean(axis=0), color=INK, linewidth=2.8, label=mean, zorder=3)
     for index in drawn[np.argsort(-values[drawn], kind="stable")]:
         # the number comes first: matplotlib drops legend entries that begin with an underscore
-        label = f"{values[index]:.3f}  {_plain(curves.class_names[index])}" if named else None
+        label = f"{values[index]:.3f}  {plain(curves.class_names[index])}" if named else None
         style = dict(color=colors[index], linewidth=1.6) if named else dict(color="#9aa4ae", linewidth=0.6, alpha=0.6)
         axes.plot(x, rows[index], label=label, **style)
-    _add_legend(axes, **BESIDE, title=value_name, alignment="left", title_fontproperties={"weight": "bold"})
-
-
-def _add_legend(axes, **options):
-    axes.legend(frameon=False, labelcolor=INK, **options)
-
-
-def _add_color_bar(axes, picture, label):
-    """Draws the colour scale of `picture` beside `axes`, as high as them."""
-    bar = axes.figure.colorbar(picture, cax=axes.inset_axes([1.03, 0, 0.03, 1]))
-    bar.set_label(label, color=INK)
-    bar.ax.tick_params(colors=INK, length=0)
-    bar.outline.set_visible(False)
-
-
-def _axes(size, title, x_label, y_label):
-    """Returns the axes of a figure of `size`, (width, height) in inches, that holds one plot."""
-    axes = Figure(figsize=size, layout="constrained").subplots()
-    _dress(axes, title, x_label, y_label)
-    return axes
-
-
-def _dress(axes, title, x_label, y_label):
-    """Gives axes the look of all plots: title on the left, light grid, no frame."""
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
-    axes.set_xlabel(x_label, color=INK)
-    axes.set_ylabel(y_label, color=INK)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#b8c0c8")
-    axes.tick_params(colors=INK, length=0)
-
-
-def _plain(name):
-    """Returns `name` so that matplotlib shows a dollar sign instead of reading mathematics, and warns of no letter."""
-    return drawable(name).replace("$", r"\$")
-
-
-@functools.cache
-def _family(path):
-    """Returns the name by which matplotlib finds a font."""
-    fontManager.addfont(path)
-    return FontProperties(fname=path).get_name()
-
-
-def _save(axes, path):
-    """Writes the figure of `axes` to `path`, cut to what is drawn; each letter in the first font that has it."""
-    for text in axes.figure.findobj(Text):
-        text.set_fontfamily([*text.get_fontfamily(), *map(_family, fonts_of(text.get_text())[1:])])
-    with atomic_path(path) as temporary:
-        axes.figure.savefig(temporary, dpi=130, bbox_inches="tight", pad_inches=0.12)
+    add_legend(axes, **BESIDE, title=value_name, alignment="left", title_fontproperties={"weight": "bold"})
