@@ -62,7 +62,7 @@ def seen(monkeypatch):
 
 def test_plain(data_yaml, seen, capsys):
     code, metrics = evaluate(data_yaml, detector_files.keras_file(), "--batch-size", 2)
-    assert (code, metrics["images"], metrics["boxes"]) == (0, 3, 3)
+    assert (code, metrics["images"], metrics["boxes"]) == (0, 3, 3) and "insight" not in metrics
     shapes, detects = seen
     assert shapes == [(2, 96, 160), (1, 96, 160)]
     assert (detects[0].max_detections, detects[0].class_agnostic, detects[0].multi_label) == (300, False, True)
@@ -117,15 +117,19 @@ def test_a_cap_that_cuts_candidates_is_told(data_yaml, capsys):
 
 
 def test_out_holds_what_lies_behind_the_numbers(data_yaml, capsys):
-    out = data_yaml.parent / "results" / "report"
-    code, values = evaluate(data_yaml, detector_files.keras_file(), "--out", out)
+    out, path = data_yaml.parent / "results" / "report", data_yaml.parent / "new" / "thresholds.json"
+    code, values = evaluate(data_yaml, detector_files.keras_file(), "--out", out, "--thresholds", path)
     written = json.loads((out / "evaluation.json").read_text())
     assert code == 0 and written.items() <= values.items() and set(values) - set(written) == {"schema_version"}
-    assert values["images"] == 3 and set(values["insight"]["thresholds"]["per_class"]) == {"car", "bus", "tram"}
-    assert sum(one["images"] for one in values["insight"]["slices"]["boxes_per_image"].values()) == 3
+    per_class = values["insight"]["thresholds"]["per_class"]
+    assert sum(one["images"] for one in values["insight"]["slices"]["boxes_per_image"].values()) == values["images"] == 3
     assert capsys.readouterr().out.splitlines()[-1] == f"written: {out / 'report.html'}"
     assert f"{data_yaml}, val: 3 images, 3 boxes" in (out / "report.html").read_text()
-    assert "insight" not in evaluate(data_yaml, detector_files.keras_file())[1]
+
+    content = json.loads(path.read_text())
+    assert content["classes"] == {name: per_class[name]["score_threshold"] for name in ("car", "bus", "tram")}
+    assert content["measured_on"]["images"] == 3 and content["measured_on"]["data"] == str(data_yaml)
+    assert (out / "thresholds.json").read_text() == path.read_text()
 
 
 def test_out_that_is_a_file_is_one_line_before_the_work(data_yaml, capsys):
@@ -134,21 +138,9 @@ def test_out_that_is_a_file_is_one_line_before_the_work(data_yaml, capsys):
     assert "is a file. Expected a directory. Change --out" in captured.err.splitlines()[-1] and "/3 images" not in captured.out
 
 
-def test_thresholds_are_written_for_the_classes_of_the_detector(data_yaml):
-    path, out = data_yaml.parent / "new" / "thresholds.json", data_yaml.parent / "report"
-    code, values = evaluate(data_yaml, detector_files.keras_file(), "--thresholds", path, "--out", out)
-    content = json.loads(path.read_text())
-    per_class = values["insight"]["thresholds"]["per_class"]
-    assert code == 0 and content["classes"] == {name: one["score_threshold"] for name, one in per_class.items()}
-    assert content["measured_on"]["images"] == 3 and content["measured_on"]["data"] == str(data_yaml)
-    assert (out / "thresholds.json").read_text() == path.read_text()
-
-
 def test_thresholds_need_boxes(data_yaml, capsys):
     for labels in (data_yaml.parent / "labels" / "val").iterdir():
         labels.write_text("")
     path = data_yaml.parent / "thresholds.json"
     assert evaluate(data_yaml, detector_files.keras_file(), "--thresholds", path) == (2, None)
     assert "--thresholds: val has no box to find. Expected some" in capsys.readouterr().err and not path.exists()
-    code, values = evaluate(data_yaml, detector_files.keras_file(), "--out", data_yaml.parent / "report")
-    assert code == 0 and values["insight"]["thresholds"] is None

@@ -2,15 +2,18 @@ import json
 import zipfile
 
 import detector_files
+import numpy as np
 import pytest
 from PIL import Image
 
 from yolo_tf import export
 from yolo_tf.cli import main
+from yolo_tf.config import DetectConfig
 from yolo_tf.errors import InputError
 from yolo_tf.export.parity import ParityError
 from yolo_tf.files import read_spec
 from yolo_tf.inference.detector import open_detector
+from yolo_tf.inference.suppression import suppress
 
 
 @pytest.fixture
@@ -141,3 +144,37 @@ def test_a_difference_is_one_line(tmp_path, capsys, monkeypatch):
     assert run(detector_files.keras_file(), "--format", "tflite", "--out", tmp_path / "x.tflite") == 2
     error = capsys.readouterr().err.splitlines()
     assert "x.tflite: not written, for it differs from" in error[-1] and not any(tmp_path.iterdir())
+
+
+def thresholds_of(folder):
+    path = folder / "thresholds.json"
+    path.write_text(json.dumps({"kind": "yolo_tf thresholds", "classes": {"tram": 0.45, "car": 0.6, "bus": 0.5}}))
+    return path
+
+
+def test_thresholds_of_each_class_stand_in_the_saved_model(tmp_path, capsys):
+    """The detector's classes are car, bus, tram."""
+    words = ["--format", "saved_model", "--out", tmp_path / "out", "--thresholds", thresholds_of(tmp_path)]
+    assert main(list(map(str, ["export", detector_files.keras_file(), *words]))) == 0
+    detector = open_detector(tmp_path / "out")
+    images = np.stack([detector_files.images()[index] for index in range(2)]).astype(np.float32)
+    found = detector.serve(images)
+    expected = suppress(*detector.candidates(images), DetectConfig(class_thresholds=(0.6, 0.5, 0.45)))
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+    ids, scores = found.class_ids.numpy().ravel(), found.scores.numpy().ravel()
+    assert (ids >= 0).sum() > 3 and (scores[ids >= 0] > np.array([0.6, 0.5, 0.45])[ids[ids >= 0]]).all()
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--format", "onnx"], "--thresholds: a file of --format onnx holds none. Expected --format saved_model, or --nms"),
+        (["--format", "tflite"], "--thresholds: a file of --format tflite holds none."),
+        (["--format", "saved_model", "detect.score_threshold=0.5"], "--thresholds: detect.score_threshold is given as well."),
+    ],
+)
+def test_thresholds_without_a_place_are_one_line(words, message, tmp_path, capsys):
+    given = ["--thresholds", str(thresholds_of(tmp_path)), "--out", str(tmp_path / "out.tflite")]
+    assert main(["export", str(detector_files.keras_file()), *words, *given]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1] and not (tmp_path / "out.tflite").exists()

@@ -173,3 +173,39 @@ def test_a_file_of_one_size_takes_no_other(option, photos, capsys):
     error = capsys.readouterr().err.splitlines()[-1]
     assert f"{option}: {detector_files.tflite_file()} takes images of 96 x 160 px (height x width) only. Expected" in error
     assert not (photos / "out").exists()
+
+
+def thresholds_file(photos, **classes):
+    path = photos / "thresholds.json"
+    path.write_text(json.dumps({"kind": "yolo_tf thresholds", "classes": classes}))
+    return path
+
+
+def test_each_class_has_the_threshold_of_the_file(photos):
+    """By name: the order of the file is another one than that of the detector."""
+    everything = detections_of(photos, "--max-detections", 1000, "--score-threshold", 0.3)
+    least = dict(tram=0.3, car=1.0, bus=0.5)
+    kept = detections_of(photos, "--max-detections", 1000, "--thresholds", thresholds_file(photos, **least))
+    expected = [row for row in everything if row["score"] > least[row["class_name"]]]
+    assert sorted(kept, key=str) == sorted(expected, key=str)
+    assert 0 < len(kept) < len(everything)
+
+
+@pytest.mark.parametrize(
+    "classes, words, message",
+    [
+        (dict(car=0.5, bus=0.5), (), "thresholds.json: lacks ['tram']. Expected a threshold for each of the 3 classes"),
+        (dict(car=0.5, bus=0.5, tram=0.5), ("--score-threshold", 0.3), "--thresholds: --score-threshold is given as well."),
+    ],
+)
+def test_thresholds_that_do_not_fit_are_one_line(classes, words, message, photos, capsys):
+    words = ("--thresholds", thresholds_file(photos, **classes), *words)
+    assert predict(photos, detector_files.keras_file(), photos / "1.png", *words) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err.splitlines()[-1] and captured.out == "" and not (photos / "out").exists()
+
+
+def test_nothing_above_the_thresholds_names_their_file(photos, capsys):
+    path = thresholds_file(photos, car=1.0, bus=1.0, tram=1.0)
+    assert predict(photos, detector_files.keras_file(), photos / "1.png", "--thresholds", path) == 0
+    assert f"nothing reaches the thresholds of {path}: the best score" in capsys.readouterr().out

@@ -167,3 +167,14 @@ def test_either_of_two_equals_may_suppress_the_other():
     assert check(boxes, scores, reference=reference).num_detections == 10
     with pytest.raises(ParityError, match="only the network finds class 0 with score 0.6001"):
         check(*reference, reference=reference, serve=lambda images: suppress(boxes[None, :143], scores[None, :143], DETECT))
+
+
+def test_what_is_near_the_threshold_of_its_class_may_fall_on_either_side():
+    """0.4 is clearly above the threshold of all, and on that of class 1, not of class 0."""
+    reference, (boxes, scores) = candidates(), candidates()
+    reference[1][7, 1], scores[7, 1] = 0.4001, 0.3999
+    detect = dataclasses.replace(DETECT, class_thresholds=(0.3, 0.4, 0.3))
+    assert check(boxes, scores, reference=reference, detect=detect).same_detections < 1
+    lower, higher = (dataclasses.replace(DETECT, class_thresholds=(0.3, least, 0.3)) for least in (0.35, 0.45))
+    with pytest.raises(ParityError, match="only the network finds class 1 with score 0.4001"):
+        check(boxes, scores, reference=reference, detect=lower, serve=lambda images: suppress(boxes[None], scores[None], higher))

@@ -44,6 +44,8 @@ def draw_candidates(rng, *, classes, count=300, best=1.0):
         (7, dict(max_detections=300, max_candidates=60)),
         (7, dict(max_detections=50, class_agnostic=True)),
         (7, dict(max_detections=50, class_ids=(2, 5))),
+        (7, dict(max_detections=50, class_thresholds=(0.3, 0.9, 0.5, 0.3, 0.7, 0.4, 0.6))),
+        (7, dict(max_detections=50, class_ids=(1, 2, 5), class_thresholds=(0.3, 0.5, 0.5, 0.3, 0.7, 0.4, 0.6))),
     ],
 )
 def test_values_are_those_of_suppression(classes, options, tmp_path):
@@ -116,6 +118,7 @@ def test_thresholds_stand_in_the_file(with_nms):
         facts = json.loads(archive.read("tflite.json"))["nms"]
     assert facts == {
         "score_threshold": 0.3,
+        "class_thresholds": [],
         "iou_threshold": 0.5,
         "max_detections": 40,
         "max_candidates": 200,

@@ -129,6 +129,43 @@ def test_other_classes_take_no_places_and_suppress_no_one(multi_label):
     np.testing.assert_allclose(found.scores[0, :2], [0.7, 0])
 
 
+@pytest.mark.parametrize(
+    "class_thresholds, class_ids, multi_label, class_agnostic, expected",  # expected: (score, class id, candidate)
+    [
+        ((0.5, 0.5, 0.5), (), False, False, [(0.9, 0, 0), (0.8, 1, 1), (0.7, 2, 2)]),
+        ((0.4, 0.85, 0.75), (), False, False, [(0.9, 0, 0), (0.45, 0, 3)]),  # candidate 1 is no class 0 that scores 0.5
+        ((0.4, 0.85, 0.75), (), True, False, [(0.9, 0, 0), (0.5, 0, 1), (0.45, 0, 3)]),
+        ((0.4, 0.85, 0.75), (), True, True, [(0.9, 0, 0), (0.5, 0, 1), (0.45, 0, 3)]),
+        ((0.95, 0.55, 0.35), (0, 1), True, False, [(0.8, 1, 1), (0.6, 1, 0)]),
+        ((0.1, 0.1, 0.65), (2,), False, False, [(0.7, 2, 2)]),  # below the threshold of all, 0.25, counts what a class asks
+        ((1.0, 1.0, 1.0), (), True, False, []),
+    ],
+)
+def test_a_threshold_of_each_class(class_thresholds, class_ids, multi_label, class_agnostic, expected):
+    options = dict(class_thresholds=class_thresholds, class_ids=class_ids, multi_label=multi_label)
+    found = suppress(APART, OF_THREE, dataclasses.replace(DETECT, class_agnostic=class_agnostic, **options))
+    assert found.num_valid[0] == len(expected)
+    np.testing.assert_allclose(found.scores[0, : len(expected)], [score for score, _, _ in expected])
+    np.testing.assert_array_equal(found.class_ids[0, : len(expected)], [class_id for _, class_id, _ in expected])
+    np.testing.assert_array_equal(
+        found.boxes[0, : len(expected)], APART[0, np.array([candidate for _, _, candidate in expected], int)]
+    )
+
+
+def test_a_low_threshold_of_a_class_lets_in_what_that_of_all_keeps_out():
+    low = OF_THREE * np.float32(0.2)  # 0.18 at most
+    found = suppress(APART, low, dataclasses.replace(DETECT, class_thresholds=(0.1, 0.17, 0.1)))
+    np.testing.assert_array_equal(found.class_ids[0, :2], [0, 2])
+    np.testing.assert_allclose(found.scores[0, :3], [0.18, 0.14, 0], atol=1e-6)
+
+
+def test_thresholds_that_are_not_one_a_class_are_refused():
+    with pytest.raises(InputError, match="class_thresholds: got 2 numbers. Expected 3, one for each class of the detector"):
+        suppress(APART, OF_THREE, dataclasses.replace(DETECT, class_thresholds=(0.5, 0.5)))
+    with pytest.raises(InputError, match=r"config.detect.class_thresholds: expected numbers 0..1, got \[0.5, 1.5\]"):
+        DetectConfig(class_thresholds=(0.5, 1.5))
+
+
 def test_an_unknown_class_number_is_refused():
     with pytest.raises(InputError, match="config.detect.class_ids: the detector has no class 3. Expected 0..2. Correct"):
         suppress(APART, OF_THREE, dataclasses.replace(DETECT, class_ids=(0, 3)))

@@ -74,6 +74,30 @@ def add_detecting(parser, *, score_threshold, iou_threshold, rect):
     add_image_size(parser, "default: as trained")
 
 
+def add_thresholds(parser):
+    """Declares the file of thresholds that `given_thresholds` reads."""
+    words = "least score of each class, as `yolo-tf evaluate --thresholds FILE` writes them"
+    parser.add_argument("--thresholds", type=Path, metavar="FILE", help=words)
+
+
+def given_thresholds(arguments, score_threshold):
+    """Returns the options of a DetectConfig that stand for the file of thresholds: none where none is given.
+
+    Args:
+        arguments: of a verb with `add_thresholds` and a model.
+        score_threshold: (flag or option, given value, what it is when it is not given); given as well, it would have no effect.
+    """
+    if arguments.thresholds is None:
+        return {}
+    from yolo_tf.files import read_spec
+    from yolo_tf.insight.thresholds import read_thresholds
+
+    name, given, default = score_threshold
+    if given != default:
+        raise InputError(f"--thresholds: {name} is given as well. Expected one of them. Leave one out.")
+    return {"class_thresholds": read_thresholds(arguments.thresholds, read_spec(arguments.model).class_names)}
+
+
 def given_detect(arguments, detect, **changes):
     """Returns the DetectConfig `detect` with the thresholds that are given, and `changes`.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from yolo_tf.commands.arguments import given_thresholds
 from yolo_tf.errors import InputError
 from yolo_tf.terminal import say
 
@@ -9,7 +10,8 @@ MOST_IMAGES = 16  # compared; more take time and say little
 
 
 def read_sources_and_detect(arguments):
-    """Returns (the words of --images, DetectConfig of the words detect.key=value)."""
+    """Returns (the words of --images, DetectConfig of the words detect.key=value and of --thresholds)."""
+    from yolo_tf.config import DetectConfig
     from yolo_tf.config.reader import read_config
 
     for override in arguments.overrides:
@@ -20,7 +22,9 @@ def read_sources_and_detect(arguments):
     # --images takes every word up to the next option, overrides among them
     sources = [word for word in arguments.images or () if not word.startswith("detect.")]
     overrides = arguments.overrides + [word for word in arguments.images or () if word.startswith("detect.")]
-    return sources, read_config(overrides=overrides).detect
+    detect = read_config(overrides=overrides).detect
+    score_threshold = ("detect.score_threshold", detect.score_threshold, DetectConfig().score_threshold)
+    return sources, dataclasses.replace(detect, **given_thresholds(arguments, score_threshold))
 
 
 def say_low_limit(detect):

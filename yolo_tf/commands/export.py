@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from yolo_tf.commands.arguments import add_data, add_image_size, read_given_dataset
+from yolo_tf.commands.arguments import add_data, add_image_size, add_thresholds, read_given_dataset
 from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit, spread
 from yolo_tf.commands.naming import network_file
 from yolo_tf.errors import InputError
@@ -22,6 +22,7 @@ def add_arguments(parser):
     parser.add_argument("--format", required=True, metavar="FORMAT", help="saved_model, tflite, onnx or openvino")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="directory, or a .tflite or .onnx file")
     add_image_size(parser, "a TFLite file keeps it")
+    add_thresholds(parser)
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
     add_data(parser, required=False, help="data set to compare, and to measure AP, on")
     parser.add_argument("--max-ap-drop", type=float, metavar="X", help="write nothing where the AP falls by more, 0..1")
@@ -42,6 +43,11 @@ def add_arguments(parser):
 
 def run(arguments):
     """Exports; prints what was compared and returns it."""
+    if arguments.thresholds and not (arguments.format == "saved_model" or arguments.nms):
+        raise InputError(
+            f"--thresholds: a file of --format {arguments.format} holds none. Expected --format saved_model, or --nms with"
+            " tflite. Leave it out, and give it to predict."
+        )
     sources, detect = read_sources_and_detect(arguments)
 
     load_tensorflow()

@@ -8,8 +8,10 @@ from yolo_tf.commands import predict_lines as lines
 from yolo_tf.commands.arguments import (
     add_detecting,
     add_model,
+    add_thresholds,
     find_class_ids,
     given_detect,
+    given_thresholds,
     open_given_detector,
     say_undrawable,
 )
@@ -17,6 +19,8 @@ from yolo_tf.errors import InputError, shown
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
 from yolo_tf.terminal.progress import progress_bar
+
+SCORE_THRESHOLD = 0.25
 
 
 def add_arguments(parser):
@@ -38,7 +42,8 @@ def add_arguments(parser):
         help="keep only these classes: names or numbers, also separated by commas; give the SOURCEs before",
     )
     rect = "the smallest input that holds the image at its scale; faster"
-    add_detecting(parser, score_threshold=0.25, iou_threshold=0.45, rect=rect)
+    add_detecting(parser, score_threshold=SCORE_THRESHOLD, iou_threshold=0.45, rect=rect)
+    add_thresholds(parser)
     many = parser.add_argument_group("any number of images (docs/predict.md)")
     many.add_argument("--save-jsonl", action="store_true", help="write DIR/detections.jsonl, one image per line, as they come")
     many.add_argument("--save-parquet", action="store_true", help="write DIR/detections-00000.parquet, ... (needs pyarrow)")
@@ -62,7 +67,8 @@ def run(arguments):
     many = any(OUTPUTS[name].cut for name in outputs)  # a stopped run goes on in them: they are made for any number
     _check_together(arguments, many, not outputs)
     class_names = read_spec(arguments.model).class_names
-    detect = given_detect(arguments, DetectConfig(), class_ids=find_class_ids(arguments.classes, class_names))
+    thresholds = given_thresholds(arguments, ("--score-threshold", arguments.score_threshold, SCORE_THRESHOLD))
+    detect = given_detect(arguments, DetectConfig(), class_ids=find_class_ids(arguments.classes, class_names), **thresholds)
 
     load_tensorflow()
     from yolo_tf.inference.best_score import best_score
@@ -107,7 +113,9 @@ def run(arguments):
     if totals.num_images_cut:
         say(lines.describe_cut(totals, totals.num_images, detect.candidate_limit))
     if totals.num_images > totals.num_bad_images and not totals.num_detections:
-        say(*lines.describe_nothing(best_score(detector, paths, options), arguments.model, detect.score_threshold))
+        given = arguments.thresholds and f"the thresholds of {shown(arguments.thresholds)}"
+        asked = given or f"--score-threshold {detect.score_threshold:g}"
+        say(*lines.describe_nothing(best_score(detector, paths, options), arguments.model, asked))
     lines.raise_faults(unreadable, totals, len(paths))
     return {"out": str(out), **({} if many else {"images": rows}), **dataclasses.asdict(totals)}
 

@@ -43,14 +43,17 @@ def describe_pictures(paths):
     return [line for line in [describe_dark(deep_images(paths))] if line]
 
 
-def describe_nothing(best, model, threshold):
-    """Returns the lines that say how near the detector came (a BestScore or None), and what is known of its accuracy."""
+def describe_nothing(best, model, asked):
+    """Returns the lines that say how near the detector came (a BestScore or None), and what is known of its accuracy.
+
+    `asked` says what was asked for: the threshold of all classes, or the file with those of each.
+    """
     from yolo_tf.files.run_directory import recorded_accuracy
 
     lines = []
     if best:
         lines.append(
-            f"nothing reaches --score-threshold {threshold:g}: the best score in {best.num_images} images looked at again is"
+            f"nothing reaches {asked}: the best score in {best.num_images} images looked at again is"
             f" {best.score:.3f} ({best.class_name} in {shown(best.path)})"
         )
     metrics, record = recorded_accuracy(model)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from yolo_tf.commands.arguments import add_image_size
+from yolo_tf.commands.arguments import add_image_size, add_thresholds
 from yolo_tf.commands.comparison import read_given_images, read_sources_and_detect, say_low_limit
 from yolo_tf.commands.naming import network_file
 from yolo_tf.system.tensorflow_start import load_tensorflow
@@ -21,6 +21,7 @@ def add_arguments(parser):
     parser.add_argument("--version", type=int, metavar="N", help="number of the version (default: the next free one)")
     parser.add_argument("--images", nargs="+", metavar="SOURCE", help="image files, directories, globs to compare on")
     add_image_size(parser, "encoded images are scaled into it")
+    add_thresholds(parser)
 
 
 def run(arguments):

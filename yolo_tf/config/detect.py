@@ -24,6 +24,14 @@ class DetectConfig:
     multi_label: bool = option(False, "one candidate may become a detection of several classes")
     class_agnostic: bool = option(False, "suppress across classes")
     class_ids: tuple[int, ...] = option((), "keep only detections of these class numbers; empty = all")
+    class_thresholds: tuple[float, ...] = option(
+        (), "least score of each class, 0..1, by its number, in place of score_threshold; empty = the same for all"
+    )
+
+    @property
+    def least_score(self):
+        """Least score that a detection of any class can have."""
+        return min(self.class_thresholds, default=self.score_threshold)
 
     @property
     def candidate_limit(self):
@@ -35,6 +43,8 @@ class DetectConfig:
         numbers = list(self.class_ids)
         require(min(numbers, default=0) >= 0, f"config.detect.class_ids: expected numbers from 0, got {numbers}.")
         require(len(set(numbers)) == len(numbers), f"config.detect.class_ids: expected each number once, got {numbers}.")
+        least = list(self.class_thresholds)
+        require(all(0 <= one <= 1 for one in least), f"config.detect.class_thresholds: expected numbers 0..1, got {least}.")
 
 
 # The settings at which COCO numbers are computed (YOLOv5's val), whatever `detect` says.

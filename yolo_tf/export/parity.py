@@ -83,8 +83,8 @@ def check_parity(reference, detector, images, detect, tolerance=EXACT):
 
         expected_detections = suppress(*expected, detect)
         found_detections = detector.serve(image[None]) if detector.serve else suppress(*found, detect)
-        limit = _least_certain_score(expected[1][0], expected_detections, detect, tolerance)
-        detections.append(_pair_off(expected_detections, found_detections, limit, detect, tolerance, where))
+        limits = _least_certain_scores(expected[1][0], expected_detections, detect, tolerance)
+        detections.append(_pair_off(expected_detections, found_detections, limits, detect, tolerance, where))
         differences += [candidates[-1].differences, detections[-1].differences]
     for kind, of_images in (("candidates", candidates), ("detections of network and file", detections)):
         wrong, total = sum(len(one.wrong) for one in of_images), sum(one.total for one in of_images)
@@ -132,19 +132,23 @@ def compare_candidates(expected, found, tolerance, where):
     return Compared(len(best), [line] * int((~same).sum()), (float(boxes.max()), float(scores.max())))
 
 
-def _least_certain_score(scores, detections, detect, tolerance):
-    """Returns the score above which no limit on the number of candidates or detections had a say."""
-    limits = [detect.score_threshold]
+def _least_certain_scores(scores, detections, detect, tolerance):
+    """Returns the scores [C] above which no threshold and no limit on the number of candidates or detections had a say."""
+    limits = [detect.least_score]
     best = scores.max(-1)
     if len(best) > detect.candidate_limit:
         limits.append(np.partition(best, -detect.candidate_limit)[-detect.candidate_limit])
     if detections.num_valid[0] == detect.max_detections:
         limits.append(float(detections.scores[0, -1]))
-    return max(limits) + tolerance.score
+    of_classes = detect.class_thresholds or np.zeros(scores.shape[-1])
+    return np.maximum(of_classes, max(limits)) + tolerance.score
 
 
-def _pair_off(expected, found, limit, detect, tolerance, where):
-    """Pairs the detections of one image; wrong are those without a twin that rounding does not explain."""
+def _pair_off(expected, found, limits, detect, tolerance, where):
+    """Pairs the detections of one image; wrong are those without a twin that rounding does not explain.
+
+    `limits` are those of `_least_certain_scores`; a wrong file may give classes that are none.
+    """
     expected, found = (_valid_part(detections) for detections in (expected, found))
     overlaps = pairwise_iou(expected.boxes, found.boxes).numpy()
     boxes = np.abs(expected.boxes[:, None] - found.boxes[None]).max(-1)
@@ -164,7 +168,7 @@ def _pair_off(expected, found, limit, detect, tolerance, where):
     of_file = found, np.isin(np.arange(len(found.scores)), columns)
     wrong = []
     for owner, (own, own_paired), (other, other_paired) in (("network", of_network, of_file), ("file", of_file, of_network)):
-        for single in np.flatnonzero(~own_paired & (own.scores > limit)):
+        for single in np.flatnonzero(~own_paired & (own.scores > np.take(limits, own.class_ids, mode="clip"))):
             if not _is_tipping(own, single, other, other_paired, detect, tolerance):
                 wrong.append(
                     f"{where}: only the {owner} finds class {own.class_ids[single]} with score {own.scores[single]:.4f}"

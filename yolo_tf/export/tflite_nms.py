@@ -6,9 +6,17 @@ import numpy as np
 import tensorflow as tf
 
 from yolo_tf.errors import InputError
-from yolo_tf.inference.suppression import scores_of_kept_classes
+from yolo_tf.inference.suppression import scores_that_count
 
-FIXED = ("score_threshold", "iou_threshold", "max_detections", "max_candidates", "class_agnostic", "class_ids")
+FIXED = (
+    "score_threshold",
+    "class_thresholds",
+    "iou_threshold",
+    "max_detections",
+    "max_candidates",
+    "class_agnostic",
+    "class_ids",
+)
 
 
 def check_detect(detect):
@@ -35,8 +43,8 @@ def suppress_one_image(boxes, scores, detect):
         dict of boxes float32 [1, K, 4], scores float32 [1, K], class_ids int32 [1, K] and num_detections int32 [1],
         K = detect.max_detections, best first; slots beyond num_detections are 0, 0 and -1.
     """
-    if detect.class_ids:
-        scores = scores_of_kept_classes(scores, detect)
+    if detect.class_ids or detect.class_thresholds:
+        scores = scores_that_count(scores, detect)
     num_candidates, num_classes = scores.shape[1:]
     best, order = tf.math.top_k(tf.reduce_max(scores[0], -1), min(detect.candidate_limit, num_candidates))
     boxes = tf.gather(boxes[0], order)
@@ -46,7 +54,7 @@ def suppress_one_image(boxes, scores, detect):
         scores=best,
         max_output_size=detect.max_detections,
         iou_threshold=detect.iou_threshold,
-        score_threshold=detect.score_threshold,
+        score_threshold=detect.least_score,
         pad_to_max_output_size=True,
     )
     filled = tf.range(detect.max_detections) < kept.valid_outputs
