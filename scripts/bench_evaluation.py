@@ -4,8 +4,10 @@
 
 Each engine has a process of its own, one after the other, so that its memory is its own. They get what an evaluation has:
 boxes, scores and classes as arrays, image by image; the time runs from there to the twelve numbers, and so includes what an
-engine needs made of them. Peak memory is what the process held at most over what it held before. The last row is all
-that `evaluate` reports: precision, recall, F1 and the confusion matrix too.
+engine needs made of them. CPU is that of all threads, and holds on a busy machine, too. Peak memory is what the process held
+at most over what it held before. `measure` is all that `evaluate` reports: precision, recall, F1 and the confusion matrix too;
+`report` is what `evaluate` writes with a directory given: slices, kinds of error, calibration, halves, and all plots (the
+pictures of the worst images need images, and are left out).
 """
 
 import argparse
@@ -14,14 +16,16 @@ import io
 import json
 import operator
 import os
+import pathlib
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
 
-ENGINES = ("pycocotools", "faster-coco-eval", "hotcoco", "measure")
+ENGINES = ("pycocotools", "faster-coco-eval", "hotcoco", "measure", "report")
 MEGABYTE = 2**20
 
 
@@ -49,10 +53,19 @@ def main():
 def format_rows(rows):
     """Returns the lines of the table: ratios and the largest difference of a number are to the first row."""
     (reference, first), *_ = rows.items()
-    lines = [f"| engine | seconds | of {reference} | peak, MB | largest difference of 12 numbers |", "|---|---:|---:|---:|---:|"]
+    columns = (
+        "engine",
+        "seconds",
+        f"of {reference}",
+        "CPU, s",
+        f"of {reference}",
+        "peak, MB",
+        "largest difference of 12 numbers",
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---|---:|---:|---:|---:|---:|---:|"]
     for engine, row in rows.items():
         gap = np.abs(np.subtract(row["numbers"], first["numbers"])).max()
-        times = f"{row['seconds']:.2f} | 1/{first['seconds'] / row['seconds']:.1f}"
+        times = " | ".join(f"{row[name]:.2f} | 1/{first[name] / row[name]:.1f}" for name in ("seconds", "cpu"))
         lines.append(f"| {engine} | {times} | {row['peak']:.0f} | {gap:.0e} |")
     return lines
 
@@ -109,19 +122,21 @@ def random_boxes(rng, count):
 
 
 def measure_engine(engine, dataset, detections):
-    """Returns {"seconds", "peak" MB, "numbers" [12]} of one engine; what it imports is no part of either."""
+    """Returns {"seconds", "cpu" seconds, "peak" MB, "numbers" [12]} of one engine; what it imports is no part of either."""
     numbers = {
         "pycocotools": by_pycocotools,
         "faster-coco-eval": by_faster_coco_eval,
         "hotcoco": by_hotcoco,
         "measure": by_measure,
+        "report": by_report,
     }[engine]()
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, cpu_start = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         found = numbers(dataset, detections)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / MEGABYTE
-    return {"seconds": seconds, "peak": peak, "numbers": [float(number) for number in found]}
+    return {"seconds": seconds, "cpu": cpu, "peak": peak, "numbers": [float(number) for number in found]}
 
 
 def by_hotcoco():
@@ -135,6 +150,21 @@ def by_measure():
     from yolo_tf.evaluation.evaluate import measure
 
     return lambda dataset, detections: operator.itemgetter(*COCO_NAMES)(measure(dataset, detections, 0.0).metrics)
+
+
+def by_report():
+    from yolo_tf.evaluation.coco import COCO_NAMES
+    from yolo_tf.evaluation.evaluate import measure
+    from yolo_tf.insight.measure import measure_insight
+    from yolo_tf.insight.report import write_plots
+
+    def report(dataset, detections):
+        result = measure(dataset, detections, 0.0)
+        with tempfile.TemporaryDirectory() as folder:
+            write_plots(measure_insight(dataset, result), pathlib.Path(folder))
+        return operator.itemgetter(*COCO_NAMES)(result.metrics)
+
+    return report
 
 
 def by_pycocotools():

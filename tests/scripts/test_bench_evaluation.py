@@ -20,7 +20,7 @@ def script():
 def test_engines_find_the_same_numbers(script):
     dataset, detections = script.make_split(40, 30, 3)
     assert [len(one) for one in detections] == [30] * 40 and any(record.is_crowd.any() for record in dataset.records)
-    reference, *others = (script.measure_engine(engine, dataset, detections) for engine in ("pycocotools", "hotcoco", "measure"))
+    reference, *others = (script.measure_engine(engine, dataset, detections) for engine in ("pycocotools", "hotcoco", "report"))
     assert 0.1 < reference["numbers"][0] < 0.9
     for row in others:
         np.testing.assert_array_equal(row["numbers"], reference["numbers"])
@@ -35,7 +35,10 @@ def test_an_engine_is_timed_over_one_evaluation(script, monkeypatch):
 
 def test_rows_are_compared_with_the_first(script):
     rows = {
-        "slow": {"seconds": 9.0, "peak": 20.0, "numbers": [0.5, 0.25]},
-        "fast": {"seconds": 0.5, "peak": 4.0, "numbers": [0.5, 0.26]},
+        "slow": {"seconds": 9.0, "cpu": 8.0, "peak": 20.0, "numbers": [0.5, 0.25]},
+        "fast": {"seconds": 0.5, "cpu": 2.0, "peak": 4.0, "numbers": [0.5, 0.26]},
     }
-    assert script.format_rows(rows)[2:] == ["| slow | 9.00 | 1/1.0 | 20 | 0e+00 |", "| fast | 0.50 | 1/18.0 | 4 | 1e-02 |"]
+    assert script.format_rows(rows)[2:] == [
+        "| slow | 9.00 | 1/1.0 | 8.00 | 1/1.0 | 20 | 0e+00 |",
+        "| fast | 0.50 | 1/18.0 | 2.00 | 1/4.0 | 4 | 1e-02 |",
+    ]
