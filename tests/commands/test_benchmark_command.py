@@ -119,3 +119,42 @@ def test_a_place_that_is_taken_is_told_before_anything_is_measured(measured, dat
 def test_bad_numbers_are_one_line(capsys):
     assert run("benchmark", detector_files.keras_file(), "--threads", 0) == 2
     assert capsys.readouterr().err == "yolo-tf benchmark: --threads: got 0. Expected a whole number above 0.\n"
+
+
+def test_compare_tells_whether_a_difference_is_real(measured, tmp_path, monkeypatch, capsys):
+    """Twelve images, all boxes found by the second file and half of them by the first."""
+    import numpy as np
+
+    from yolo_tf.commands import compare
+    from yolo_tf.sources import read_dataset, read_source
+    from yolo_tf.structures import ImageDetections
+
+    for folder in ("images/val", "labels/val"):
+        (tmp_path / folder).mkdir(parents=True)
+    for index in range(12):
+        Image.fromarray(detector_files.images()[0]).save(tmp_path / "images" / "val" / f"{index:02}.png")
+        (tmp_path / "labels" / "val" / f"{index:02}.txt").write_text("1 0.5 0.5 0.4 0.6\n")
+    data = tmp_path / "data.yaml"
+    data.write_text("path: .\nval: images/val\nnames: [car, bus, tram]\n")
+    dataset, calls = read_dataset(read_source(data, path=""), "val"), []
+
+    def found(path, matched, image_size):
+        from yolo_tf.evaluation.evaluate import measure
+
+        hit = [number % 2 == 0 or bool(calls) for number in range(12)]
+        calls.append(path)
+        scores = np.array([0.9], np.float32)
+        boxes = [ImageDetections(boxes=one.boxes, scores=scores, class_ids=one.class_ids) for one in dataset.records]
+        nothing = ImageDetections(boxes=boxes[0].boxes[:0], scores=scores[:0], class_ids=boxes[0].class_ids[:0])
+        return measure(matched, [one if is_hit else nothing for one, is_hit in zip(boxes, hit, strict=True)], 1.0)
+
+    monkeypatch.setattr(compare, "_evaluate", found)
+    models = [detector_files.keras_file(), detector_files.tflite_file()]
+    assert run("compare", *models, "--data", data, "--out", tmp_path / "out") == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line.startswith(f"{models[1]} against {models[0]}: AP +0.495, 95 % interval +0.")
+    assert line.endswith(" on 12 images: the difference is real")
+    assert line in (tmp_path / "out" / "comparison.txt").read_text() and line in (tmp_path / "out" / "comparison.md").read_text()
+    first, second = json.loads((tmp_path / "out" / "comparison.json").read_text())["models"]
+    assert first["difference"] is None and second["difference"]["is_real"] is True
+    assert second["difference"]["AP"] == pytest.approx(1 - 51 / 101) and second["difference"]["images"] == 12

@@ -24,7 +24,7 @@ def test_what_is_said_agrees(insight):
     assert insight.shown_threshold == least and 0.7 < least < 0.8, "keeps both cats and not the dog"
     assert insight.errors.count["wrong class"] == 0 and insight.errors.count["missed"] == 1
     assert [(row.index, row.num_faults) for row in insight.images] == [(0, 1), *((index, 0) for index in range(1, 10))]
-    assert insight.resolution.AP == insight.result.metrics["AP"] and insight.resolution.images == 10
+    assert insight.resolution.AP == pytest.approx(insight.result.metrics["AP"]) and insight.resolution.images == 10
     assert set(insight.partitions) == {"size", "aspect", "crowding", "border", "boxes_per_image"}
 
 

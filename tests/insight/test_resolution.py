@@ -38,7 +38,7 @@ def test_four_times_the_images_tell_half_the_difference():
 def test_the_same_images_tell_more_than_two_sets_would():
     """The second detector finds what the first does and 10 of 100 more: each alone is ± .1, the difference real."""
     first, second = np.arange(100) < 50, np.arange(100) < 60
-    difference = measure_difference(split_of(100), detections(first), detections(second))
+    difference = measure_difference((split_of(100), detections(first)), (split_of(100), detections(second)))
     assert difference.AP == pytest.approx(0.1, abs=0.01) and difference.is_real
     assert 0.02 < difference.low < 0.07 and 0.13 < difference.high < 0.18
     assert "the difference is real" in difference.describe()
@@ -48,7 +48,7 @@ def test_one_lucky_image_may_be_chance():
     """50 found by each, 49 of them the same."""
     first, second = np.arange(100) < 50, np.arange(100) < 50
     second[[0, 99]] = False, True
-    difference = measure_difference(split_of(100), detections(first), detections(second))
+    difference = measure_difference((split_of(100), detections(first)), (split_of(100), detections(second)))
     assert difference.low < 0 < difference.high and not difference.is_real
     assert difference.describe().endswith("on 100 images: it may be chance")
     assert difference.to_json()["is_real"] is False
@@ -56,12 +56,14 @@ def test_one_lucky_image_may_be_chance():
 
 def test_a_detector_is_no_better_than_itself():
     hits = np.arange(20) % 3 == 0
-    difference = measure_difference(split_of(20), detections(hits), detections(hits))
+    difference = measure_difference((split_of(20), detections(hits)), (split_of(20), detections(hits)))
     assert (difference.AP, difference.low, difference.high, difference.is_real) == (0.0, 0.0, 0.0, False)
 
 
 def test_the_second_less_the_first():
-    assert measure_difference(split_of(11), detections([True] * 11), detections([False] * 11)).AP == pytest.approx(-1.0)
+    assert measure_difference(
+        (split_of(11), detections([True] * 11)), (split_of(11), detections([False] * 11))
+    ).AP == pytest.approx(-1.0)
     assert Difference(AP=-0.1, low=-0.2, high=-0.01, images=9).is_real
 
 
@@ -71,7 +73,7 @@ FEW = [(split_of(9), [True] * 9), (dataset(*[record([])] * 12), [False] * 12), (
 @pytest.mark.parametrize("split, hits", FEW)
 def test_few_images_or_no_box_tell_nothing(split, hits):
     assert measure_resolution(split, detections(hits)) is None
-    assert measure_difference(split, detections(hits), detections(hits)) is None
+    assert measure_difference((split, detections(hits)), (split, detections(hits))) is None
 
 
 def test_boxes_in_one_image_alone_tell_nothing():
@@ -84,3 +86,11 @@ def test_the_halves_are_the_same_every_time():
     hits = np.arange(30) % 4 == 0
     first, again = (measure_resolution(split_of(30), detections(hits)) for _ in range(2))
     assert first == again
+
+
+def test_detectors_may_number_their_classes_in_their_own_ways():
+    """The second finds the same boxes, its classes the other way round."""
+    boxes, other = [BOX, [100, 10, 160, 60]], [1, 0]
+    split, turned = (dataset(*(record(boxes, ids) for _ in range(12))) for ids in ([0, 1], other))
+    hits, turned_hits = ([found((BOX, 0.9, class_id))] * 12 for class_id in (0, 1))
+    assert measure_difference((split, hits), (turned, turned_hits)).AP == 0.0

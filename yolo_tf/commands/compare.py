@@ -30,16 +30,26 @@ def run(arguments):
     load_tensorflow()  # not before the measurement: an idle TensorFlow takes memory, too
     from yolo_tf.pictures.plots import plot_comparison
 
-    metrics = [_evaluate(row.path, matched[row.path], tuple(row.image_size)) for row in rows]
-    accuracy = [{name: one[name] for name in ("AP", "AP50")} for one in metrics]
+    found = [_evaluate(row.path, matched[row.path], tuple(row.image_size)) for row in rows]
+    accuracy = [{name: one.metrics[name] for name in ("AP", "AP50")} for one in found]
+    differences = _differences([(matched[row.path], one.detections) for row, one in zip(rows, found, strict=True)])
     title = f"{len(dataset.records)} images of {arguments.data}, {arguments.split}; {describe(conditions)}"
     columns = [{name: "-" if value is None else f"{value:.3f}" for name, value in one.items()} for one in accuracy]
-    text = f"{title}\n{format_measurements(rows, accuracy=columns)}"
-    models = [row.to_json() | one for row, one in zip(rows, accuracy, strict=True)]
+    told = [
+        f"{row.path} against {rows[0].path}: {one.describe()}"
+        for row, one in zip(rows, differences, strict=True)
+        if one is not None
+    ]
+    text = "\n".join([title, format_measurements(rows, accuracy=columns), *told])
+    models = [
+        row.to_json() | one | {"difference": difference and difference.to_json()}
+        for row, one, difference in zip(rows, accuracy, differences, strict=True)
+    ]
     result = {"conditions": conditions, "models": models}
     print(text)
     if arguments.out:
-        markdown = f"{title}\n\n{format_measurements(rows, accuracy=columns, kind='markdown')}"
+        table = format_measurements(rows, accuracy=columns, kind="markdown")
+        markdown = "\n\n".join([title, table, *told])
         write_text(arguments.out / "comparison.txt", text + "\n")
         write_text(arguments.out / "comparison.md", markdown + "\n")
         write_json(arguments.out / "comparison.json", result)
@@ -49,10 +59,18 @@ def run(arguments):
 
 
 def _evaluate(path, dataset, image_size):
-    """Returns the metrics of a network file at the size that its latency was measured at."""
+    """Returns the EvaluationResult of a network file at the size that its latency was measured at."""
     from yolo_tf.inference.detector import open_detector
 
     print(path)
     detector = open_detector(path)
     looks = {"image_size": image_size, "letterbox": detector.spec.letterbox}
-    return evaluate_with_progress(detector.candidates, dataset, **looks).metrics
+    return evaluate_with_progress(detector.candidates, dataset, **looks)
+
+
+def _differences(pairs):
+    """Returns the Difference of each (data set, detections) to the first; None for the first, and where there are few images."""
+    from yolo_tf.insight.resolution import measure_difference
+
+    first, *others = pairs
+    return [None, *(measure_difference(first, other) for other in others)]

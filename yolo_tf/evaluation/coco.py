@@ -80,11 +80,12 @@ def ap_of_halves(evaluators, *, splits):
     intervals narrower by a quarter (0.038 for 0.05 of 100 tosses of a coin).
 
     Args:
-        evaluators: COCOeval of `coco_evaluator`, all of one data set; `sizes=False` takes a fraction of the time.
+        evaluators: COCOeval of `coco_evaluator`, all of the same images; `sizes=False` takes a fraction of the time.
         splits: how often; seeded.
 
     Returns:
-        float64 [evaluators, splits, 2], fractions; NaN where a half has no box to find. All evaluators see the same halves.
+        (AP of all images float64 [evaluators], AP of the halves float64 [evaluators, splits, 2]), fractions; NaN where there
+        is no box to find. All evaluators see the same halves.
     """
     images, generator = np.array(evaluators[0].params.img_ids), np.random.default_rng(0)
     orders = [generator.permutation(images) for _ in range(splits)]
@@ -93,10 +94,12 @@ def ap_of_halves(evaluators, *, splits):
 
     def numbers(evaluator):
         found = evaluator.slice_by(named)
-        return [found[name]["AP"] if (name := str(number)) in named else -1 for number in range(len(halves))]
+        names = ["_overall", *map(str, range(len(halves)))]
+        return [found[name]["AP"] if name in found else -1 for name in names]
 
-    values = np.array([numbers(evaluator) for evaluator in evaluators], np.float64).reshape(len(evaluators), splits, 2)
-    return np.where(values < 0, np.nan, values)
+    values = np.array([numbers(evaluator) for evaluator in evaluators], np.float64)
+    values[values < 0] = np.nan
+    return values[:, 0], values[:, 1:].reshape(len(evaluators), splits, 2)
 
 
 def coco_evaluator(dataset, detections, *, iou_threshold=None, sizes=True, slices=None):

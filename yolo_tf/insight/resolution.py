@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from yolo_tf.evaluation.coco import ap_of_halves, coco_evaluator, coco_numbers
+from yolo_tf.evaluation.coco import ap_of_halves, coco_evaluator
 
 SPLITS = 50  # into halves; what is measured is good to a tenth of itself
 LEAST_IMAGES = 10  # with fewer, halves say little
@@ -70,39 +70,40 @@ def measure_resolution(dataset, detections, *, splits=SPLITS):
 
     Source: McCarthy, "Pseudo-Replication: Half Samples", Review of the International Statistical Institute 37, 1969.
     """
-    found = _measure(dataset, (detections,), splits)
+    found = _measure([(dataset, detections)], splits)
     if found is None:
         return None
     [ap], [halves] = found
     return Resolution(AP=ap, plus_minus=SIGMAS * _standard_error(halves), images=len(dataset.records))
 
 
-def measure_difference(dataset, first, second, *, splits=SPLITS):
+def measure_difference(first, second, *, splits=SPLITS):
     """Measures whether the second of two detectors is better; both see the same halves of the images.
 
     Args:
-        dataset: DetectionDataset.
-        first, second: ImageDetections of each record.
+        first, second: (DetectionDataset, ImageDetections of each record): the same images and boxes, whose classes each
+            detector may number in its own way.
         splits: as in `measure_resolution`.
 
     Returns:
         Difference; None with fewer than ten images or without a box to find.
     """
-    found = _measure(dataset, (first, second), splits)
+    found = _measure([first, second], splits)
     if found is None:
         return None
     aps, halves = found
     ap, margin = aps[1] - aps[0], SIGMAS * _standard_error(halves[1] - halves[0])
-    return Difference(AP=ap, low=ap - margin, high=ap + margin, images=len(dataset.records))
+    return Difference(AP=ap, low=ap - margin, high=ap + margin, images=len(first[0].records))
 
 
-def _measure(dataset, rows, splits):
-    """Returns (AP of each row of detections, AP of the halves [rows, splits, 2]); None where that says nothing."""
+def _measure(rows, splits):
+    """Returns (AP of each (data set, detections), AP of the halves [rows, splits, 2]); None where that says nothing."""
+    dataset = rows[0][0]
     if len(dataset.records) < LEAST_IMAGES or not dataset.num_truths:
         return None
-    halves = ap_of_halves([coco_evaluator(dataset, row, sizes=False) for row in rows], splits=splits)
+    aps, halves = ap_of_halves([coco_evaluator(*row, sizes=False) for row in rows], splits=splits)
     halves = halves[:, np.isfinite(halves).all(axis=(0, 2))]  # of few images with boxes, all may be in one half
-    return ([coco_numbers(dataset, row)["AP"] for row in rows], halves) if halves.size else None
+    return (aps.tolist(), halves) if halves.size else None
 
 
 def _standard_error(halves):
