@@ -88,8 +88,12 @@ def test_slices_cut_as_coco_cuts_sizes_give_cocos_numbers():
     """The sizes from 32 px on, and COCO's own numbers of boxes, which divide there too."""
     from yolo_tf.insight import slices
 
+    def area(boxes, records):
+        boxes = np.concatenate(boxes)
+        return np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+
     split, detections = random_split(3)
-    coco_sizes = slices.Property("", (32**2, 96**2), ("s", "m", "l"), lambda boxes, _: np.prod(boxes[:, 2:] - boxes[:, :2], 1))
+    coco_sizes = slices.Property("", (32**2, 96**2), ("s", "m", "l"), area)
     numbers = coco_numbers(split, detections)
     found_slices = partition_boxes(split, detections, coco_sizes).slices
     assert [one.AP for one in found_slices] == [numbers[name] for name in ("APs", "APm", "APl")]

@@ -186,3 +186,13 @@ def test_draws_in_a_thread(tmp_path):
     thread.start()
     thread.join()
     assert_picture(tmp_path / "plot.png")
+
+
+def test_confusion_in_percent_of_each_true_class(monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "save", lambda axes, path: figures.append(axes))
+    confusion = np.array([[3, 1, 0], [0, 0, 0], [2, 0, 0]])
+    for in_percent in (False, True):
+        plots.plot_confusion_matrix(confusion, ("cat", "dog"), "confusion.png", in_percent=in_percent)
+    assert [[text.get_text() for text in axes.texts] for axes in figures] == [["3", "1", "2"], ["75", "25", "100"]]
+    assert plots.has_figures(["class"] * 24) and not plots.has_figures(["class"] * 25)

@@ -5,7 +5,7 @@ from yolo_tf.evaluation.coco import COCO_NAMES
 from yolo_tf.insight import page
 from yolo_tf.insight.gallery import MISSED, RIGHT, WRONG, write_gallery
 from yolo_tf.pictures import insight_plots as plots
-from yolo_tf.pictures.plots import plot_confusion_matrix, plot_evaluation
+from yolo_tf.pictures.plots import has_figures, plot_confusion_matrix, plot_evaluation
 from yolo_tf.system.atomic import write_text
 
 MOST_THRESHOLDS = 100  # classes in the table
@@ -29,7 +29,8 @@ def write_plots(insight, out):
     """Draws all plots of an Insight into a directory."""
     result, names = insight.result, insight.dataset.class_names
     plot_evaluation(result.curves, result.confusion, names, out)
-    plot_confusion_matrix(result.confusion, names, out / "confusion_percent.png", in_percent=True)
+    if has_figures(names):
+        plot_confusion_matrix(result.confusion, names, out / "confusion_percent.png", in_percent=True)
     plots.plot_thresholds(result.curves, out / "thresholds.png")
     per_class = result.metrics["per_class"]
     counts = zip(names, result.curves.num_truths.tolist(), strict=True)
@@ -71,8 +72,7 @@ def _sections(insight, out, lines, worst):
     yield (
         "What was taken for what",
         [
-            page.picture(out / "confusion_percent.png", "confusion matrix in percent of each true class"),
-            page.picture(out / "confusion_matrix.png", "confusion matrix, counts"),
+            *(page.picture(out / f"{name}.png", text) for name, text in _confusion(insight.dataset.class_names)),
             page.note("From score 0.25 on, pairs of IoU 0.45 or more, whatever their classes; background: no box, no detection."),
         ],
     )
@@ -90,6 +90,12 @@ def _sections(insight, out, lines, worst):
         words = ((f"right (score from {insight.shown_threshold:.3f})", RIGHT), ("wrong", WRONG), ("missed", MISSED))
         shown_pictures = [page.picture(one.path, _describe(one), f"{shown(one.image)}: {_describe(one)}") for one in worst]
         yield "The worst images", [page.key(words), page.gallery(shown_pictures)]
+
+
+def _confusion(class_names):
+    """Returns (name of the file, description) of each confusion matrix."""
+    percent = ("confusion_percent", "confusion matrix in percent of each true class")
+    return [percent] * has_figures(class_names) + [("confusion_matrix", "confusion matrix, counts")]
 
 
 def _thresholds(thresholds):

@@ -40,35 +40,47 @@ class Property:
     title: str
     edges: tuple[float, ...]  # a value on an edge belongs to the slice above
     names: tuple[str, ...]  # one more than edges
-    of_boxes: object  # (boxes float64 [n, 4] xyxy px, ImageRecord) -> [n]
+    of_boxes: object  # (boxes float64 [n, 4] xyxy px of each record, ImageRecords) -> [sum of n]
     of_detections: object = None  # the same for what was found, where it differs
 
 
-def _side(boxes, record):
-    return np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+def _sides(boxes, records):
+    return np.sqrt(np.prod(_sizes(boxes), axis=1))
 
 
-def _aspect(boxes, record):
-    width, height = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6).T
+def _aspects(boxes, records):
+    width, height = np.maximum(_sizes(boxes), 1e-6).T
     return width / height
 
 
-def _touches_border(boxes, record):
-    low, high = boxes[:, :2] <= BORDER, boxes[:, 2:] >= np.array([record.width, record.height]) - BORDER
-    return (low | high).any(axis=1)
+def _touches_border(boxes, records):
+    counts, corners = list(map(len, boxes)), np.concatenate(boxes)
+    size_wh = np.repeat([(record.width, record.height) for record in records], counts, axis=0)
+    return ((corners[:, :2] <= BORDER) | (corners[:, 2:] >= size_wh - BORDER)).any(axis=1)
 
 
-def _crowding(boxes, record):
-    """Returns the largest IoU of each box of the record with another one."""
-    iou = overlaps(boxes, boxes)
-    np.fill_diagonal(iou, 0)
-    return iou.max(axis=1, initial=0)
+def _crowding(boxes, records):
+    """Returns the largest IoU of each box with another one of its record."""
+    rows = []
+    for one in boxes:
+        iou = overlaps(one, one)
+        np.fill_diagonal(iou, 0)
+        rows.append(iou.max(axis=1, initial=0))
+    return np.concatenate(rows)
 
 
-def _crowding_of_detections(boxes, record):
+def _crowding_of_detections(boxes, records):
     """Returns the second largest IoU with a box of the record: the largest is the one that the detection may be of."""
-    iou = overlaps(boxes, record.boxes)
-    return np.sort(iou, axis=1)[:, -2] if iou.shape[1] > 1 else np.zeros(len(boxes))
+    rows = []
+    for one, record in zip(boxes, records, strict=True):
+        iou = overlaps(one, record.boxes)
+        rows.append(np.partition(iou, -2, axis=1)[:, -2] if iou.shape[1] > 1 else np.zeros(len(one)))
+    return np.concatenate(rows)
+
+
+def _sizes(boxes):
+    corners = np.concatenate(boxes)
+    return corners[:, 2:] - corners[:, :2]
 
 
 PROPERTIES = {
@@ -76,13 +88,13 @@ PROPERTIES = {
         "Size (square root of the area, px of the image)",
         (16, 32, 96, 288),
         ("below 16", "16 to 32", "32 to 96", "96 to 288", "from 288"),
-        _side,
+        _sides,
     ),
     "aspect": Property(
         "Aspect (width to height)",
         (1 / 3, 2 / 3, 3 / 2, 3),
         ("below 1:3", "1:3 to 2:3", "2:3 to 3:2", "3:2 to 3:1", "from 3:1"),
-        _aspect,
+        _aspects,
     ),
     "crowding": Property(
         "Crowding (largest IoU with another box)",
@@ -108,14 +120,13 @@ def partition_boxes(dataset, detections, of):
     Returns:
         Partition, its slices in the order of `of.names`.
     """
-    of_boxes = [_divide(of.of_boxes, record.boxes, record, of.edges) for record in dataset.records]
-    measured = of.of_detections or of.of_boxes
-    pairs = zip(dataset.records, detections, strict=True)
-    of_detections = [_divide(measured, one.boxes, record, of.edges) for record, one in pairs]
-    nothing = np.zeros(0, np.int64)
-    slices = Slices(np.concatenate([nothing, *of_boxes]), np.concatenate([nothing, *of_detections]), len(of.names))
-    truths = [part[~record.is_crowd] for part, record in zip(of_boxes, dataset.records, strict=True)]
-    counts = np.array([np.bincount(part, minlength=slices.count) for part in truths]).reshape(-1, slices.count)
+    of_boxes = _divide(of.of_boxes, dataset.records, dataset.records, of.edges)
+    of_detections = _divide(of.of_detections or of.of_boxes, detections, dataset.records, of.edges)
+    slices = Slices(of_boxes, of_detections, len(of.names))
+    truths = np.concatenate([np.zeros(0, bool), *(~record.is_crowd for record in dataset.records)])
+    images = np.repeat(np.arange(len(dataset.records)), [len(record.boxes) for record in dataset.records])
+    counts = np.zeros((len(dataset.records), slices.count), np.int64)
+    np.add.at(counts, (images[truths], of_boxes[truths]), 1)
     numbers = sliced_numbers(dataset, detections, slices)
     columns = zip(of.names, counts.sum(axis=0), (counts > 0).sum(axis=0), numbers, strict=True)
     rows = (Slice(name=name, boxes=int(boxes), images=int(images), **of_slice) for name, boxes, images, of_slice in columns)
@@ -147,6 +158,8 @@ def partition_images(dataset, evaluator):
     return Partition(title="Boxes in the image", slices=tuple(row(part, name) for part, name in enumerate(names)))
 
 
-def _divide(measured, boxes, record, edges):
-    """Returns the slice of each box: int64 [n]."""
-    return np.digitize(measured(np.asarray(boxes, np.float64).reshape(-1, 4), record), edges)
+def _divide(measured, rows, records, edges):
+    """Returns the slice of each box of `rows`, which have boxes, one for each record: int64 [sum of n]."""
+    if not records:
+        return np.zeros(0, np.int64)
+    return np.digitize(measured([np.asarray(row.boxes, np.float64).reshape(-1, 4) for row in rows], records), edges)

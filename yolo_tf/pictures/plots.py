@@ -80,6 +80,11 @@ def plot_f1(curves, path):
     save(axes, path)
 
 
+def has_figures(class_names):
+    """Returns whether a confusion matrix of these classes is small enough for figures in its cells."""
+    return len(class_names) + 1 <= MOST_NUMBERED_CLASSES
+
+
 def plot_confusion_matrix(confusion, class_names, path, *, in_percent=False):
     """Draws which class was taken for which; the shade is the share of a true class, the figure is the count.
 
@@ -90,7 +95,7 @@ def plot_confusion_matrix(confusion, class_names, path, *, in_percent=False):
         in_percent: the figure is the share of the true class, too, in percent.
     """
     names = [*map(plain, class_names), "background"]
-    numbered = len(names) <= MOST_NUMBERED_CLASSES
+    numbered = has_figures(class_names)
     side = min(4.5 + 0.45 * len(names), 16)
     text_size = min(10, 32 * side / len(names))  # points; a row is about 58 * side / len(names) high
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
