@@ -36,7 +36,11 @@ def test_three_colours(insight):
 
 
 def test_only_images_with_faults_are_drawn_the_worst_first(insight, tmp_path):
+    (tmp_path / "worst").mkdir()
+    for name in ("02.jpg", "mine.jpg"):
+        (tmp_path / "worst" / name).touch()
     [first] = write_gallery(insight, tmp_path / "worst")
+    assert {path.name for path in (tmp_path / "worst").iterdir()} == {"01.jpg", "mine.jpg"}, "02 was of an evaluation before"
     assert (first.path.name, first.image, first.faults.num_faults) == ("01.jpg", str(tmp_path / "a.png"), 2)
     with Image.open(first.path) as picture:
         assert at_edge(np.array(picture), ELSEWHERE, WRONG)

@@ -29,6 +29,8 @@ class FaultPicture:
 def write_gallery(insight, folder):
     """Draws the worst images of an Insight into `folder`, numbered 01.jpg, 02.jpg ..., the worst first.
 
+    Pictures of higher numbers, of an evaluation before, are removed.
+
     Returns:
         tuple of FaultPicture, at most MOST_PICTURES; images without faults are left out.
     """
@@ -37,11 +39,17 @@ def write_gallery(insight, folder):
     for number, faults in enumerate(worst, 1):
         record = insight.dataset.records[faults.index]
         [kept] = kept_detections([insight.result.detections[faults.index]], insight.shown_threshold)
-        path = folder / f"{number:02}.jpg"
+        path = _place(folder, number)
         image = read_record_image(record)
         write_picture(draw_faults(image, record, kept, faults, insight.dataset.class_names), path)
         pictures.append(FaultPicture(path=path, image=record.path, faults=faults))
+    for number in range(len(worst) + 1, MOST_PICTURES + 1):
+        _place(folder, number).unlink(missing_ok=True)
     return tuple(pictures)
+
+
+def _place(folder, number):
+    return folder / f"{number:02}.jpg"
 
 
 def draw_faults(image, record, kept, faults, class_names):
