@@ -30,6 +30,7 @@ from planted_sets import (
 from yolo_tf.doctor.checks import CHECKS
 from yolo_tf.doctor.examination import examine
 from yolo_tf.doctor.facts import read_facts
+from yolo_tf.doctor.repair.copy import repair
 from yolo_tf.sources import read_source
 
 CLEAN = {"yolo": clean_yolo, "voc": clean_voc, "coco": clean_coco}
@@ -284,6 +285,30 @@ def test_damage_of_a_coco_data_set_is_found_and_nothing_else(tmp_path, damage):
     found = findings_of(yaml_path)
     assert (damage, file, line) in found
     assert not {finding[0] for finding in found} - {damage, "anchors.recall"}
+
+
+def change_train(change, root):
+    change_json(root / "train.json", change)
+
+
+# What a person alone can mend: nobody else knows what the rows or the splits are meant to be.
+UNFIXABLE = ("labels.keypoints", "labels.none", "splits.unreadable")
+FIXABLE = [
+    *((clean_yolo, damage, what[0]) for damage, what in YOLO.items()),
+    *((clean_voc, damage, what[0]) for damage, what in VOC.items()),
+    *((clean_coco, damage, functools.partial(change_train, what[0])) for damage, what in COCO.items()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("clean", "damage", "change"), [one for one in FIXABLE if one[1] not in UNFIXABLE])
+def test_a_corrected_copy_has_no_errors(tmp_path, clean, damage, change):
+    source = read_source(clean(tmp_path / "set"))
+    change(tmp_path / "set")
+    source = read_source(source.yaml_path)
+    repair(read_facts(source, tuple(source.splits), image_sizes=[(640, 640)]), tmp_path / "fixed")
+    copy = read_source(tmp_path / "fixed/data.yaml")
+    findings = examine(read_facts(copy, tuple(copy.splits), image_sizes=[(640, 640)]), CHECKS).findings
+    assert [finding for finding in findings if finding.severity == "error"] == []
 
 
 def test_the_planted_kinds_are_many():

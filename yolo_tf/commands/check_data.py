@@ -23,17 +23,25 @@ def add_arguments(parser):
     add(
         "--baseline", metavar="FILE", help="what --json wrote before: findings that it has are left out, those that went are told"
     )
+    add("--fix", type=Path, metavar="DIR", help="write a corrected copy: links to the images, labels mended, changes.jsonl")
+    resplit = "with --fix: share the images out anew, what looks alike or is one sequence on one side, classes in balance"
+    add("--resplit", action="store_true", help=resplit)
     sizes = f"sizes of the network input to judge boxes by, N or HxW (default {INPUT_SIZE})"
     add("--image-size", nargs="+", type=image_size, default=(INPUT_SIZE,), metavar="N", help=sizes)
 
 
 def run(arguments):
-    """Examines the data set, says what was found; returns it, and the exit code with it."""
+    """Examines the data set, says what was found, and writes a corrected copy; returns the result and the exit code."""
     from yolo_tf.doctor.examination import against, chosen_checks, examine, read_baseline
     from yolo_tf.doctor.facts import read_facts
+    from yolo_tf.doctor.layout import check_new
     from yolo_tf.doctor.report import format_examination
     from yolo_tf.sources import read_source
 
+    if arguments.resplit and not arguments.fix:
+        raise InputError("resplit: is for a corrected copy. Expected `fix` with it. Give a directory.")
+    if arguments.fix:
+        check_new(arguments.fix, "fix")
     checks = chosen_checks(arguments.only, arguments.skip)
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
     source = read_source(arguments.data, path=arguments.path)
@@ -49,15 +57,37 @@ def run(arguments):
 
     load_tensorflow()  # for what knows anchors, and for packed images
 
-    def progress(count, split):
-        return progress_bar(count, label=f"{split}: ")
-
-    facts = read_facts(source, splits, image_sizes=sizes, progress=progress)
+    facts = read_facts(source, splits, image_sizes=sizes, progress=_progress)
     examination = examine(facts, checks)
     if baseline is not None:
         examination = against(examination, baseline)
     say(format_examination(examination))
-    return examination, exit_code(examination, strict=arguments.strict)
+    if not arguments.fix:
+        return examination, exit_code(examination, strict=arguments.strict)
+    changes, copy = _corrected(arguments, facts, checks)
+    document = examination.to_json() | {"changes": len(changes), "copy": copy.to_json()}
+    return document, exit_code(copy, strict=arguments.strict)
+
+
+def _corrected(arguments, facts, checks):
+    """Writes the corrected copy, and looks at it; returns the Changes and its Examination."""
+    from yolo_tf.doctor.examination import examine
+    from yolo_tf.doctor.facts import read_facts
+    from yolo_tf.doctor.layout import YAML_NAME
+    from yolo_tf.doctor.repair.copy import LOG, format_changes, repair
+    from yolo_tf.doctor.report import format_brief
+    from yolo_tf.sources import read_source
+
+    changes = repair(facts, arguments.fix, resplit=arguments.resplit)
+    say(f"{arguments.fix / LOG}: {format_changes(changes)}")
+    source = read_source(arguments.fix / YAML_NAME)
+    copy = examine(read_facts(source, tuple(facts.splits), image_sizes=facts.image_sizes, progress=_progress), checks)
+    say(f"{arguments.fix / YAML_NAME}, the corrected copy:", format_brief(copy))
+    return changes, copy
+
+
+def _progress(count, split):
+    return progress_bar(count, label=f"{split}: ")
 
 
 def exit_code(examination, *, strict):

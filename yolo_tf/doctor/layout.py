@@ -49,7 +49,7 @@ def reserved(directory, option):
         raise
 
 
-def write_layout(root, format_name, entries, class_names):
+def write_layout(root, format_name, entries, class_names, *, documents=None, options=None):
     """Writes a data set.
 
     Args:
@@ -57,19 +57,21 @@ def write_layout(root, format_name, entries, class_names):
         format_name: one of FORMATS.
         entries: {split: list of Entry}.
         class_names: C names.
+        documents: for coco, {split: what its JSON has beside images and annotations}; None = categories 1..C.
+        options: more keys of the YAML.
     """
     names = _unique_names(entries, format_name)
     written = {split: _write_split(root, format_name, split, entries[split], names[split]) for split in entries}
     if format_name == "coco":
         for split in entries:
-            document = {"categories": _categories(class_names)}
+            document = (documents or {}).get(split) or {"categories": _categories(class_names)}
             _write_coco(root / f"annotations/{split}.json", document, entries[split], written[split])
     if format_name == "voc":
         for split, stems in names.items():
             _put(root / f"ImageSets/Main/{split}.txt", "".join(f"{stem}\n" for stem in stems))
     splits = {split: _split_words(format_name, split) for split in entries}
     images = {"images": {split: f"images/{split}" for split in entries}} if format_name == "coco" else {}
-    texts = {"format": format_name, "path": ".", **splits, **images, "names": list(class_names)}
+    texts = {"format": format_name, "path": ".", **splits, **images, **(options or {}), "names": list(class_names)}
     _put(root / YAML_NAME, yaml.safe_dump(texts, sort_keys=False, allow_unicode=True))
 
 

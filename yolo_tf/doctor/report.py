@@ -15,9 +15,7 @@ WORDS = {"error": ("error", "errors"), "warning": ("warning", "warnings"), "note
 
 def format_examination(examination):
     """Returns an Examination as lines of text."""
-    by_id = defaultdict(list)
-    for finding in examination.findings:
-        by_id[finding.id].append(finding)
+    by_id = _by_id(examination)
     lines = [format_table(_rows(by_id)), ""] if by_id else []
     for check_id, findings in by_id.items():
         check = CHECKS.get(check_id)
@@ -38,11 +36,24 @@ def format_examination(examination):
     return "\n".join([*lines, summary_line(examination)])
 
 
+def format_brief(examination):
+    """Returns the table of an Examination and its last line."""
+    table = [format_table(_rows(_by_id(examination)))] if examination.findings else []
+    return "\n".join([*table, summary_line(examination)])
+
+
 def summary_line(examination):
     """Returns the one line that says it all: "train 87 images, val 20 images: 2 errors, 0 warnings, 1 note"."""
     splits = ", ".join(f"{name} {count.images} images, {count.boxes} boxes" for name, count in examination.splits.items())
     counts = ", ".join(f"{count} {WORDS[severity][count != 1]}" for severity, count in examination.counts().items())
     return f"{splits or examination.dataset}: {counts}"
+
+
+def _by_id(examination):
+    found = defaultdict(list)
+    for finding in examination.findings:
+        found[finding.id].append(finding)
+    return found
 
 
 def _rows(by_id):

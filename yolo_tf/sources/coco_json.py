@@ -18,7 +18,7 @@ from yolo_tf.errors import InputError, did_you_mean, some_of
 from yolo_tf.sources.dataset_yaml import find_path
 from yolo_tf.sources.faults import collecting
 from yolo_tf.sources.image_files import usable_image_size
-from yolo_tf.sources.label_check import RawLabel, make_record, reject_label, upright_labels
+from yolo_tf.sources.label_check import Problems, RawLabel, make_record, reject_label, upright_labels
 from yolo_tf.sources.stated_flag import stated_flag
 from yolo_tf.sources.stated_size import stated_size
 from yolo_tf.system.class_names import clean_name
@@ -73,6 +73,16 @@ def read(source, split, problems):
         image_id = name.with_suffix("").as_posix()
         records.append(make_record(image_id, path, size, found, class_names=class_names, problems=problems))
     return class_names, records
+
+
+def image_entries(source, split):
+    """Returns (the whole document of a split, {path of an image file as text: its entries in `images`}); raises as `read`."""
+    json_path = find_path(source, split, source.splits[split][0])
+    images, _, _ = _read_json(json_path)
+    directory = _image_directory(source, split, json_path, images)
+    files = _by_file(images, directory, str(json_path), Problems(strict=False))
+    document = json.loads(read_text(json_path, expected="a COCO instances file"))
+    return document, {str(directory / name): entries for name, entries in files.items()}
 
 
 def _by_file(images, directory, where, problems):

@@ -75,9 +75,14 @@ def read(source, split, problems):
     return class_names, records
 
 
+def annotation_files(source, split):
+    """Returns {path of an image as text: its XML file as a Path, or None} of a split; raises as `read`."""
+    return {str(place.image): place.xml for place in _places(source, split, suffix_finder(), Problems(strict=False))}
+
+
 def _labels_in(xml_path, path, size, class_names, problems):
     """Returns the RawLabels of an annotation, in px of the upright image at `path`."""
-    root = _parse_xml(xml_path)
+    root = parse_annotation(xml_path)
     stated = stated_size(_text(root, "size/height"), _text(root, "size/width"))
     labels = list(_raw_labels(root, xml_path, class_names, problems))
     with collecting(problems, "stated_size"):
@@ -129,7 +134,7 @@ def _listed_names(list_path, source, find):
 def _names_of_all_splits(source, find):
     noticed = Problems(strict=False)  # what is to be said of a split is said when it is read
     paths = (place.xml for split in source.splits for place in _places(source, split, find, noticed) if place.xml)
-    return tuple(sorted({_class_name(node, path) for path in paths for node in _parse_xml(path).findall("object")} - {""}))
+    return tuple(sorted({_class_name(node, path) for path in paths for node in parse_annotation(path).findall("object")} - {""}))
 
 
 def _xml_path(source, name, find):
@@ -185,7 +190,7 @@ def _text(node, path):
     return (node.findtext(path) or "").strip()
 
 
-def _parse_xml(xml_path):
+def parse_annotation(xml_path):
     """Returns the root element; every element has its line number as the attribute `line`.
 
     A document type is refused, and with it every entity: an annotation needs none, and an entity can expand

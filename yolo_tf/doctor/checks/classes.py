@@ -13,6 +13,11 @@ def counts_of(split, num_classes):
     return np.bincount(np.concatenate([np.zeros(0, np.int64), *ids]).astype(np.int64), minlength=num_classes)
 
 
+def counts_of_record(record, num_classes):
+    """Returns the good boxes of each class in an ImageRecord, int64 [C]; crowds do not count."""
+    return np.bincount(record.class_ids[~record.is_crowd], minlength=num_classes)
+
+
 def unused(facts):
     """Yields names that no label of any split has."""
     total = _totals(facts).sum(0) if facts.splits else ()
@@ -57,7 +62,7 @@ CHECKS = {
     "classes.absent": Check(
         severity="warning",
         meaning="A split has no object of a class that another has: it cannot be learned, or not be judged.",
-        advice="move images between the splits",
+        advice="move images between the splits, or split anew with `resplit`",
         find=absent,
     ),
     "classes.imbalance": Check(

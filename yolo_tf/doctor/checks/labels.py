@@ -11,11 +11,18 @@ OF_FILES = ("yolo", "voc")  # formats with one label file for each image
 WRITTEN = ("yolo", "voc", "coco")  # formats whose labels are text that people and tools write
 
 
-def off_by_one(facts):
-    """Yields a finding where class ids count from 1: C is there and 0 is not."""
+def counts_from_one(facts):
+    """Returns whether the class ids of a data set are those of C classes counted from 1: C is there and 0 is not."""
     count = len(facts.class_names)
-    ids = {int(number) for split in facts.splits.values() for labels in split.reading.labels for number in set(labels.class_ids)}
-    if count in ids and 0 not in ids and min(ids) == 1 and max(ids) == count:
+    labels = (labels for split in facts.splits.values() for labels in split.reading.labels)
+    ids = {int(number) for one in labels for number in set(one.class_ids.tolist())}
+    return count in ids and min(ids) == 1 and max(ids) == count
+
+
+def off_by_one(facts):
+    """Yields a finding where class ids count from 1."""
+    count = len(facts.class_names)
+    if counts_from_one(facts):
         file = next(
             labels.file + labels.places[int(np.argmax(labels.class_ids))]
             for split in facts.splits.values()

@@ -46,13 +46,14 @@ def near_leak_sentence(facts):
 def labelled_differently(facts):
     """Yields images that are the same file as an earlier one, with other labels."""
     for number, first in enumerate(facts.same):
-        if first != number and _truth(facts, number) != _truth(facts, first):
+        if first != number and truth_of(facts, number) != truth_of(facts, first):
             split = facts.places[number][0]
             message = f"is the same file as {facts.picture(first).path}, with other labels."
             yield Found(split=split, place=facts.picture(number).path, message=message, value=facts.picture(first).path)
 
 
-def _truth(facts, number):
+def truth_of(facts, number):
+    """Returns the good labels of a picture, in order, boxes to a tenth of a pixel."""
     name, index = facts.places[number]
     record = facts.splits[name].reading.records[index]
     return sorted(zip(record.class_ids.tolist(), record.boxes.round(1).tolist(), strict=True))
@@ -93,14 +94,14 @@ CHECKS = {
     "splits.leak": Check(
         severity="error",
         meaning="The same image is in two splits: what is measured on it says nothing.",
-        advice="remove it from one",
+        advice="remove it from one, or split anew with `resplit`",
         find=leaked,
         headline=leak_sentence,
     ),
     "splits.near_leak": Check(
         severity="warning",
         meaning="An image of one split looks like one of another, perhaps turned, mirrored, resized or compressed again.",
-        advice="look at both, and keep one scene on one side",
+        advice="look at both, and split anew with `resplit` where they are one scene",
         find=nearly_leaked,
         headline=near_leak_sentence,
     ),
