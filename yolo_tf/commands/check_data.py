@@ -26,6 +26,11 @@ def add_arguments(parser):
     add("--fix", type=Path, metavar="DIR", help="write a corrected copy: links to the images, labels mended, changes.jsonl")
     resplit = "with --fix: share the images out anew, what looks alike or is one sequence on one side, classes in balance"
     add("--resplit", action="store_true", help=resplit)
+    add(
+        "--html",
+        metavar="FILE",
+        help="write a page to look at: findings drawn, classes, sizes, anchors",
+    )
     sizes = f"sizes of the network input to judge boxes by, N or HxW (default {INPUT_SIZE})"
     add("--image-size", nargs="+", type=image_size, default=(INPUT_SIZE,), metavar="N", help=sizes)
 
@@ -62,6 +67,11 @@ def run(arguments):
     if baseline is not None:
         examination = against(examination, baseline)
     say(format_examination(examination))
+    if arguments.html:
+        from yolo_tf.doctor.html_page import write_page
+
+        write_page(arguments.html, facts, examination)
+        say(f"page: {arguments.html}")
     if not arguments.fix:
         return examination, exit_code(examination, strict=arguments.strict)
     changes, copy = _corrected(arguments, facts, checks)

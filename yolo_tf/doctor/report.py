@@ -15,7 +15,7 @@ WORDS = {"error": ("error", "errors"), "warning": ("warning", "warnings"), "note
 
 def format_examination(examination):
     """Returns an Examination as lines of text."""
-    by_id = _by_id(examination)
+    by_id = by_check(examination)
     lines = [format_table(_rows(by_id)), ""] if by_id else []
     for check_id, findings in by_id.items():
         check = CHECKS.get(check_id)
@@ -38,7 +38,7 @@ def format_examination(examination):
 
 def format_brief(examination):
     """Returns the table of an Examination and its last line."""
-    table = [format_table(_rows(_by_id(examination)))] if examination.findings else []
+    table = [format_table(_rows(by_check(examination)))] if examination.findings else []
     return "\n".join([*table, summary_line(examination)])
 
 
@@ -49,7 +49,8 @@ def summary_line(examination):
     return f"{splits or examination.dataset}: {counts}"
 
 
-def _by_id(examination):
+def by_check(examination):
+    """Returns {id: its Findings} of an Examination, in order."""
     found = defaultdict(list)
     for finding in examination.findings:
         found[finding.id].append(finding)
