@@ -2,9 +2,9 @@
 
 from yolo_tf.errors import shown
 from yolo_tf.evaluation.coco import COCO_NAMES
-from yolo_tf.insight import page
 from yolo_tf.insight.gallery import MISSED, RIGHT, WRONG, write_gallery
 from yolo_tf.pictures import insight_plots as plots
+from yolo_tf.pictures import page
 from yolo_tf.pictures.plots import has_figures, plot_confusion_matrix, plot_evaluation
 from yolo_tf.system.atomic import write_text
 
