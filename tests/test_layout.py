@@ -89,9 +89,7 @@ def test_the_house_has_few_rooms_and_few_corridors():
     entries = [entry for entry in PACKAGE.iterdir() if not entry.name.startswith(("__pycache__", "."))]
     assert sum(entry.is_file() for entry in entries) <= 8 and sum(entry.is_dir() for entry in entries) <= 24
     corridors = {(part_of(path), room) for path in FILES for room in rooms_read_by(path)}
-    assert len(corridors) <= 120, sorted(
-        corridors
-    )  # 8 of `insight`, 10 of `doctor`
+    assert len(corridors) <= 120, sorted(corridors)  # 8 of `insight`, 10 of `doctor`
 
 
 def test_formats_of_files_are_known_in_one_place():

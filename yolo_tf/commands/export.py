@@ -31,7 +31,7 @@ def add_arguments(parser):
     tflite.add_argument("--calibration", type=Path, metavar="DATASET.yaml", help="int8: data set to take the scales from")
     tflite.add_argument("--calibration-path", default="", metavar="DIR", help="root of its data, instead of the YAML's path")
     tflite.add_argument("--calibration-split", default="train", metavar="SPLIT", help="split of it (default train)")
-    tflite.add_argument("--calibration-images", type=int, default=64, metavar="N", help="images of it, at random (default 64)")
+    tflite.add_argument("--calibration-images", type=int, default=128, metavar="N", help="images of it, at random (default 128)")
     tflite.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default 0)")
     tflite.add_argument("--io", dest="io_type", default="float", metavar="TYPE", help="int8: float (default) or uint8 pixels in")
     tflite.add_argument(

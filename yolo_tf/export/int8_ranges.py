@@ -7,8 +7,6 @@ import numpy as np
 from yolo_tf.export.tflite_graph import read_model, write_model
 from yolo_tf.files.tflite import tflite_interpreter
 
-SHARE = 0.7  # of the images whose extremes lie within the steps of an inner tensor
-
 
 class Ranges(NamedTuple):
     """What each tensor with a range holds in each image, float32, in the unit of the tensor."""
@@ -41,9 +39,9 @@ def measure_ranges(content, samples):
 def set_ranges(content, ranges, *, whole, unset):
     """Returns a calibrated file, bytes, with these Ranges.
 
-    The steps of a tensor named in `whole` reach over all that it holds in any image. Of every other they reach as far as
-    the extremes of SHARE of the images, least and largest values apart: a few images with extremes of their own would make
-    all steps coarser, up to twice in a trained YOLOv5n, and all lose more by that than those few by being cut off.
+    The steps of a tensor named in `whole` reach over all that it holds in any image. Of every other they reach from the
+    mean of the images' least values to that of their largest: a few images with extremes of their own would make all steps
+    coarser, up to twice in a trained YOLOv5n, and all lose more by that than those few by being cut off.
 
     What stays in float is to have no range: a concatenation wants one scale for all it joins, and the quantiser hands it
     back to the convolutions in front even where the concatenation is left in float. So boxes had the coarse steps of scores.
@@ -54,8 +52,7 @@ def set_ranges(content, ranges, *, whole, unset):
         whole: names of tensors.
         unset: names of the tensors that stay in float.
 
-    Source: of several shares and the mean, SHARE lost least AP, see docs/tflite.md. The idea of ranges over calibration
-    batches that outliers do not set: arXiv:1712.05877, section 3.1.
+    Source: ranges averaged over calibration batches, arXiv:1712.05877, section 3.1.
     """
     model = read_model(content)
     for place, least, largest in zip(ranges.tensors, ranges.least.T, ranges.largest.T, strict=True):
@@ -64,8 +61,8 @@ def set_ranges(content, ranges, *, whole, unset):
         if name in unset:
             stated.min = stated.max = None
         else:
-            stated.min = np.float32([least.min() if name in whole else np.quantile(least, 1 - SHARE)])
-            stated.max = np.float32([largest.max() if name in whole else np.quantile(largest, SHARE)])
+            stated.min = np.float32([least.min() if name in whole else least.mean()])
+            stated.max = np.float32([largest.max() if name in whole else largest.mean()])
     return write_model(model)
 
 

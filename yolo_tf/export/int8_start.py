@@ -10,7 +10,7 @@ from yolo_tf.files.tflite import tflite_interpreter
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 FLOAT_STARTS = (0, 2, 4, 8)  # numbers of convolutions that are tried, in this order
-ENOUGH = 0.25  # of the candidates that the gate lets differ: where no more do, nothing further is tried
+ENOUGH = 0.5  # of the candidates that the gate lets differ: where no more do, nothing further is tried
 MOST_COMPARED = 16  # calibration images; more tell little more and take their time at every trial
 
 
