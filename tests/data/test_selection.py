@@ -58,4 +58,5 @@ def test_a_run_takes_its_share_of_the_training_split_only(dataset_of, tmp_path, 
     assert names_of(train_set) == names_of(expected) and len(val_set.records) == 9 and len(lines) == 2
     out = capsys.readouterr().out.splitlines()
     assert [line for line in out if line.startswith("data.")] == lines
-    assert [line.partition(":")[0] for line in out if not line.startswith("data.")] == ["train", "val"]
+    progress = (line.partition(":")[0] for line in out if not line.startswith("data."))  # on a slow machine several lines each
+    assert list(dict.fromkeys(progress)) == ["train", "val"]
