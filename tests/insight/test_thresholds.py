@@ -80,5 +80,9 @@ def test_what_is_no_json_is_one_line(tmp_path):
     path.write_text("{\n0.5")
     with pytest.raises(InputError, match=r"thresholds.json:2: is no JSON"):
         read_thresholds(path, ("cat",))
+    for text in ("[" * 100_000, "9" * 5000):
+        path.write_text(text)
+        with pytest.raises(InputError, match="thresholds.json: is no JSON that can be read"):
+            read_thresholds(path, ("cat",))
     with pytest.raises(InputError, match="cannot be read"):
         read_thresholds(tmp_path / "none.json", ("cat",))

@@ -99,6 +99,8 @@ def read_thresholds(path, class_names: Sequence[str]):
         content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: is no JSON ({error.msg}). Expected a thresholds file. {fix}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or thousands of brackets
+        raise InputError(f"{path}: is no JSON that can be read ({error}). Expected a thresholds file. {fix}") from None
     if not isinstance(content, dict) or content.get("kind") != KIND or not isinstance(content.get("classes"), dict):
         raise InputError(f"{path}: is no thresholds file. Expected a JSON object of the kind '{KIND}'. {fix}")
     classes = content["classes"]
