@@ -39,7 +39,7 @@ COMMANDS = {
 
 STANDARD_OUTPUT = "standard output"  # as the errors of it name it
 JSON_HELP = "write the result there too; - is standard output, where nothing else goes then"
-TARGETS = ("out", "run", "plots", "per_layer", "json", "html")  # arguments that name where results go
+TARGETS = ("out", "run", "plots", "per_layer", "json", "html", "fix")  # arguments that name where results go
 SCHEMA_VERSION = 1  # of the documents that --json writes; raised when a key changes its meaning
 
 

@@ -160,6 +160,12 @@ def test_a_format_without_label_files_is_refused_and_nothing_is_left(tmp_path, c
     assert "is of the format tfrecord. Expected yolo, coco, voc" in capsys.readouterr().err
     assert not (tmp_path / "fixed").exists()
     assert cli.main(["check-data", str(yaml_path), "--fix", str(tmp_path / "packed")]) == 2
+    put(tmp_path / "file", "")
+    capsys.readouterr()
+    assert cli.main(["check-data", str(yaml_path), "--fix", str(tmp_path / "file/fixed")]) == 2
+    said = capsys.readouterr()
+    assert f"file/fixed: cannot be written in {tmp_path / 'file'}. Expected a directory. Change --fix." in said.err
+    assert not said.out  # before the examination, not after it
     assert cli.main(["check-data", str(yaml_path), "--resplit"]) == 2
     assert "--resplit: is for a corrected copy. Expected --fix with it." in capsys.readouterr().err
 
