@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections import Counter
 from pathlib import Path, PurePath
@@ -124,7 +125,16 @@ def _write_coco(path, document, entries, written):
         annotations += [
             {**annotation, "id": len(annotations) + index, "image_id": number} for index, annotation in enumerate(those, 1)
         ]
-    _put(path, json_text({**document, "images": images, "annotations": annotations}))
+    _put(path, json_text(finite({**document, "images": images, "annotations": annotations})))
+
+
+def finite(value):
+    """Returns a value of JSON with null for NaN and infinities, which Python reads though JSON has no such numbers."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _put(path, content):

@@ -130,6 +130,23 @@ def test_a_coco_set_keeps_its_other_fields(tmp_path):
     assert changes["no_area", "train.json: annotation 102"] == "" and changes["no_image", "train.json: annotation 104"] == ""
 
 
+def test_numbers_that_json_does_not_have_are_null_in_the_copy(tmp_path):
+    yaml_path = clean_coco(tmp_path / "set")
+
+    def damage(document):
+        document["info"] = {"score": float("inf")}
+        document["annotations"][0]["area"] = float("nan")
+        document["annotations"][1]["bbox"] = [float("nan"), 5, 20, 20]
+
+    change_json(yaml_path.parent / "train.json", damage)
+    code, out, changes = fixed(yaml_path)
+    texts = [path.read_text() for path in (out / "annotations/train.json", out / "changes.jsonl")]
+    assert code == 0 and not any(word in text for text in texts for word in ("NaN", "Infinity"))
+    document = json.loads(texts[0])
+    assert document["info"] == {"score": None} and document["annotations"][0]["area"] is None
+    assert changes == {("numbers", "train.json: annotation 2"): ""}
+
+
 def test_a_new_split_leaves_no_leak_and_keeps_films_together(tmp_path):
     root = tmp_path / "set"
     for film in range(12):

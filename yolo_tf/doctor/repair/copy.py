@@ -15,7 +15,7 @@ from yolo_tf.doctor.checks.classes import counts_of_record
 from yolo_tf.doctor.checks.images import rotated_labels
 from yolo_tf.doctor.checks.labels import counts_from_one
 from yolo_tf.doctor.checks.splits import JUDGED, truth_of
-from yolo_tf.doctor.layout import FORMATS, Entry, reserved, write_layout
+from yolo_tf.doctor.layout import FORMATS, Entry, finite, reserved, write_layout
 from yolo_tf.doctor.repair.label_texts import Orders, coco_labels, voc_labels, yolo_labels
 from yolo_tf.doctor.repair.mending import KINDS
 from yolo_tf.doctor.repair.resplit import names_below, new_splits
@@ -114,7 +114,7 @@ def repair(facts, directory, *, resplit=False):
             documents=documents if source.format == "coco" else None,
             options=options,
         )
-        lines = (json.dumps(change.to_json(), ensure_ascii=False) for change in changes)
+        lines = (json.dumps(finite(change.to_json()), ensure_ascii=False) for change in changes)
         (root / LOG).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="backslashreplace")
     return tuple(changes)
 
