@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from planted_sets import clean_yolo
 from three_images import CROWD_IMAGES, IMAGES, WRITERS
 
 from yolo_tf import cli
@@ -65,3 +66,13 @@ def test_a_directory_is_reserved_and_absent_after_a_failure(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["whole.txt"]
     with pytest.raises(InputError, match="is there already"), reserved(tmp_path / "new", "out"):
         pass
+
+
+@pytest.mark.parametrize("words", [["convert", "--to", "coco", "--out"], ["check-data", "--fix"]])
+def test_no_copy_lies_among_the_images_that_it_is_of(tmp_path, capsys, words):
+    yaml_path, inside = clean_yolo(tmp_path), tmp_path / "images/train/copy"
+    verb, *options = words
+    assert cli.main([verb, str(yaml_path), *options, str(inside)]) == 2
+    assert f"{inside}: lies in {tmp_path / 'images/train'}, where all images are of the train split." in capsys.readouterr().err
+    assert not inside.exists()
+    assert cli.main([verb, str(yaml_path), *options, str(tmp_path / "copy")]) == 0

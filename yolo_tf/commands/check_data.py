@@ -39,7 +39,7 @@ def run(arguments):
     """Examines the data set, says what was found, and writes a corrected copy; returns the result and the exit code."""
     from yolo_tf.doctor.examination import against, chosen_checks, examine, read_baseline
     from yolo_tf.doctor.facts import read_facts
-    from yolo_tf.doctor.layout import check_new
+    from yolo_tf.doctor.layout import check_new, check_outside
     from yolo_tf.doctor.report import format_examination
     from yolo_tf.sources import read_source
 
@@ -52,6 +52,8 @@ def run(arguments):
     source = read_source(arguments.data, path=arguments.path)
     if not source.path.exists():
         raise InputError(f"path: {source.path} does not exist. Expected the directory of the data. Give `path`.")
+    if arguments.fix:
+        check_outside(arguments.fix, source, "fix")
     splits = tuple(dict.fromkeys(arguments.split)) or tuple(source.splits)
     if missing := [split for split in splits if split not in source.splits]:
         known = ", ".join(source.splits) or "none"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from yolo_tf.commands.arguments import add_reading
-from yolo_tf.doctor.layout import FORMATS, YAML_NAME, check_new
+from yolo_tf.doctor.layout import FORMATS, YAML_NAME, check_new, check_outside
 from yolo_tf.errors import InputError
 from yolo_tf.system.tensorflow_start import load_tensorflow
 from yolo_tf.terminal import say
@@ -25,6 +25,7 @@ def run(arguments):
 
     check_new(arguments.out, "out")
     source = read_source(arguments.data, path=arguments.path)
+    check_outside(arguments.out, source, "out")
     say(*source.notes)
     splits = tuple(arguments.split) or tuple(source.splits)
     datasets = {split: read_dataset(source, split, strict=not arguments.lenient) for split in splits}

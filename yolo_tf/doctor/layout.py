@@ -33,6 +33,28 @@ def check_new(directory, option):
         raise InputError(f"{directory}: is there already. Expected a new directory, as nothing is replaced. Change `{option}`.")
 
 
+def check_outside(directory, source, option):
+    """Raises InputError where `directory` would lie in a folder that a split of the DatasetSource is read from.
+
+    All images below such a folder count, so the links of the new directory would become images of the data set.
+    """
+    if source.format != "yolo":  # others go by lists
+        return
+    from yolo_tf.sources.dataset_yaml import find_path
+
+    place = Path(directory).resolve()
+    for split, entry in ((split, entry) for split, entries in source.splits.items() for entry in entries):
+        try:
+            folder = find_path(source, split, entry)
+        except InputError:  # whoever reads the split says so
+            continue
+        if folder.is_dir() and place.is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{directory}: lies in {folder}, where all images are of the {split} split. Expected a place outside, as the"
+                f" data set stays as it is. Change `{option}`."
+            )
+
+
 @contextlib.contextmanager
 def reserved(directory, option):
     """Creates `directory`, which must be new, and yields a path to fill instead; it is whole, or absent where the block fails."""
