@@ -55,6 +55,18 @@ def test_images_are_links_and_what_a_format_cannot_hold_is_counted(tmp_path, cap
     assert "out: is there already. Expected a new directory" in capsys.readouterr().err
 
 
+def test_names_that_no_list_can_hold_are_written_as_others(tmp_path):
+    yaml_path = clean_yolo(tmp_path)
+    for number, name in enumerate([" before", "after ", "two\nlines", "two lines"]):
+        for folder, suffix in (("images", ".jpg"), ("labels", ".txt")):
+            (tmp_path / f"{folder}/train/train{number}{suffix}").rename(tmp_path / f"{folder}/train/{name}{suffix}")
+    out = tmp_path / "out"
+    assert cli.main(["convert", str(yaml_path), "--to", "voc", "--out", str(out)]) == 0
+    before, after = (read_dataset(read_source(place), "train") for place in (yaml_path, out / "data.yaml"))
+    assert content_of(after) == content_of(before)
+    assert {"before", "after", "two lines", "two lines-2"} <= {record.image_id for record in after.records}
+
+
 def test_a_directory_is_reserved_and_absent_after_a_failure(tmp_path):
     with pytest.raises(ZeroDivisionError), reserved(tmp_path / "new", "out") as root:
         assert (tmp_path / "new").is_dir()

@@ -113,13 +113,19 @@ def _unique_names(entries, format_name):
         taken = taken if format_name == "voc" else Counter()
         names[split] = []
         for entry in those:
-            name, number = entry.name, 1
+            wanted = _listable(entry.name) if format_name == "voc" else entry.name
+            name, number = wanted, 1
             while name.lower() in taken:
                 number += 1
-                name = f"{entry.name}-{number}"
+                name = f"{wanted}-{number}"
             taken[name.lower()] += 1
             names[split].append(name)
     return names
+
+
+def _listable(name):
+    """Returns a name that is found again in a list with a name on each line, from which spaces at both ends are taken."""
+    return " ".join(name.splitlines()).strip() or "image"
 
 
 def _write_split(root, format_name, split, entries, names):
