@@ -64,6 +64,11 @@ def test_a_baseline_leaves_what_is_known_and_tells_what_went(tmp_path):
     assert "against the baseline: 2 known findings left out, 1 went" in text
     with pytest.raises(InputError, match="is no result of an earlier check"):
         read_baseline(yaml_path)
+    changed = json.loads(before.read_text())
+    changed["findings"][0]["line"] = []
+    before.write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=r"is no result of an earlier check \(\[\] is no text\)"):
+        read_baseline(before)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,10 @@ def read_baseline(path):
     """Returns the Findings that `Examination.to_json` wrote to a file; raises InputError where it is none."""
     text = read_text(path, expected="what an earlier check wrote")
     try:
-        return tuple(Finding(**row) for row in json.loads(text)["findings"])
+        found = tuple(Finding(**row) for row in json.loads(text)["findings"])
+        if bad := [word for one in found for word in (one.severity, *one.key) if not isinstance(word, str)]:
+            raise TypeError(f"{bad[0]!r} is no text")
+        return found
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: is no result of an earlier check ({error}). Expected the JSON that it writes. Write one first."
