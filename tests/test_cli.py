@@ -132,6 +132,12 @@ def test_arguments_are_named_as_a_person_writes_them(message, words, said):
     assert cli.in_flags(message, parser, words) == said
 
 
+def test_bad_labels_are_left_out_by_the_flag_of_a_verb_that_has_one():
+    message = "a.txt:3: no box. Or leave out bad labels with data.strict_labels=false."
+    for verb, way in (("convert", "--lenient"), ("evaluate", "--lenient"), ("train", "data.strict_labels=false")):
+        assert cli.in_flags(message, cli.build_parser(verb), [verb]).endswith(f" bad labels with {way}.")
+
+
 def test_an_error_of_the_library_comes_with_the_flag(capsys, monkeypatch):
     from yolo_tf.commands import prune
 

@@ -206,9 +206,11 @@ def in_flags(message, parser, argv):
 
     They stand there as the first word, before a colon, or in backticks; all other words are left as they are, and so is
     a first word that the person gave as it is: it is the name of a file. A threshold of the section `detect` has a flag
-    of its own where the person did not set it by its name.
+    of its own where the person did not set it by its name; so has what leaves bad labels out, in verbs without a config.
     """
     written = _written(parser)
+    if "lenient" in written:
+        message = message.replace("data.strict_labels=false", written["lenient"])
     given = {part for word in argv for part in (word, word.partition("=")[2])}
     first, colon, rest = message.partition(":")
     option = first.removeprefix("config.")
