@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from planted_sets import clean_yolo
 from three_images import CROWD_IMAGES, IMAGES, WRITERS
 
 from yolo_tf import cli
-from yolo_tf.doctor.layout import FORMATS, reserved
+from yolo_tf.doctor.layout import FORMATS, check_new, reserved
 from yolo_tf.errors import InputError
 from yolo_tf.sources import read_dataset, read_source
 
@@ -73,6 +74,10 @@ def test_a_directory_is_reserved_and_absent_after_a_failure(tmp_path):
         (root / "half.txt").write_text("half")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
+    with reserved(tmp_path / "new", "out") as root, pytest.raises(InputError) as caught:
+        check_new(tmp_path / "new", "out")  # as after a kill
+    assert f"Change `out`, or, where no other run is at work, remove it and {root.parent}, as one" in str(caught.value)
+    shutil.rmtree(tmp_path / "new")
     with reserved(tmp_path / "new", "out") as root:
         (root / "whole.txt").write_text("whole")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["whole.txt"]

@@ -9,8 +9,8 @@ from pathlib import Path, PurePath
 
 import yaml
 
-from yolo_tf.errors import InputError
-from yolo_tf.system.atomic import atomic_path, json_text
+from yolo_tf.errors import InputError, some_of
+from yolo_tf.system.atomic import atomic_path, find_leftovers, json_text
 
 FORMATS = ("yolo", "coco", "voc")  # those that can be written
 YAML_NAME = "data.yaml"
@@ -28,9 +28,13 @@ class Entry:
 
 
 def check_new(directory, option):
-    """Raises InputError where `directory`, given as `option`, is there already."""
-    if os.path.lexists(directory):
-        raise InputError(f"{directory}: is there already. Expected a new directory, as nothing is replaced. Change `{option}`.")
+    """Raises InputError where `directory`, given as `option`, is there already; names what a killed run left beside it."""
+    if not os.path.lexists(directory):
+        return
+    directory = Path(directory)
+    left = find_leftovers(directory) if directory.is_dir() and not any(directory.iterdir()) else ()
+    rest = f", or, where no other run is at work, remove it and {some_of(left)}, as one that was killed left them" if left else ""
+    raise InputError(f"{directory}: is there already. Expected a new directory, as nothing is replaced. Change `{option}`{rest}.")
 
 
 def check_outside(directory, source, option):

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -68,6 +69,12 @@ def remove_leftovers(folder, *, below=True, older_than=0.0):
     for scratch in list(Path(folder).rglob(pattern) if below else Path(folder).glob(pattern)):
         if not older_than or os.path.exists(scratch) and os.path.getmtime(scratch) < latest:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def find_leftovers(path):
+    """Returns the directories in which runs that were killed, or are at work, write what is to be at `path`."""
+    pattern = f".{glob.escape(Path(path).name[:LONGEST_PREFIX])}.*{LEFTOVER}"
+    return sorted(Path(path).parent.glob(pattern))
 
 
 def write_text(path, text):
