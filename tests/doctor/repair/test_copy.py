@@ -220,6 +220,15 @@ def test_the_same_file_with_other_labels_stays_for_a_person_to_decide(tmp_path):
     assert len(list((out / "images/train").iterdir())) == 7
 
 
+def test_an_empty_split_is_named(tmp_path, capsys):
+    yaml_path, out = clean_yolo(tmp_path / "set"), tmp_path / "fixed"
+    for path in (tmp_path / "set/images/val").iterdir():
+        path.unlink()
+    assert cli.main(["check-data", str(yaml_path), "--fix", str(out)]) == 2
+    assert "data.yaml: val has no images. Expected one or more. Add some, or remove" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_set_whose_train_is_its_val_is_split_anew_or_refused(tmp_path, capsys):
     yaml_path = clean_yolo(tmp_path / "set", counts=[("train", 8)])
     put(yaml_path, "train: images/train\nval: images/train\nnames: [cat, dog]\n")

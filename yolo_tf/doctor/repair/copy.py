@@ -65,6 +65,11 @@ def repair(facts, directory, *, resplit=False):
         )
     if facts.unread:
         raise InputError(f"fix: {next(iter(facts.unread.values()))}")
+    if empty := [name for name, split in facts.splits.items() if not split.images and not split.broken]:
+        raise InputError(
+            f"fix: {source.yaml_path}: {empty[0]} has no images. Expected one or more. Add some, or remove the line of"
+            f" {empty[0]}."
+        )
     if resplit and len(facts.splits) < 2:
         raise InputError(f"resplit: {source.yaml_path} has one split. Expected two or more. Add a line such as `val: …`.")
     with reserved(directory, "fix") as root:
