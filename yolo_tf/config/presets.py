@@ -65,7 +65,6 @@ _SMALL = Preset(
         "train.nominal_batch_size": 8,
         "train.optimizer": "adamw",
         "train.learning_rate": 0.001,
-        "train.momentum": 0.9,
         "train.weight_decay": 0.05,
         "train.warmup_epochs": 0.0,
         "train.ema_decay": 0.99,
