@@ -107,4 +107,7 @@ def test_the_fewest_that_are_good_enough(monkeypatch, differing, chosen):
     )
     answers = dict(zip(FLOAT_STARTS, differing, strict=True))
     samples = ([image] for image in CALIBRATION)
-    assert choose_float_start(answers.get, 0, samples, tolerance=Tolerance(0.75, 2.0, 0.15, share=0.85)) == chosen
+    assert choose_float_start(answers.get, 0, samples, tolerance=Tolerance(0.75, 2.0, 0.15, share=0.85)) == (
+        chosen,
+        answers[chosen],
+    )

@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python.util import modify_model_io_type
 
 from yolo_tf.errors import InputError
 from yolo_tf.export.int8_ranges import measure_ranges, set_ranges
@@ -68,15 +67,16 @@ def convert_int8(converter, quantization, tolerance):
 
         count = quantization.float_start
         if count is None:
-            count = choose_float_start(make, calibrated, samples(), tolerance=tolerance)
-        content = make(count)
+            count, content = choose_float_start(make, calibrated, samples(), tolerance=tolerance)
+        if quantization.float_start is not None or quantization.per_layer is not None:
+            content = make(count)  # the last that the debugger made is what it measures
     content = in_one_order(content)
     check_convolutions(content, float_start=count)
     if quantization.per_layer is not None:
         debugger.run()
         _write_errors(debugger, quantization.per_layer)
     if quantization.io_type == "uint8":
-        content = take_pixels(content) if count else modify_model_io_type(content, tf.uint8)
+        content = take_pixels(content)
     return bytes(content), count
 
 

@@ -15,7 +15,7 @@ MOST_COMPARED = 16  # calibration images; more tell little more and take their t
 
 
 def choose_float_start(make, content, samples, *, tolerance):
-    """Returns the least count of FLOAT_STARTS that is good enough, else the one with which least differs.
+    """Returns (count, its file): the least of FLOAT_STARTS that is good enough, else the one with which least differs.
 
     The first layers see the whole dynamic range of pixels. Where their channels reach far beyond one another, YOLOX-Nano's
     stem from 0.1 to 140, one scale for a tensor leaves most of them with no step at all, and all that follows inherits it.
@@ -29,14 +29,15 @@ def choose_float_start(make, content, samples, *, tolerance):
     samples = [images for (images,), _ in zip(samples, range(MOST_COMPARED), strict=False)]
     expected, best = _candidates(content, samples), None
     for count in FLOAT_STARTS:
-        found = _candidates(make(count), samples)
+        made = make(count)
+        found = _candidates(made, samples)
         compared = [compare_candidates(*pair, tolerance, "") for pair in zip(expected, found, strict=True)]
         differing = sum(len(one.wrong) for one in compared) / sum(one.total for one in compared)
         if best is None or differing < best[0]:
-            best = differing, count
+            best = differing, count, made
         if differing <= ENOUGH * (1 - tolerance.share):
             break
-    return best[1]
+    return best[1:]
 
 
 def names_of_the_start(operations, count):
@@ -57,14 +58,20 @@ def names_of_the_start(operations, count):
 
 
 def take_pixels(content):
-    """Returns a file, bytes, that takes its one input, float32, as uint8: scale 1, zero 0."""
+    """Returns a file, bytes, that takes its one input, float32, as uint8: scale 1, zero 0.
+
+    Where all that reads it quantises it, that takes uint8 as it is; else one operation more brings pixels to float.
+    """
     model = read_model(content)
     graph = model.subgraphs[0]
     (place,) = graph.inputs
+    readers = {model.operatorCodes[one.opcodeIndex].builtinCode for one in graph.operators if place in one.inputs}
+    if readers == {schema.BuiltinOperator.QUANTIZE}:
+        _make_pixels(graph.tensors[place])
+        return write_model(model)
     was, tensor, operation, code = graph.tensors[place], schema.TensorT(), schema.OperatorT(), schema.OperatorCodeT()
     tensor.name, tensor.shape, tensor.shapeSignature, tensor.buffer = was.name, was.shape, was.shapeSignature, len(model.buffers)
-    tensor.type, tensor.quantization = schema.TensorType.UINT8, schema.QuantizationParametersT()
-    tensor.quantization.scale, tensor.quantization.zeroPoint = np.float32([1]), np.int64([0])
+    _make_pixels(tensor)
     was.name = was.name + b"_in_float"
     model.buffers.append(schema.BufferT())
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
@@ -78,6 +85,11 @@ def take_pixels(content):
     graph.tensors.append(tensor)
     graph.operators.insert(0, operation)
     return write_model(model)
+
+
+def _make_pixels(tensor):
+    tensor.type, tensor.quantization = schema.TensorType.UINT8, schema.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = np.float32([1]), np.int64([0])
 
 
 def _candidates(content, samples):
