@@ -90,6 +90,9 @@ def test_compare(measured, data_yaml, capsys):
     assert (out / "comparison.txt").read_text().startswith(f"3 images of {data_yaml}, test; batch 1, ")
     markdown = (out / "comparison.md").read_text()
     assert f"| {models[1]} | tflite | 96 x 160 | {expected['AP']:.3f} | {expected['AP50']:.3f} | 2.00 | 16.00 |" in markdown
+    assert (
+        "too few images (3), or no box to find, to say which difference is real" in printed and "too few images (3)" in markdown
+    )
     with Image.open(out / "comparison.png") as picture:
         assert picture.format == "PNG"
 

@@ -37,3 +37,12 @@ def test_a_report(with_boxes, tmp_path):
     faults = "1 right, 1 wrong, 1 missed" if with_boxes else "0 right, 2 wrong, 0 missed"
     assert any(text.endswith(f"a<b>.png: {faults}") for text in read.texts)
     assert ("cat" in read.texts) == with_boxes, "the table of thresholds"
+
+
+def test_classes_beyond_the_table_are_counted(monkeypatch, tmp_path):
+    monkeypatch.setattr("yolo_tf.insight.report.MOST_THRESHOLDS", 1)
+    Image.new("RGB", (400, 300)).save(tmp_path / "a.png")
+    split = dataset(record([A, B], path=str(tmp_path / "a.png")))
+    write_report(measure_insight(split, measured(split, [found((A, 0.9, 0))])), tmp_path / "report", "x", [])
+    read = Reader((tmp_path / "report/report.html").read_text())
+    assert f"{len(split.class_names) - 1} more classes: thresholds.json has them all." in read.texts

@@ -40,6 +40,8 @@ def run(arguments):
         for row, one in zip(rows, differences, strict=True)
         if one is not None
     ]
+    if len(rows) > 1 and not told:
+        told = [f"too few images ({len(dataset.records)}), or no box to find, to say which difference is real"]
     text = "\n".join([title, format_measurements(rows, accuracy=columns), *told])
     models = [
         row.to_json() | one | {"difference": difference and difference.to_json()}

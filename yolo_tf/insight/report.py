@@ -107,7 +107,9 @@ def _thresholds(thresholds):
         for name, one in list(thresholds.per_class.items())[:MOST_THRESHOLDS]
     ]
     header = ("class", "boxes", "best score", "F1", "precision", "recall")
-    return [page.table(header, [("all", "", f"{thresholds.score_threshold:.3f}", "", "", ""), *rows])]
+    rest = len(thresholds.per_class) - len(rows)
+    left_out = [page.note(f"{rest} more classes: thresholds.json has them all.")] if rest else []
+    return [page.table(header, [("all", "", f"{thresholds.score_threshold:.3f}", "", "", ""), *rows]), *left_out]
 
 
 def _describe(one):
